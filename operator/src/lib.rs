@@ -1,0 +1,1 @@
+//! The operator and command line of Angzarr.

@@ -1,0 +1,1 @@
+//! The buses of Angzarr: adapters of the coordinator's bus port.

@@ -1,0 +1,1 @@
+//! The configuration documents that the operator writes and the sidecar reads.

@@ -1,0 +1,1 @@
+//! The event-sourcing pipeline and its ports, without any driver.

@@ -1,0 +1,1 @@
+//! The stores of Angzarr: adapters of the coordinator's store ports.
