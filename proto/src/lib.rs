@@ -14,6 +14,8 @@ pub mod angzarr {
     #[allow(
         missing_docs,
         clippy::all,
+        clippy::allow_attributes_without_reason,
+        clippy::wildcard_imports,
         reason = "generated: the comments of the .proto files are the documentation"
     )]
     pub mod v1 {
@@ -26,6 +28,8 @@ pub mod angzarr {
         #[allow(
             missing_docs,
             clippy::all,
+            clippy::allow_attributes_without_reason,
+            clippy::wildcard_imports,
             reason = "generated: the comments of the .proto files are the documentation"
         )]
         pub mod v1 {
