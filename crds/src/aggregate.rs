@@ -1,0 +1,276 @@
+//! The Aggregate: a domain, its logic, and the rules for its commands.
+
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{ComponentSpec, ComponentStatus, Duration, rules};
+
+/// A domain with the logic that answers its commands.
+#[derive(CustomResource, Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "angzarr.io",
+    version = "v1alpha1",
+    kind = "Aggregate",
+    plural = "aggregates",
+    shortname = "agg",
+    category = "angzarr",
+    namespaced,
+    status = "ComponentStatus",
+    derive = "PartialEq",
+    derive = "Default",
+    doc = "A domain with the logic that answers its commands; its sidecar stores the events.",
+    scale(
+        spec_replicas_path = ".spec.replicas",
+        status_replicas_path = ".status.replicas",
+        label_selector_path = ".status.selector"
+    )
+)]
+#[serde(rename_all = "camelCase")]
+#[schemars(transform = rules::fixed_domain)]
+pub struct AggregateSpec {
+    /// The fields of every component.
+    #[serde(flatten)]
+    pub component: ComponentSpec,
+
+    /// The domain whose commands this logic answers; one Aggregate per domain and EventStore.
+    /// Required, cannot change. Example: `order`.
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = r"^[a-z]([-a-z0-9]*[a-z0-9])?$")
+    )]
+    pub domain: String,
+
+    /// When the state of a root is kept, so that its history need not be read from the start.
+    /// Default: whenever the logic hands one over. Example: `{everyEvents: 100}`.
+    #[serde(default, skip_serializing_if = "crate::is_default")]
+    pub snapshots: Snapshots,
+
+    /// What happens to commands that were sent with an old sequence. Default: they are refused.
+    /// Example: `{mergeStrategy: AggregateHandles}`.
+    #[serde(default, skip_serializing_if = "crate::is_default")]
+    pub concurrency: Concurrency,
+
+    /// What callers may wait for. Default: all modes. Example: `{allow: [None, Simple]}`.
+    #[serde(default, skip_serializing_if = "crate::is_default")]
+    pub sync: Sync,
+
+    /// How much one caller and one root may ask for. Default: generous. Example:
+    /// `{maxInFlight: 256}`.
+    #[serde(default, skip_serializing_if = "crate::is_default")]
+    pub limits: Limits,
+
+    /// The service of the logic that turns old events into today's when they are read. Default:
+    /// none, events are handed over as they were stored. Example: `{port: 50052}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upcaster: Option<Upcaster>,
+
+    /// What the logic understands and emits, for checks and for drawings of the whole system.
+    /// Default: not declared, nothing is checked.
+    /// Example: `{commands: [shop.order.v1.CreateOrder]}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contract: Option<Contract>,
+}
+
+/// When snapshots are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Snapshots {
+    /// After how many events of a root the logic is asked for a snapshot. Default: unset, it is
+    /// never asked; what it hands over unasked is kept. Example: `100`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub every_events: Option<u32>,
+
+    /// How many snapshots of a root are kept. Default: 1. Example: `3`.
+    #[schemars(range(min = 1, max = 100))]
+    pub keep: u32,
+
+    /// The version of the snapshots' shape; those of another version are not used. Raise it when
+    /// the logic computes its state otherwise. Default: 0. Example: `2`.
+    #[schemars(range(min = 0))]
+    pub version: u32,
+}
+
+impl Default for Snapshots {
+    fn default() -> Self {
+        Self {
+            every_events: None,
+            keep: 1,
+            version: 0,
+        }
+    }
+}
+
+/// How a command with an old sequence is treated.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Concurrency {
+    /// The strategy for commands that name none: Strict refuses an old sequence,
+    /// AggregateHandles lets the logic decide on the newest state, Commutative and Manual are
+    /// reserved. Default: Strict. Example: `AggregateHandles`.
+    pub merge_strategy: MergeStrategy,
+}
+
+/// What to do with a command that was sent with an old sequence.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum MergeStrategy {
+    /// Refuse it.
+    #[default]
+    Strict,
+    /// Let the logic decide.
+    AggregateHandles,
+    /// Accept it if nothing that happened since touches the same fields.
+    Commutative,
+    /// Set it aside for a person.
+    Manual,
+}
+
+/// What callers may wait for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Sync {
+    /// The modes that callers may ask for: None answers when the events are stored, Simple waits
+    /// for projections too, Cascade for everything that follows. Default: all three.
+    /// Example: `[None, Simple]`.
+    #[schemars(length(min = 1, max = 3), extend("x-kubernetes-list-type" = "set"))]
+    pub allow: Vec<SyncMode>,
+
+    /// How many commands deep a cascade may go. Default: 5. Example: `10`.
+    #[schemars(range(min = 1, max = 100))]
+    pub max_cascade_depth: u32,
+
+    /// How long a caller waits at most for what follows its command. Default: `10s`.
+    /// Example: `2s`.
+    pub timeout: Duration,
+}
+
+impl Default for Sync {
+    fn default() -> Self {
+        Self {
+            allow: vec![SyncMode::None, SyncMode::Simple, SyncMode::Cascade],
+            max_cascade_depth: 5,
+            timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What a caller waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum SyncMode {
+    /// The events are stored.
+    None,
+    /// Projections too.
+    Simple,
+    /// Everything that follows.
+    Cascade,
+}
+
+/// Bounds that keep one caller from hurting the others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Limits {
+    /// The largest command in bytes. Default: 1048576. Example: `65536`.
+    #[schemars(range(min = 1024, max = 16_777_216))]
+    pub max_command_bytes: u32,
+
+    /// The most events that one command may lead to. Default: 1000. Example: `50`.
+    #[schemars(range(min = 1, max = 1000))]
+    pub max_events_per_command: u32,
+
+    /// The most commands under way in one sidecar; more are told to come back later.
+    /// Default: 1024. Example: `256`.
+    #[schemars(range(min = 1, max = 65536))]
+    pub max_in_flight: u32,
+
+    /// The most commands that wait for one root; more are told to come back later.
+    /// Default: 128. Example: `16`.
+    #[schemars(range(min = 1, max = 65536))]
+    pub max_queued_per_root: u32,
+
+    /// How long the logic may take for one command. Default: `10s`. Example: `500ms`.
+    pub command_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_command_bytes: 1_048_576,
+            max_events_per_command: 1_000,
+            max_in_flight: 1_024,
+            max_queued_per_root: 128,
+            command_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Where old events are turned into today's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Upcaster {
+    /// The port in the pod that serves the Upcaster service. Default: the logic's port.
+    /// Example: `50052`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 65535))]
+    pub port: Option<u16>,
+
+    /// How long one call may take. Default: `5s`. Example: `1s`.
+    pub timeout: Duration,
+}
+
+impl Default for Upcaster {
+    fn default() -> Self {
+        Self {
+            port: None,
+            timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+/// What the logic understands and emits.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Contract {
+    /// Full names of the command messages that the logic answers, at most 256. Default: empty,
+    /// not declared. Example: `[shop.order.v1.CreateOrder]`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 256),
+        inner(length(min = 1, max = 255), regex(pattern = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$")),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub commands: Vec<String>,
+
+    /// Full names of the event messages that the logic emits, at most 256. Default: empty, not
+    /// declared. Example: `[shop.order.v1.OrderCreated]`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 256),
+        inner(length(min = 1, max = 255), regex(pattern = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$")),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub events: Vec<String>,
+
+    /// A ConfigMap with the compiled descriptors of these messages, so that tools can show them
+    /// as text. Default: unset. Example: `{name: order-protos}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub descriptor_ref: Option<DescriptorRef>,
+}
+
+/// Compiled descriptors in a ConfigMap.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DescriptorRef {
+    /// The name of the ConfigMap. Required. Example: `order-protos`.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+
+    /// The key in its binaryData. Default: `descriptor.binpb`. Example: `order.binpb`.
+    #[serde(default = "descriptor_key")]
+    #[schemars(length(min = 1, max = 253))]
+    pub key: String,
+}
+
+fn descriptor_key() -> String {
+    "descriptor.binpb".to_owned()
+}

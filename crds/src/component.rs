@@ -1,0 +1,182 @@
+//! The fields that Aggregate, Projector, Saga and ProcessManager share.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Autoscaling, Availability, Duration, Monitoring, Network, PodTemplate, Rollout, SecretRef,
+    Sidecar, Volume, WorkloadRef, rules,
+};
+
+/// The fields of every kind that runs pods; they stand directly under `spec`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(transform = rules::component)]
+pub struct ComponentSpec {
+    /// The EventStore that this component works with. Required; name and namespace cannot change
+    /// later. Example: `{name: shop}`.
+    pub event_store_ref: EventStoreRef,
+
+    /// The pods with the business logic, which the operator then runs with a sidecar in each.
+    /// Either this or workloadRef is required. Default: unset.
+    /// Example: `{spec: {containers: [{name: logic, image: registry.example/order:1.4}]}}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<PodTemplate>,
+
+    /// A Deployment or StatefulSet of your own with the business logic; its pods get a sidecar
+    /// when they are created. Label its pod template `angzarr.io/inject: <kind>-<name>`. Either
+    /// this or template is required. Default: unset. Example: `{kind: Deployment, name: order}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workload_ref: Option<WorkloadRef>,
+
+    /// How the sidecar reaches the business logic inside the pod. Default: the first container,
+    /// port 50051, which it also gets as environment variable PORT.
+    /// Example: `{container: logic, port: 8080}`.
+    #[serde(default, skip_serializing_if = "crate::is_default")]
+    pub logic: Logic,
+
+    /// The sidecar: image, resources, logs and traces. Default: what the operator was installed
+    /// with. Example: `{logLevel: Debug}`.
+    #[serde(default, skip_serializing_if = "crate::is_default")]
+    pub sidecar: Sidecar,
+
+    /// Labels and annotations for every object that the operator makes for this component; those
+    /// of the resource itself are not copied. Default: none.
+    /// Example: `{labels: {team: checkout}}`.
+    #[serde(default, skip_serializing_if = "crate::is_default")]
+    pub metadata: Metadata,
+
+    /// How many pods to run; 0 stops the component. Excludes autoscaling. With SQLite at most 1.
+    /// Default: 1. Write it down if you want to use `kubectl scale`. Example: `3`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1000))]
+    pub replicas: Option<i32>,
+
+    /// Lets a HorizontalPodAutoscaler choose the number of pods. Excludes replicas. Default:
+    /// unset. Example: `{minReplicas: 2, maxReplicas: 10}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub autoscaling: Option<Autoscaling>,
+
+    /// How a new version of the pods replaces the old one. Default: rolling, without a gap.
+    /// Example: `{strategy: Recreate}`.
+    #[serde(default, skip_serializing_if = "crate::is_default")]
+    pub rollout: Rollout,
+
+    /// How the pods are kept apart and away from evictions. Default: spread where possible, and a
+    /// PodDisruptionBudget from two pods on. Example: `{topologySpread: Required}`.
+    #[serde(default, skip_serializing_if = "crate::is_default")]
+    pub availability: Availability,
+
+    /// Who may reach the component and how. Default: a ClusterIP Service, no NetworkPolicy.
+    /// Example: `{policy: Ingress}`.
+    #[serde(default, skip_serializing_if = "crate::is_default")]
+    pub network: Network,
+
+    /// The volume with the component's SQLite file; has no effect with another store. Default:
+    /// 1Gi of the cluster's default class. Example: `{size: 10Gi, storageClassName: retained}`.
+    #[serde(default, skip_serializing_if = "crate::is_default")]
+    pub storage: Volume,
+
+    /// Objects for Prometheus. Default: made where the cluster knows their kinds.
+    /// Example: `{alerts: Disabled}`.
+    #[serde(default, skip_serializing_if = "crate::is_default")]
+    pub monitoring: Monitoring,
+
+    /// Whether the component is stopped: its pods go, everything stored stays. Default: false.
+    /// Example: `true`.
+    #[serde(default)]
+    pub suspend: bool,
+}
+
+/// Which store a component uses, and with which credentials.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EventStoreRef {
+    /// The name of the EventStore. Required, cannot change. Example: `shop`.
+    #[schemars(length(min = 1, max = 50))]
+    pub name: String,
+
+    /// The namespace of the EventStore, if it is another one; the store must allow it in
+    /// allowedNamespaces, and the Secrets below are then needed. Cannot change. Default: the
+    /// component's own namespace. Example: `platform`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub namespace: Option<String>,
+
+    /// A Secret in the component's own namespace with the credentials for the store's database,
+    /// in place of the one that the store names. Required with namespace. Default: the store's.
+    /// Example: `{name: shop-db}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection_secret_ref: Option<SecretRef>,
+
+    /// A Secret in the component's own namespace with the credentials for the store's broker, in
+    /// place of the one that the store names. Needed with namespace if the bus is a broker.
+    /// Default: the store's. Example: `{name: shop-broker}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bus_secret_ref: Option<SecretRef>,
+}
+
+/// How the sidecar reaches the business logic.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Logic {
+    /// The container with the logic. Default: the first one of the pod. Example: `logic`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub container: Option<String>,
+
+    /// The port on which the logic serves gRPC inside the pod; it gets it as environment variable
+    /// PORT, if it has none of its own. Default: 50051. Example: `8080`.
+    #[schemars(range(min = 1, max = 65535))]
+    pub port: u16,
+
+    /// How calls are made: Unary sends the history with each call, Stream keeps one stream open
+    /// and sends it once, Auto uses what the logic offers. Default: Auto. Example: `Unary`.
+    pub protocol: Protocol,
+
+    /// How long the logic may take from the start of its container until it answers, before the
+    /// pod is started anew. Default: `60s`. Example: `5m`.
+    pub startup_timeout: Duration,
+}
+
+impl Default for Logic {
+    fn default() -> Self {
+        Self {
+            container: None,
+            port: 50051,
+            protocol: Protocol::Auto,
+            startup_timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+/// How the sidecar calls the logic.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Protocol {
+    /// What the logic offers.
+    #[default]
+    Auto,
+    /// One call a command, with the history.
+    Unary,
+    /// One stream for all commands.
+    Stream,
+}
+
+/// Labels and annotations for objects that somebody else makes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Metadata {
+    /// Labels to add; those that the operator needs win. Default: none.
+    /// Example: `{team: checkout}`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 64))]
+    pub labels: BTreeMap<String, String>,
+
+    /// Annotations to add; those that the operator needs win. Default: none.
+    /// Example: `{example.com/owner: checkout}`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 64))]
+    pub annotations: BTreeMap<String, String>,
+}

@@ -1,0 +1,67 @@
+//! The custom resources of Angzarr: types, definitions and checks, without a client.
+//!
+//! ```text
+//!   Rust types with doc comments ── derive ──▶ schema + rules ──▶ crd(kind) ──▶ *.yaml for kubectl
+//!        ▲                                        │
+//!        │ serde                                  │
+//!   a resource, as JSON ──────────────────────────┴─▶ validate_cel(kind, value, old)    rules between fields
+//! ```
+//!
+//! An API server judges a resource by the schema; the check here judges it alike, for files
+//! that never meet one. What needs a second resource (does the EventStore exist, has a domain one
+//! Aggregate) is left to the operator.
+
+mod aggregate;
+mod bus;
+mod columns;
+mod component;
+mod crd;
+mod duration;
+mod event_store;
+mod kind;
+mod process_manager;
+mod projector;
+mod quantity;
+mod rules;
+mod saga;
+mod secret;
+mod sidecar;
+mod source;
+mod status;
+mod validate;
+mod workload;
+
+pub use aggregate::{
+    Aggregate, AggregateSpec, Concurrency, Contract, DescriptorRef, Limits, MergeStrategy,
+    Snapshots, Sync, SyncMode, Upcaster,
+};
+pub use bus::{Bus, BusType, Direct, Kafka, Management, Nats, Rabbitmq};
+pub use component::{ComponentSpec, EventStoreRef, Logic, Metadata, Protocol};
+pub use crd::{crd, crds, file_name, schema, yaml};
+pub use duration::{Duration, DurationError};
+pub use event_store::{
+    AllowedFrom, AllowedNamespaces, EventStore, EventStoreSpec, Mongodb, Postgres, Redis, Restore,
+    SchemaPolicy, SchemaSettings, Sqlite, Storage, StorageType, Tls,
+};
+pub use kind::{API_VERSION, Component, GROUP, Kind, VERSION};
+pub use process_manager::{Correlation, CorrelationBy, ProcessManager, ProcessManagerSpec, Timers};
+pub use projector::{Projector, ProjectorSpec, Rebuild, RebuildStrategy};
+pub use quantity::Quantity;
+pub use saga::{Compensation, OnExhausted, Saga, SagaSpec, Timeouts};
+pub use secret::{Connection, NamedSecretRef, SecretKeys, SecretRef};
+pub use sidecar::{
+    LogLevel, Monitoring, Network, NetworkPolicyMode, Otel, OtelProtocol, ServiceSpec, ServiceType,
+    Sidecar, UpdatePolicy,
+};
+pub use source::{Backoff, ConsumerSpec, Delivery, Mode, Source, StartFrom, StartType, Target};
+pub use status::{ComponentStatus, EventStoreStatus, UsedBy};
+pub use validate::{Violation, validate_cel};
+pub use workload::{
+    Autoscaling, Availability, PodTemplate, Resources, Rollout, Strategy, Switch, TopologySpread,
+    Volume, WorkloadKind, WorkloadRef,
+};
+
+/// Whether a block says nothing that its absence would not say.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}

@@ -1,0 +1,123 @@
+//! The Saga: answers events of some domains with commands to others.
+
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{ComponentSpec, ComponentStatus, ConsumerSpec, Duration, Mode, Target};
+
+/// Logic that answers events of some domains with commands to others.
+#[derive(CustomResource, Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "angzarr.io",
+    version = "v1alpha1",
+    kind = "Saga",
+    plural = "sagas",
+    shortname = "saga",
+    category = "angzarr",
+    namespaced,
+    status = "ComponentStatus",
+    derive = "PartialEq",
+    derive = "Default",
+    doc = "Logic that answers events of some domains with commands to others.",
+    scale(
+        spec_replicas_path = ".spec.replicas",
+        status_replicas_path = ".status.replicas",
+        label_selector_path = ".status.selector"
+    )
+)]
+#[serde(rename_all = "camelCase")]
+pub struct SagaSpec {
+    /// The fields of every component.
+    #[serde(flatten)]
+    pub component: ComponentSpec,
+
+    /// The fields of every reader of events.
+    #[serde(flatten)]
+    pub consumer: ConsumerSpec,
+
+    /// The domains that receive this saga's commands, each at most once; a command to another
+    /// domain is refused. At most 64. Default: empty, for a saga that only acts on the outside.
+    /// Example: `[{domain: inventory}, {domain: customer}]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 64),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["domain"])
+    )]
+    pub targets: Vec<Target>,
+
+    /// Async acts soon after the command was answered; Sync is part of what a caller of a
+    /// cascading command waits for. Default: Async. Example: `Sync`.
+    #[serde(default)]
+    pub mode: Mode,
+
+    /// What happens when a target refuses a command for good. Default: the aggregate that
+    /// triggered the saga is asked to make up for it.
+    /// Example: `{maxAttempts: 10, onExhausted: Park}`.
+    #[serde(default, skip_serializing_if = "crate::is_default")]
+    pub compensation: Compensation,
+
+    /// How long parts of the work may take. Default: 30s for reading, 30s for a command.
+    /// Example: `{command: 5s}`.
+    #[serde(default, skip_serializing_if = "crate::is_default")]
+    pub timeouts: Timeouts,
+}
+
+/// How a refused command is made up for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Compensation {
+    /// Whether the triggering aggregate is asked to make up for a refused command; if not, the
+    /// command is set aside with its refusal. Default: true. Example: `false`.
+    pub enabled: bool,
+
+    /// How often the aggregate is asked. Default: 5. Example: `10`.
+    #[schemars(range(min = 1, max = 1000))]
+    pub max_attempts: u32,
+
+    /// What happens after the last attempt: Park sets the case aside for a person, Record only
+    /// stores that the compensation failed. Default: Park. Example: `Record`.
+    pub on_exhausted: OnExhausted,
+}
+
+impl Default for Compensation {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            max_attempts: 5,
+            on_exhausted: OnExhausted::Park,
+        }
+    }
+}
+
+/// What happens when a compensation fails for good.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum OnExhausted {
+    /// The case waits for a person.
+    #[default]
+    Park,
+    /// The failure is stored, nothing waits.
+    Record,
+}
+
+/// How long parts of the work may take.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Timeouts {
+    /// How long reading the state of the roots that the logic asked for may take.
+    /// Default: `30s`. Example: `5s`.
+    pub prepare: Duration,
+
+    /// How long one command to a target may take, its retries apart. Default: `30s`.
+    /// Example: `5s`.
+    pub command: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            prepare: Duration::from_secs(30),
+            command: Duration::from_secs(30),
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! The rules between fields, run by an evaluator of our own process.
+
+use kube::core::cel::{CompiledSchema, Validator, compile_schema};
+use serde_json::Value;
+
+use super::Violation;
+use crate::{Kind, schema};
+
+/// Checks the rules of a resource's schema, as a new resource or as a change of `old`.
+///
+/// Defaults are put in first, as an API server does.
+///
+/// ```
+/// use angzarr_crds::{Kind, validate_cel};
+/// let store = serde_json::json!({
+///     "metadata": { "name": "shop" },
+///     "spec": { "storage": { "type": "postgres" }, "bus": { "type": "direct" } },
+/// });
+/// let found = validate_cel(Kind::EventStore, &store, None);
+/// assert_eq!(found[0].path, "spec.storage");
+/// assert!(found[0].message.contains("the block postgres must be set"));
+/// ```
+pub fn validate_cel(kind: Kind, new: &Value, old: Option<&Value>) -> Vec<Violation> {
+    thread_local! {
+        static RULES: (Validator, [CompiledSchema; 5]) = (
+            Validator::new(),
+            Kind::ALL.map(|kind| compile_schema(schema(kind))),
+        );
+    }
+    let verdict = RULES.with(|(validator, compiled)| {
+        validator.validate_compiled(&compiled[kind as usize], new, old)
+    });
+    let Err(errors) = verdict else {
+        return Vec::new();
+    };
+    errors
+        .into_iter()
+        .map(|error| Violation {
+            path: error.field_path,
+            message: error.message,
+        })
+        .collect()
+}

@@ -1,0 +1,226 @@
+//! The pods of a component: where they come from, how many, how they change.
+
+use std::collections::BTreeMap;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{Metadata, Quantity, rules};
+
+/// A pod template, passed through to the Deployment.
+///
+/// # Design
+///
+/// `spec` is kept as JSON: a typed pod spec would make each definition larger than a client-side
+/// apply can annotate, and would lose fields that a newer cluster knows. The API server judges it
+/// when the Deployment is applied.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PodTemplate {
+    /// Labels and annotations of the pods. Default: none.
+    /// Example: `{annotations: {example.com/reload: "7"}}`.
+    #[serde(default, skip_serializing_if = "crate::is_default")]
+    pub metadata: Metadata,
+
+    /// The pod, with every field that the cluster knows for pods (`kubectl explain pod.spec`);
+    /// the operator adds the sidecar. Required.
+    /// Example: `{containers: [{name: logic, image: registry.example/order:1.4}]}`.
+    #[schemars(schema_with = "any_object")]
+    pub spec: Map<String, Value>,
+}
+
+fn any_object(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true })
+}
+
+/// A workload that exists already.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkloadRef {
+    /// The kind of the workload, Deployment or StatefulSet. Default: Deployment.
+    /// Example: `StatefulSet`.
+    #[serde(default)]
+    pub kind: WorkloadKind,
+
+    /// The name of the workload in the component's namespace. Required. Example: `order`.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+}
+
+/// What a `workloadRef` may point at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum WorkloadKind {
+    /// A Deployment.
+    #[default]
+    Deployment,
+    /// A StatefulSet.
+    StatefulSet,
+}
+
+/// The range and the aims of a HorizontalPodAutoscaler.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(transform = rules::autoscaling)]
+pub struct Autoscaling {
+    /// The fewest pods. Default: 1. Example: `2`.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub min_replicas: i32,
+
+    /// The most pods. Required. Example: `10`.
+    #[schemars(range(min = 1, max = 1000))]
+    pub max_replicas: i32,
+
+    /// The share of the requested CPU, in percent, to aim at. Default: 80 if no other aim is set.
+    /// Example: `60`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub target_cpu_percent: Option<i32>,
+
+    /// The share of the requested memory, in percent, to aim at. Default: unset, memory is not
+    /// looked at. Example: `75`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub target_memory_percent: Option<i32>,
+}
+
+fn one() -> i32 {
+    1
+}
+
+/// How new pods replace old ones.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Rollout {
+    /// RollingUpdate starts new pods before it stops old ones, Recreate stops all first; SQLite
+    /// always recreates, its file has one user. Default: RollingUpdate. Example: `Recreate`.
+    pub strategy: Strategy,
+
+    /// How many seconds a new pod must be ready to count. Default: 0. Example: `10`.
+    #[schemars(range(min = 0, max = 3600))]
+    pub min_ready_seconds: i32,
+
+    /// After how many seconds without progress a rollout is reported as stuck. Default: 600.
+    /// Example: `120`.
+    #[schemars(range(min = 1, max = 86400))]
+    pub progress_deadline_seconds: i32,
+
+    /// How many old versions are kept for a rollback. Default: 10. Example: `3`.
+    #[schemars(range(min = 0, max = 100))]
+    pub revision_history_limit: i32,
+}
+
+impl Default for Rollout {
+    fn default() -> Self {
+        Self {
+            strategy: Strategy::RollingUpdate,
+            min_ready_seconds: 0,
+            progress_deadline_seconds: 600,
+            revision_history_limit: 10,
+        }
+    }
+}
+
+/// The order of starting and stopping in a rollout.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Strategy {
+    /// New pods first.
+    #[default]
+    RollingUpdate,
+    /// Old pods stop first.
+    Recreate,
+}
+
+/// How pods are kept apart and away from evictions.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Availability {
+    /// Auto makes a PodDisruptionBudget from two pods on, which lets evictions take one pod at a
+    /// time; Disabled makes none. Default: Auto. Example: `Disabled`.
+    pub pdb: Switch,
+
+    /// Whether pods are spread over zones and nodes: Preferred where possible, Required at any
+    /// price, Disabled not at all. A spread in the pod template wins. Default: Preferred.
+    /// Example: `Required`.
+    pub topology_spread: TopologySpread,
+}
+
+/// Whether something optional is made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Switch {
+    /// Where it makes sense.
+    #[default]
+    Auto,
+    /// Never.
+    Disabled,
+}
+
+/// How strictly pods are spread.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum TopologySpread {
+    /// Where possible.
+    #[default]
+    Preferred,
+    /// A pod that would break the spread waits.
+    Required,
+    /// Not at all.
+    Disabled,
+}
+
+/// A volume for a SQLite file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Volume {
+    /// The size of the volume; it can grow where its class allows that. Default: `1Gi`.
+    /// Example: `10Gi`.
+    pub size: Quantity,
+
+    /// The class of the volume; one that retains deleted volumes is advised, deleting the
+    /// namespace deletes the claim. Default: the cluster's default class. Example: `retained`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub storage_class_name: Option<String>,
+}
+
+impl Default for Volume {
+    fn default() -> Self {
+        Self {
+            size: "1Gi".into(),
+            storage_class_name: None,
+        }
+    }
+}
+
+/// Requested and limited amounts of CPU and memory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Resources {
+    /// What the scheduler keeps free. Default: `{cpu: 50m, memory: 32Mi}`.
+    /// Example: `{cpu: 500m, memory: 64Mi}`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 16))]
+    pub requests: BTreeMap<String, Quantity>,
+
+    /// What the container may use at most; a CPU limit bounds the rate of commands.
+    /// Default: `{cpu: 200m, memory: 128Mi}`. Example: `{memory: 256Mi}`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 16))]
+    pub limits: BTreeMap<String, Quantity>,
+}
+
+impl Default for Resources {
+    fn default() -> Self {
+        Self {
+            requests: amounts("50m", "32Mi"),
+            limits: amounts("200m", "128Mi"),
+        }
+    }
+}
+
+fn amounts(cpu: &str, memory: &str) -> BTreeMap<String, Quantity> {
+    BTreeMap::from([
+        ("cpu".to_owned(), cpu.into()),
+        ("memory".to_owned(), memory.into()),
+    ])
+}
