@@ -1,1 +1,13 @@
 //! The event-sourcing pipeline and its ports, without any driver.
+//!
+//! ```text
+//! command ─▶ turn of the root ─▶ load ─▶ logic ─▶ append (batched) ─▶ reply
+//!                                                   │
+//!                                                   └▶ feed ─▶ bus ─▶ consumer ─▶ logic ─▶ progress + outgoing work ─▶ commands
+//! ```
+//!
+//! [`model`] holds the words, [`port`] what is needed from outside, [`command`] the way of a command,
+//! [`feed`] the log as subscribers see it, [`consumer`] the way of an event through a consumer.
+
+pub mod model;
+pub mod port;

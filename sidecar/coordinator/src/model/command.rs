@@ -1,0 +1,180 @@
+//! Commands, their answers and refusals.
+
+use super::event::{Append, Payload, PayloadHash, Sequence, Snapshot, Timestamp};
+use super::name::{CommandId, CorrelationId, StreamId};
+
+/// How a command's expected sequence is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MergeStrategy {
+    /// The sender's sequence must be the next one.
+    Strict,
+    /// The sender's sequence is not looked at; the logic decides on what it sees.
+    AggregateHandles,
+}
+
+/// A request to one root that may be refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// The root that it is for.
+    pub stream: StreamId,
+    /// Its idempotency key.
+    pub id: CommandId,
+    /// The thread of the workflow.
+    pub correlation_id: CorrelationId,
+    /// The next sequence that the sender expects.
+    pub expected: Sequence,
+    /// How `expected` is judged.
+    pub merge_strategy: MergeStrategy,
+    /// What is asked; at least one.
+    pub pages: Vec<Payload>,
+    /// What caused it, for commands of sagas and process managers.
+    pub origin: Option<Origin>,
+    /// The W3C trace context of the sender.
+    pub trace_parent: Option<String>,
+}
+
+/// The event that caused a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The saga or process manager.
+    pub component: String,
+    /// The stream of the event.
+    pub trigger: StreamId,
+    /// The first event of the append that was answered.
+    pub sequence: Sequence,
+    /// Its place among the commands of the answer.
+    pub index: u32,
+}
+
+/// A command's id with the hash over its pages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandKey {
+    /// The id, unique within the stream.
+    pub id: CommandId,
+    /// The hash over each page's type name and bytes.
+    pub hash: PayloadHash,
+}
+
+/// Facts that happened elsewhere, for one root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// The root that they are for.
+    pub stream: StreamId,
+    /// The thread of the workflow.
+    pub correlation_id: CorrelationId,
+    /// The facts, each with its external id; at least one.
+    pub events: Vec<super::event::NewEvent>,
+    /// The sequence that the first must get; absent appends at the head.
+    pub expected: Option<Sequence>,
+    /// The W3C trace context of the sender.
+    pub trace_parent: Option<String>,
+}
+
+/// What the logic sees of a root: the snapshot, if any, and the events after it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct History {
+    /// The root.
+    pub stream: StreamId,
+    /// The latest usable snapshot.
+    pub snapshot: Option<Snapshot>,
+    /// The events after the snapshot.
+    pub events: Vec<super::event::Event>,
+    /// The sequence of the next event.
+    pub next_sequence: Sequence,
+}
+
+/// What the logic answers to a command, as it came; what it leaves unset is filled in, what differs is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Answer {
+    /// The stream that it names, as far as it is set.
+    pub cover: AnswerCover,
+    /// The events.
+    pub pages: Vec<AnswerPage>,
+    /// The state after the events, to be kept as a snapshot.
+    pub snapshot: Option<Payload>,
+}
+
+/// The parts of a cover that the logic may set.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AnswerCover {
+    /// The domain.
+    pub domain: Option<String>,
+    /// The root's bytes.
+    pub root: Option<Vec<u8>>,
+    /// The edition.
+    pub edition: Option<String>,
+    /// The correlation id.
+    pub correlation_id: Option<String>,
+}
+
+/// One event of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AnswerPage {
+    /// The sequence that the logic gave it, if any.
+    pub sequence: Option<Sequence>,
+    /// The time that the logic gave it, if any.
+    pub created_at: Option<Timestamp>,
+    /// The event; absent is a breach of the contract.
+    pub payload: Option<Payload>,
+}
+
+/// What became of a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Executed {
+    /// What was recorded, now or when the command first came.
+    pub append: Append,
+    /// Whether the command had taken effect before.
+    pub is_replayed: bool,
+    /// The external ids that were known already, for facts.
+    pub known: Vec<super::name::ExternalId>,
+}
+
+/// A projection that a projector returned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Projection {
+    /// The root that was projected.
+    pub stream: StreamId,
+    /// The thread of the workflow.
+    pub correlation_id: Option<CorrelationId>,
+    /// The projector's name.
+    pub projector: String,
+    /// The last event that it holds; absent when it holds none.
+    pub sequence: Option<Sequence>,
+    /// The read model.
+    pub payload: Option<Payload>,
+}
+
+/// The codes of a gRPC status, by their meaning in the contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(i32)]
+#[allow(missing_docs, reason = "the names are those of gRPC")]
+pub enum Code {
+    Cancelled = 1,
+    Unknown = 2,
+    InvalidArgument = 3,
+    DeadlineExceeded = 4,
+    NotFound = 5,
+    AlreadyExists = 6,
+    PermissionDenied = 7,
+    ResourceExhausted = 8,
+    FailedPrecondition = 9,
+    Aborted = 10,
+    OutOfRange = 11,
+    Unimplemented = 12,
+    Internal = 13,
+    Unavailable = 14,
+    DataLoss = 15,
+    Unauthenticated = 16,
+}
+
+/// A refusal or failure in gRPC's terms, passed on unchanged from where it arose.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{code:?}: {message}")]
+pub struct Status {
+    /// The code.
+    pub code: Code,
+    /// The sentence for the caller.
+    pub message: String,
+    /// The encoded `google.rpc.Status` details.
+    pub details: bytes::Bytes,
+}

@@ -1,0 +1,18 @@
+//! The words of the pipeline as types. Wire messages are decoded into these at the edge.
+
+mod command;
+mod event;
+mod name;
+
+pub use command::{
+    Answer, AnswerCover, AnswerPage, Code, Command, CommandKey, Executed, Facts, History,
+    MergeStrategy, Origin, Projection, Status,
+};
+pub use event::{
+    Append, Cursor, Event, ExternalKey, NewEvent, Payload, PayloadHash, Position, RootHead,
+    Sequence, Snapshot, SnapshotVersion, StoreIdentity, Timestamp,
+};
+pub use name::{
+    AppendId, CommandId, ConsumerId, ConsumerKind, CorrelationId, Domain, Edition, ExternalId,
+    Incarnation, Invalid, Root, StoreId, StreamId,
+};

@@ -1,0 +1,97 @@
+//! The bus, as a consumer sees it: a subscription to one source domain.
+
+use async_trait::async_trait;
+
+use crate::model::{Append, ConsumerId, Cursor, Domain, Position};
+
+/// Brings the appends of a domain to a consumer.
+///
+/// # Guarantees
+/// - Everything committed after the cursor is delivered at least once, in the order of positions; what is committed later follows without
+///   a gap, on the same subscription.
+/// - Appends come whole.
+/// - Nothing is delivered that is not committed.
+/// - At most `credit` appends are under way that the consumer has not granted anew.
+/// - A cursor of another history (store, incarnation, append, or beyond the head) is refused with [`Error::Diverged`], never skipped over.
+/// - After an error the subscription is over; a new one from the last cursor goes on without loss.
+///
+/// # Assumptions
+/// - The consumer stores its cursor; the bus keeps none.
+///
+/// # Errors
+/// As [`Error`] says.
+#[async_trait]
+pub trait Bus: Send + Sync {
+    /// Opens a subscription.
+    async fn subscribe(&self, subscribe: Subscribe) -> Result<Box<dyn Subscription>, Error>;
+}
+
+/// A running subscription.
+#[async_trait]
+pub trait Subscription: Send {
+    /// Where it begins and which history it reads: the start that a new consumer stores.
+    fn opened(&self) -> Cursor;
+
+    /// Waits for the next delivery; cancel-safe.
+    async fn next(&mut self) -> Result<Delivery, Error>;
+
+    /// Allows so many more appends.
+    fn grant(&mut self, appends: u32);
+}
+
+/// Asks for the appends of a domain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subscribe {
+    /// Who asks.
+    pub consumer: ConsumerId,
+    /// The domain.
+    pub domain: Domain,
+    /// From where.
+    pub from: From,
+    /// How many appends may be under way at first.
+    pub credit: u32,
+}
+
+/// Where a subscription begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum From {
+    /// With the first event.
+    Beginning,
+    /// After the last event there is when the subscription opens.
+    Now,
+    /// After a cursor.
+    Cursor(Cursor),
+}
+
+/// One delivery of a subscription.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delivery {
+    /// An append.
+    Append(Append),
+    /// Everything up to here was delivered, and the head is at this position.
+    CaughtUp(Position),
+}
+
+/// A failure of the bus.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The owner was not reached or the connection ended.
+    #[error("reach the source: {0}")]
+    Unavailable(String),
+    /// The cursor is of another history than the source; a person must decide.
+    #[error("the source has another history than the consumer's progress: {0}")]
+    Diverged(String),
+    /// The source delivered what it must not deliver.
+    #[error("the source broke its promise: {0}")]
+    Corrupt(String),
+}
+
+impl Error {
+    /// Whether a new subscription may succeed.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Unavailable(_) => true,
+            Self::Diverged(_) | Self::Corrupt(_) => false,
+        }
+    }
+}

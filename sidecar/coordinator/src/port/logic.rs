@@ -1,0 +1,85 @@
+//! The user's logic, as the pipeline calls it.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::model::{Answer, Append, Command, Facts, History, Projection, Status, StreamId};
+
+/// A call to the logic that brought no answer of the contract.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The call never reached the logic.
+    #[error("reach the logic: {0}")]
+    Unreachable(String),
+    /// The call reached it and broke or ran out of time under way.
+    #[error("the call to the logic broke: {0}")]
+    Broken(String),
+    /// The logic answered with a status other than OK; it is passed on unchanged.
+    #[error("the logic answered {0}")]
+    Answered(#[source] Status),
+    /// The answer breaks the contract.
+    #[error("the logic broke the contract: {0}")]
+    Contract(String),
+}
+
+/// The logic of an aggregate.
+///
+/// # Guarantees
+/// - An [`Error::Unreachable`] means that the logic saw nothing of the call.
+///
+/// # Errors
+/// As [`Error`] says.
+#[async_trait]
+pub trait AggregateLogic: Send + Sync {
+    /// Asks the logic to decide on a command.
+    async fn handle(
+        &self,
+        history: History,
+        command: &Command,
+        budget: Duration,
+    ) -> Result<Answer, Error>;
+
+    /// Asks whether the logic is up.
+    async fn probe(&self) -> Result<(), Error>;
+}
+
+/// The logic of a consumer. The guarantees and errors are those of [`AggregateLogic`].
+#[async_trait]
+pub trait ConsumerLogic: Send + Sync {
+    /// Hands an append over; what comes back depends on what the consumer is.
+    async fn handle(&self, append: &Append, budget: Duration) -> Result<Reaction, Error>;
+
+    /// Asks a projector for the current projection of a root, with a book that has no pages.
+    async fn project(&self, stream: &StreamId, budget: Duration) -> Result<Projection, Error>;
+
+    /// Asks whether the logic is up.
+    async fn probe(&self) -> Result<(), Error>;
+}
+
+/// What a consumer's logic answers to an append.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reaction {
+    /// It took note.
+    Noted,
+    /// A synchronous projector's read model.
+    Projected(Projection),
+    /// A saga's wishes, as far as it sets them; the coordinator derives the rest.
+    Wished(Vec<Wish>),
+}
+
+/// One command or record that a saga asks for; ids and origin are derived afterwards, over whatever the logic put there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wish {
+    /// A command.
+    Command(Command),
+    /// Facts to record.
+    Facts(Facts),
+    /// Something that cannot be executed; it is set aside with the reason.
+    Malformed {
+        /// The target as far as it is known.
+        target: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}

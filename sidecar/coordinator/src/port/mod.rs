@@ -1,0 +1,12 @@
+//! What the pipeline needs from the outside, one port a file.
+
+pub mod backlog;
+pub mod bus;
+pub mod catalog;
+pub mod clock;
+pub mod leases;
+pub mod log;
+pub mod logic;
+pub mod peers;
+pub mod progress;
+pub mod store;

@@ -1,0 +1,65 @@
+//! Other sidecars: who executes commands, runs synchronous projectors and owns the events of other domains.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::model::{
+    Append, Command, Cursor, Domain, Executed, Facts, Position, Projection, Sequence, Status,
+    StreamId,
+};
+
+/// Executes commands and records facts in any domain, here or at a peer.
+///
+/// # Guarantees
+/// - A status UNAVAILABLE, DEADLINE_EXCEEDED or CANCELLED leaves the outcome unknown; every other error means that this attempt stored nothing.
+///
+/// # Errors
+/// The status of the owner, or UNAVAILABLE when it was not reached and NOT_FOUND when no route leads to the domain.
+#[async_trait]
+pub trait Commands: Send + Sync {
+    /// Executes a command.
+    async fn execute(&self, command: Command, budget: Duration) -> Result<Executed, Status>;
+
+    /// Records facts.
+    async fn record(&self, facts: Facts, budget: Duration) -> Result<Executed, Status>;
+}
+
+/// Reads events of a domain from its owner.
+///
+/// # Guarantees
+/// - Appends come whole, in order, and are committed.
+///
+/// # Errors
+/// The status of the owner, or UNAVAILABLE when it was not reached.
+#[async_trait]
+pub trait Appends: Send + Sync {
+    /// Fetches appends of a stream from a sequence on, those that end after a position, a bounded piece at a time; an empty piece is the end.
+    async fn fetch(
+        &self,
+        stream: &StreamId,
+        from: Sequence,
+        after: Position,
+    ) -> Result<Vec<Append>, Status>;
+
+    /// Asks for the head of a domain's partition.
+    async fn head(&self, domain: &Domain) -> Result<Cursor, Status>;
+}
+
+/// Runs the synchronous projectors of a domain.
+///
+/// # Errors
+/// A status for each projector that was not reached or failed.
+#[async_trait]
+pub trait Projectors: Send + Sync {
+    /// The names of the synchronous projectors that read a domain.
+    fn names(&self, domain: &Domain) -> Vec<String>;
+
+    /// Brings one projector up to the append and returns its projection of the root.
+    async fn project(
+        &self,
+        projector: &str,
+        append: &Append,
+        budget: Duration,
+    ) -> Result<Projection, Status>;
+}
