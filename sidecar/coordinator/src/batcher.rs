@@ -1,0 +1,111 @@
+//! Batches without a timer: a batch is what queued up while the one before it was worked on.
+
+use std::future::Future;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+/// What stops a request from being answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the batcher has ended")]
+pub struct Ended;
+
+struct Waiting<Req, Res> {
+    request: Req,
+    reply: oneshot::Sender<Res>,
+}
+
+/// Collects requests into batches and answers each.
+///
+/// The work goes on to its end when a caller stops waiting. The task ends when the last handle is dropped and the queue is empty.
+#[derive(Debug)]
+pub struct Batcher<Req, Res> {
+    queue: mpsc::Sender<Waiting<Req, Res>>,
+}
+
+impl<Req, Res> Clone for Batcher<Req, Res> {
+    fn clone(&self) -> Self {
+        Self {
+            queue: self.queue.clone(),
+        }
+    }
+}
+
+impl<Req: Send + 'static, Res: Send + 'static> Batcher<Req, Res> {
+    /// Starts a batcher with batches of at most `max_batch`; `work` answers a batch in its order.
+    ///
+    /// The returned task is to be awaited by the owner; it ends with the last handle.
+    pub fn start<F, Fut>(max_batch: usize, mut work: F) -> (Self, JoinHandle<()>)
+    where
+        F: FnMut(Vec<Req>) -> Fut + Send + 'static,
+        Fut: Future<Output = Vec<Res>> + Send,
+    {
+        let (queue, mut queued) = mpsc::channel::<Waiting<Req, Res>>(max_batch * 2);
+        let task = tokio::spawn(async move {
+            let mut batch = Vec::with_capacity(max_batch);
+            while queued.recv_many(&mut batch, max_batch).await > 0 {
+                let (requests, replies): (Vec<_>, Vec<_>) = batch
+                    .drain(..)
+                    .map(|waiting| (waiting.request, waiting.reply))
+                    .unzip();
+                for (reply, answer) in replies.into_iter().zip(work(requests).await) {
+                    // A caller that went away does not need its answer.
+                    let _ = reply.send(answer);
+                }
+            }
+        });
+        (Self { queue }, task)
+    }
+
+    /// Waits for the answer to a request.
+    ///
+    /// # Errors
+    /// [`Ended`] when the batcher is gone; whether the request was worked on is unknown then.
+    pub async fn ask(&self, request: Req) -> Result<Res, Ended> {
+        let (reply, answer) = oneshot::channel();
+        self.queue
+            .send(Waiting { request, reply })
+            .await
+            .map_err(|_| Ended)?;
+        answer.await.map_err(|_| Ended)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_queues_while_a_batch_is_worked_on_is_the_next_batch() {
+        let sizes = Arc::new(Mutex::new(Vec::new()));
+        let gate = Arc::new(Semaphore::new(0));
+        let (seen, door) = (Arc::clone(&sizes), Arc::clone(&gate));
+        let (batcher, task) = Batcher::start(16, move |batch: Vec<u32>| {
+            let (seen, door) = (Arc::clone(&seen), Arc::clone(&door));
+            async move {
+                seen.lock().unwrap().push(batch.len());
+                door.acquire().await.unwrap().forget();
+                batch.into_iter().map(|n| n * 2).collect()
+            }
+        });
+        let mut first = Box::pin(batcher.ask(1));
+        assert!(futures::poll!(&mut first).is_pending());
+        while sizes.lock().unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let mut rest: Vec<_> = (2..5).map(|n| Box::pin(batcher.ask(n))).collect();
+        for ask in &mut rest {
+            assert!(futures::poll!(ask).is_pending());
+        }
+        gate.add_permits(2);
+        assert_eq!(first.await, Ok(2));
+        assert_eq!(futures::future::join_all(rest).await, [Ok(4), Ok(6), Ok(8)]);
+        assert_eq!(*sizes.lock().unwrap(), [1, 3]);
+        drop(batcher);
+        task.await.unwrap();
+    }
+}

@@ -1,0 +1,112 @@
+//! Why a command was not executed, as far as callers treat it differently.
+
+use crate::model::{Sequence, Status, StreamId};
+use crate::port::{logic, store};
+use crate::turns;
+
+/// A command that did not come to a recorded result.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// The command is malformed or over a limit; nothing was stored.
+    #[error("{0}")]
+    Invalid(String),
+    /// The domain is not served here.
+    #[error("domain {0} is not served by this sidecar")]
+    ForeignDomain(String),
+    /// The command id, or this external id, was used before with another payload.
+    #[error(
+        "id {key} was used before for another payload; give every new request an id of its own"
+    )]
+    KeyReused {
+        /// The id.
+        key: String,
+    },
+    /// The sender expected another sequence; nothing was stored.
+    #[error("expected sequence {} of {stream}, the next is {}", expected.0, actual.0)]
+    Conflict {
+        /// The stream.
+        stream: StreamId,
+        /// What the sender expected.
+        expected: Sequence,
+        /// The sequence of the next event.
+        actual: Sequence,
+    },
+    /// Other writers came first too often; nothing was stored.
+    #[error("lost {races} races for {stream}; try again")]
+    Contended {
+        /// The stream.
+        stream: StreamId,
+        /// How often the command was run.
+        races: u32,
+    },
+    /// The logic answered with a status; it passes unchanged and nothing was stored.
+    #[error("the logic answered {0}")]
+    Refused(Status),
+    /// The logic broke the contract; nothing was stored.
+    #[error("the logic broke the contract: {0}")]
+    Contract(String),
+    /// The logic was not reached, or the call to it broke; nothing was stored.
+    #[error("{0}")]
+    LogicUnavailable(String),
+    /// Too much is in flight; nothing was stored.
+    #[error("{0}; try again later")]
+    Busy(&'static str),
+    /// The deadline passed before anything was sent to the store.
+    #[error("the deadline passed {0}; nothing was stored")]
+    Late(&'static str),
+    /// The history is larger than the limit.
+    #[error(
+        "the history of {stream} is larger than {limit} bytes; let the logic ask for snapshots or raise limits.historyBytes"
+    )]
+    HistoryTooLarge {
+        /// The stream.
+        stream: StreamId,
+        /// The limit.
+        limit: usize,
+    },
+    /// The store has no room; nothing was stored.
+    #[error("the store is full; reads go on, commands are refused until there is room")]
+    StoreFull,
+    /// The store was not read; nothing was stored.
+    #[error("the store does not answer: {0}")]
+    StoreUnavailable(String),
+    /// Whether the command took effect is unknown; repeat it with the same id.
+    #[error("whether the command took effect is unknown, repeat it with the same id: {0}")]
+    Unknown(String),
+}
+
+impl From<turns::Full> for Error {
+    fn from(_: turns::Full) -> Self {
+        Self::Busy("too many commands wait for this root")
+    }
+}
+
+impl From<logic::Error> for Error {
+    fn from(error: logic::Error) -> Self {
+        match error {
+            logic::Error::Unreachable(_) | logic::Error::Broken(_) => {
+                Self::LogicUnavailable(error.to_string())
+            }
+            logic::Error::Answered(status) => Self::Refused(status),
+            logic::Error::Contract(breach) => Self::Contract(breach),
+        }
+    }
+}
+
+impl Error {
+    /// Judges a failure to read: nothing was stored.
+    pub(super) fn reading(error: &store::Error) -> Self {
+        Self::StoreUnavailable(error.to_string())
+    }
+
+    /// Judges a failure to append.
+    pub(super) fn appending(error: &store::Error) -> Self {
+        match error {
+            store::Error::Full(_) => Self::StoreFull,
+            store::Error::Unavailable(_)
+            | store::Error::Fenced { .. }
+            | store::Error::Corrupt(_)
+            | store::Error::Fatal(_) => Self::Unknown(error.to_string()),
+        }
+    }
+}

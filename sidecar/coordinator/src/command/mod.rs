@@ -1,0 +1,473 @@
+//! The way of a command: turn of the root, load, logic, append.
+//!
+//! # Design
+//! Nothing is locked while the logic runs: the turn only keeps commands of one root in this process from racing each other. What makes the result
+//! right is the append, which expects exactly the sequence that was loaded, whoever else writes; a lost race is run again from a fresh load.
+
+mod answer;
+mod appender;
+mod error;
+mod hash;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
+use tracing::Instrument;
+
+pub use appender::{Appender, Tasks};
+pub use error::Error;
+pub use hash::payload_hash;
+
+use crate::fail_point;
+use crate::model::{
+    Append, AppendId, Command, CommandKey, Domain, Event, Executed, Facts, History, MergeStrategy,
+    Position, Sequence, SnapshotVersion, StreamId,
+};
+use crate::port::clock::Clock;
+use crate::port::log::{Load, Loaded, Outcome, Proposal};
+use crate::port::logic::AggregateLogic;
+use crate::turns::{Turn, Turns};
+use answer::{Checked, Context};
+
+/// How often a command is run anew after other writers came first.
+const MAX_RACES: u32 = 8;
+
+/// What a domain allows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of one command page or event.
+    pub page_bytes: usize,
+    /// Bytes of all events of an append, and of a snapshot.
+    pub append_bytes: usize,
+    /// Events of an append, and pages of a command.
+    pub append_pages: usize,
+    /// Bytes of history that the logic is sent.
+    pub history_bytes: usize,
+    /// Commands that may wait for one root.
+    pub in_flight_per_root: usize,
+    /// Commands that may be in flight in the domain.
+    pub in_flight: usize,
+}
+
+impl Default for Limits {
+    /// 1 MiB a page, 4 MiB and 1,000 pages an append, 16 MiB of history, 1,024 waiting per root, 4,096 in flight.
+    fn default() -> Self {
+        Self {
+            page_bytes: 1 << 20,
+            append_bytes: 4 << 20,
+            append_pages: 1_000,
+            history_bytes: 16 << 20,
+            in_flight_per_root: 1_024,
+            in_flight: 4_096,
+        }
+    }
+}
+
+/// What an executor is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The domain that it serves.
+    pub domain: Domain,
+    /// The version that the aggregate declares for its snapshots.
+    pub snapshot_version: SnapshotVersion,
+    /// What it allows.
+    pub limits: Limits,
+}
+
+/// Executes the commands of one domain.
+pub struct Executor {
+    settings: Settings,
+    appender: Appender,
+    logic: Arc<dyn AggregateLogic>,
+    clock: Arc<dyn Clock>,
+    turns: Turns<StreamId>,
+    in_flight: Semaphore,
+}
+
+enum Ran {
+    Done(Executed),
+    LostRace,
+}
+
+impl Executor {
+    /// Makes an executor.
+    pub fn new(
+        settings: Settings,
+        appender: Appender,
+        logic: Arc<dyn AggregateLogic>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let turns = Turns::new(settings.limits.in_flight_per_root);
+        let in_flight = Semaphore::new(settings.limits.in_flight);
+        Self {
+            settings,
+            appender,
+            logic,
+            clock,
+            turns,
+            in_flight,
+        }
+    }
+
+    /// The domain that it serves.
+    pub fn domain(&self) -> &Domain {
+        &self.settings.domain
+    }
+
+    /// Executes a command: afterwards its events are durable, or nothing is stored, or the outcome is unknown, as the error says.
+    ///
+    /// A command whose id is known is answered with its first result, before anything else is judged.
+    ///
+    /// # Errors
+    /// As [`Error`] says.
+    pub async fn execute(&self, command: Command, deadline: Instant) -> Result<Executed, Error> {
+        let span = tracing::info_span!("aggregate.handle", domain = %command.stream.domain, root = %command.stream.root,
+            correlation_id = %command.correlation_id);
+        self.execute_in_turn(command, deadline)
+            .instrument(span)
+            .await
+    }
+
+    async fn execute_in_turn(
+        &self,
+        command: Command,
+        deadline: Instant,
+    ) -> Result<Executed, Error> {
+        self.validate(
+            &command.stream,
+            command.pages.iter().map(|page| page.size()),
+        )?;
+        let key = CommandKey {
+            id: command.id.clone(),
+            hash: payload_hash(&command.pages),
+        };
+        let _in_flight = self
+            .in_flight
+            .try_acquire()
+            .map_err(|_| Error::Busy("too many commands are in flight"))?;
+        let _turn = self.turn(&command.stream, deadline).await?;
+        for race in 0..MAX_RACES {
+            match self.run(&command, &key, deadline).await? {
+                Ran::Done(executed) => return Ok(executed),
+                Ran::LostRace => back_off(race).await,
+            }
+        }
+        Err(Error::Contended {
+            stream: command.stream,
+            races: MAX_RACES,
+        })
+    }
+
+    /// Records facts that happened elsewhere; those that are known already are left out.
+    ///
+    /// # Errors
+    /// As [`Error`] says.
+    pub async fn record(&self, facts: Facts, deadline: Instant) -> Result<Executed, Error> {
+        self.validate(
+            &facts.stream,
+            facts.events.iter().map(|event| event.payload.size()),
+        )?;
+        let _in_flight = self
+            .in_flight
+            .try_acquire()
+            .map_err(|_| Error::Busy("too many commands are in flight"))?;
+        let _turn = self.turn(&facts.stream, deadline).await?;
+        if Instant::now() >= deadline {
+            return Err(Error::Late("before the append"));
+        }
+        let count = facts.events.len();
+        let (stream, expected) = (facts.stream.clone(), facts.expected);
+        let outcome = self.appender.append(propose_facts(facts)).await?;
+        match outcome {
+            Outcome::Appended { append, known } => {
+                let is_replayed = known.len() == count;
+                Ok(Executed {
+                    append,
+                    is_replayed,
+                    known,
+                })
+            }
+            Outcome::Duplicate(append) => Ok(Executed {
+                append,
+                is_replayed: true,
+                known: Vec::new(),
+            }),
+            Outcome::KeyReused { key } => Err(Error::KeyReused { key }),
+            Outcome::Conflict { actual } => Err(Error::Conflict {
+                stream,
+                expected: expected.unwrap_or(actual),
+                actual,
+            }),
+        }
+    }
+
+    /// Asks the logic what it would answer after the event `as_of`; nothing is stored, so the positions in the result are those before
+    /// the first.
+    ///
+    /// # Errors
+    /// As [`Error`] says.
+    pub async fn dry_run(
+        &self,
+        command: Command,
+        as_of: Sequence,
+        deadline: Instant,
+    ) -> Result<Executed, Error> {
+        self.validate(
+            &command.stream,
+            command.pages.iter().map(|page| page.size()),
+        )?;
+        let load = Load {
+            through: Some(as_of),
+            ..self.load_of(&command, None)
+        };
+        let Loaded::History {
+            snapshot,
+            events,
+            next_sequence,
+        } = self.appender.load(load).await?
+        else {
+            return Err(self.too_large(&command.stream));
+        };
+        if as_of >= next_sequence {
+            return Err(Error::Invalid(format!(
+                "as_of_sequence is {}, the stream has {} events",
+                as_of.0, next_sequence.0
+            )));
+        }
+        let history = History {
+            stream: command.stream.clone(),
+            snapshot,
+            events,
+            next_sequence: as_of.plus(1),
+        };
+        check_expected(&command, history.next_sequence)?;
+        let next = history.next_sequence;
+        let checked = self.decide(history, &command, deadline).await?;
+        let events = checked
+            .events
+            .into_iter()
+            .enumerate()
+            .map(|(index, event)| Event {
+                sequence: next.plus(index),
+                position: Position::ORIGIN,
+                payload: event.payload,
+                created_at: event.created_at,
+                external_id: None,
+            });
+        let append = Append {
+            id: AppendId::random(),
+            stream: command.stream,
+            first_sequence: next,
+            last_position: Position::ORIGIN,
+            correlation_id: command.correlation_id,
+            command_id: Some(command.id),
+            trace_parent: command.trace_parent,
+            events: events.collect(),
+        };
+        Ok(Executed {
+            append,
+            is_replayed: false,
+            known: Vec::new(),
+        })
+    }
+
+    fn validate(
+        &self,
+        stream: &StreamId,
+        sizes: impl ExactSizeIterator<Item = usize>,
+    ) -> Result<(), Error> {
+        let limits = &self.settings.limits;
+        if stream.domain != self.settings.domain {
+            return Err(Error::ForeignDomain(stream.domain.to_string()));
+        }
+        let pages = sizes.len();
+        if pages == 0 || pages > limits.append_pages {
+            return Err(Error::Invalid(format!(
+                "pages must be 1 to {}, got {pages}",
+                limits.append_pages
+            )));
+        }
+        let mut bytes = 0;
+        for (index, size) in sizes.enumerate() {
+            if size > limits.page_bytes {
+                return Err(Error::Invalid(format!(
+                    "pages[{index}] has {size} bytes, at most {} are allowed",
+                    limits.page_bytes
+                )));
+            }
+            bytes += size;
+        }
+        if bytes > limits.append_bytes {
+            return Err(Error::Invalid(format!(
+                "pages hold {bytes} bytes, at most {} are allowed",
+                limits.append_bytes
+            )));
+        }
+        Ok(())
+    }
+
+    async fn turn(&self, stream: &StreamId, deadline: Instant) -> Result<Turn<StreamId>, Error> {
+        let ticket = self.turns.take(stream.clone())?;
+        timeout_at(deadline, ticket.granted())
+            .await
+            .map_err(|_| Error::Late("while waiting for the turn of the root"))
+    }
+
+    async fn run(
+        &self,
+        command: &Command,
+        key: &CommandKey,
+        deadline: Instant,
+    ) -> Result<Ran, Error> {
+        let load = self.load_of(command, Some(key.clone()));
+        let loading = self
+            .appender
+            .load(load)
+            .instrument(tracing::debug_span!("aggregate.load_events"));
+        let loaded = timeout_at(deadline, loading)
+            .await
+            .map_err(|_| Error::Late("while loading"))??;
+        let (snapshot, events, next_sequence) = match loaded {
+            Loaded::Known(append) => return Ok(Ran::Done(replayed(append))),
+            Loaded::KeyReused(id) => {
+                return Err(Error::KeyReused {
+                    key: id.to_string(),
+                });
+            }
+            Loaded::TooLarge => return Err(self.too_large(&command.stream)),
+            Loaded::History {
+                snapshot,
+                events,
+                next_sequence,
+            } => (snapshot, events, next_sequence),
+        };
+        fail_point::hit("after_load");
+        check_expected(command, next_sequence)?;
+        let history = History {
+            stream: command.stream.clone(),
+            snapshot,
+            events,
+            next_sequence,
+        };
+        let checked = self.decide(history, command, deadline).await?;
+        fail_point::hit("after_logic");
+        if Instant::now() >= deadline {
+            return Err(Error::Late("before the append"));
+        }
+        let proposal = propose(command, key, next_sequence, checked);
+        let appending = self
+            .appender
+            .append(proposal)
+            .instrument(tracing::debug_span!("aggregate.persist"));
+        match appending.await? {
+            Outcome::Appended { append, .. } => Ok(Ran::Done(Executed {
+                append,
+                is_replayed: false,
+                known: Vec::new(),
+            })),
+            Outcome::Duplicate(append) => Ok(Ran::Done(replayed(append))),
+            Outcome::KeyReused { key } => Err(Error::KeyReused { key }),
+            Outcome::Conflict { .. } => Ok(Ran::LostRace),
+        }
+    }
+
+    async fn decide(
+        &self,
+        history: History,
+        command: &Command,
+        deadline: Instant,
+    ) -> Result<Checked, Error> {
+        let budget = deadline.saturating_duration_since(Instant::now());
+        if budget.is_zero() {
+            return Err(Error::Late("before the logic was asked"));
+        }
+        let next_sequence = history.next_sequence;
+        let span = tracing::debug_span!("aggregate.execute");
+        let answer = self
+            .logic
+            .handle(history, command, budget)
+            .instrument(span)
+            .await?;
+        let context = Context {
+            command,
+            next_sequence,
+            snapshot_version: self.settings.snapshot_version,
+            now: self.clock.now(),
+            limits: &self.settings.limits,
+        };
+        answer::check(answer, &context).map_err(Error::Contract)
+    }
+
+    fn load_of(&self, command: &Command, key: Option<CommandKey>) -> Load {
+        Load {
+            stream: command.stream.clone(),
+            key,
+            snapshot_version: Some(self.settings.snapshot_version),
+            through: None,
+            limit: self.settings.limits.history_bytes,
+        }
+    }
+
+    fn too_large(&self, stream: &StreamId) -> Error {
+        Error::HistoryTooLarge {
+            stream: stream.clone(),
+            limit: self.settings.limits.history_bytes,
+        }
+    }
+}
+
+fn replayed(append: Append) -> Executed {
+    Executed {
+        append,
+        is_replayed: true,
+        known: Vec::new(),
+    }
+}
+
+fn check_expected(command: &Command, actual: Sequence) -> Result<(), Error> {
+    let is_stale = match command.merge_strategy {
+        MergeStrategy::Strict => command.expected != actual,
+        MergeStrategy::AggregateHandles => false,
+    };
+    if is_stale {
+        return Err(Error::Conflict {
+            stream: command.stream.clone(),
+            expected: command.expected,
+            actual,
+        });
+    }
+    Ok(())
+}
+
+fn propose(command: &Command, key: &CommandKey, next: Sequence, checked: Checked) -> Proposal {
+    Proposal {
+        id: AppendId::random(),
+        stream: command.stream.clone(),
+        expected: Some(next),
+        key: Some(key.clone()),
+        correlation_id: command.correlation_id.clone(),
+        trace_parent: command.trace_parent.clone(),
+        events: checked.events,
+        snapshot: checked.snapshot,
+    }
+}
+
+fn propose_facts(facts: Facts) -> Proposal {
+    Proposal {
+        id: AppendId::random(),
+        stream: facts.stream,
+        expected: facts.expected,
+        key: None,
+        correlation_id: facts.correlation_id,
+        trace_parent: facts.trace_parent,
+        events: facts.events,
+        snapshot: None,
+    }
+}
+
+async fn back_off(race: u32) {
+    let ceiling = Duration::from_millis(1 << race.min(6));
+    tokio::time::sleep(ceiling.mul_f64(rand::random::<f64>())).await;
+}
