@@ -27,7 +27,7 @@ use crate::{ComponentSpec, ComponentStatus, Duration, rules};
     )
 )]
 #[serde(rename_all = "camelCase")]
-#[schemars(transform = rules::fixed_domain)]
+#[schemars(transform = rules::component, transform = rules::fixed_domain)]
 pub struct AggregateSpec {
     /// The fields of every component.
     #[serde(flatten)]
@@ -55,8 +55,8 @@ pub struct AggregateSpec {
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub sync: Sync,
 
-    /// How much one caller and one root may ask for. Default: generous. Example:
-    /// `{maxInFlight: 256}`.
+    /// How much one caller and one root may ask for. Default: 1 MiB a command, 1024 commands under
+    /// way. Example: `{maxInFlight: 256}`.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub limits: Limits,
 

@@ -38,7 +38,9 @@ pub struct Bus {
     /// credentials, Coordinator (each sidecar what it needs), or External (somebody else; it is
     /// only checked). Default: Operator if adminSecretRef is set, else Coordinator.
     /// Example: `External`.
+    // As an optional enum it would be documented by the enum's own words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Management")]
     pub management: Option<Management>,
 
     /// The Secret with credentials that may declare topology; sidecars never get it. Required

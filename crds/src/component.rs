@@ -7,13 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Autoscaling, Availability, Duration, Monitoring, Network, PodTemplate, Rollout, SecretRef,
-    Sidecar, Volume, WorkloadRef, rules,
+    Sidecar, Volume, WorkloadRef,
 };
 
 /// The fields of every kind that runs pods; they stand directly under `spec`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(transform = rules::component)]
 pub struct ComponentSpec {
     /// The EventStore that this component works with. Required; name and namespace cannot change
     /// later. Example: `{name: shop}`.

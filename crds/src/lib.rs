@@ -3,11 +3,11 @@
 //! ```text
 //!   Rust types with doc comments ── derive ──▶ schema + rules ──▶ crd(kind) ──▶ *.yaml for kubectl
 //!        ▲                                        │
-//!        │ serde                                  │
+//!        │ serde                                  ├─▶ validate_structure(kind, value)   shape, names, bounds
 //!   a resource, as JSON ──────────────────────────┴─▶ validate_cel(kind, value, old)    rules between fields
 //! ```
 //!
-//! An API server judges a resource by the schema; the check here judges it alike, for files
+//! An API server judges a resource by the schema; the two checks here judge it alike, for files
 //! that never meet one. What needs a second resource (does the EventStore exist, has a domain one
 //! Aggregate) is left to the operator.
 
@@ -55,7 +55,7 @@ pub use sidecar::{
 };
 pub use source::{Backoff, ConsumerSpec, Delivery, Mode, Source, StartFrom, StartType, Target};
 pub use status::{ComponentStatus, EventStoreStatus, UsedBy};
-pub use validate::{Violation, validate_cel};
+pub use validate::{Violation, validate_cel, validate_structure};
 pub use workload::{
     Autoscaling, Availability, PodTemplate, Resources, Rollout, Strategy, Switch, TopologySpread,
     Volume, WorkloadKind, WorkloadRef,

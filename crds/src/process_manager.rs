@@ -30,7 +30,11 @@ use crate::{
     )
 )]
 #[serde(rename_all = "camelCase")]
-#[schemars(transform = rules::fixed_domain)]
+#[schemars(
+    transform = rules::component,
+    transform = rules::consumer,
+    transform = rules::fixed_domain
+)]
 pub struct ProcessManagerSpec {
     /// The fields of every component.
     #[serde(flatten)]

@@ -4,7 +4,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{ComponentSpec, ComponentStatus, ConsumerSpec, Mode};
+use crate::{ComponentSpec, ComponentStatus, ConsumerSpec, Mode, rules};
 
 /// Logic that reads events and keeps a view of them.
 #[derive(CustomResource, Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -27,6 +27,7 @@ use crate::{ComponentSpec, ComponentStatus, ConsumerSpec, Mode};
     )
 )]
 #[serde(rename_all = "camelCase")]
+#[schemars(transform = rules::component, transform = rules::consumer)]
 pub struct ProjectorSpec {
     /// The fields of every component.
     #[serde(flatten)]

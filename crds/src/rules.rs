@@ -7,8 +7,8 @@
 //!
 //! A rule that forbids a change stands on `spec`, which is always there. On an optional leaf it
 //! would not be asked when the leaf is removed in one update and added again in the next.
-//! Functions here are schemars transforms: those of a flattened part run first, and the whole
-//! appends its own. `namespace` is a reserved word of CEL, hence `__namespace__`.
+//! Functions here are schemars transforms. Each `spec` names all of its own, since flattening two
+//! parts into one keeps the rules of the first part only. `namespace` is a reserved word of CEL, hence `__namespace__`.
 
 use kube::core::{Rule, validate};
 use schemars::Schema;

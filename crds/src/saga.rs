@@ -4,7 +4,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{ComponentSpec, ComponentStatus, ConsumerSpec, Duration, Mode, Target};
+use crate::{ComponentSpec, ComponentStatus, ConsumerSpec, Duration, Mode, Target, rules};
 
 /// Logic that answers events of some domains with commands to others.
 #[derive(CustomResource, Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -27,6 +27,7 @@ use crate::{ComponentSpec, ComponentStatus, ConsumerSpec, Duration, Mode, Target
     )
 )]
 #[serde(rename_all = "camelCase")]
+#[schemars(transform = rules::component, transform = rules::consumer)]
 pub struct SagaSpec {
     /// The fields of every component.
     #[serde(flatten)]

@@ -9,7 +9,6 @@ use crate::{Duration, rules};
 /// The fields of every kind that reads events.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(transform = rules::consumer)]
 pub struct ConsumerSpec {
     /// The domains whose events this component reads, each at most once. Required, 1 to 64.
     /// Example: `[{domain: order, eventTypes: [shop.order.v1.OrderCompleted]}]`.

@@ -8,7 +8,7 @@ use crate::{Kind, schema};
 
 /// Checks the rules of a resource's schema, as a new resource or as a change of `old`.
 ///
-/// Defaults are put in first, as an API server does.
+/// Fields that are null are removed and defaults are put in first, as an API server does.
 ///
 /// ```
 /// use angzarr_crds::{Kind, validate_cel};
@@ -27,8 +27,10 @@ pub fn validate_cel(kind: Kind, new: &Value, old: Option<&Value>) -> Vec<Violati
             Kind::ALL.map(|kind| compile_schema(schema(kind))),
         );
     }
+    let new = without_nulls(new);
+    let old = old.map(without_nulls);
     let verdict = RULES.with(|(validator, compiled)| {
-        validator.validate_compiled(&compiled[kind as usize], new, old)
+        validator.validate_compiled(&compiled[kind as usize], &new, old.as_ref())
     });
     let Err(errors) = verdict else {
         return Vec::new();
@@ -41,3 +43,18 @@ pub fn validate_cel(kind: Kind, new: &Value, old: Option<&Value>) -> Vec<Violati
         })
         .collect()
 }
+
+fn without_nulls(value: &Value) -> Value {
+    match value {
+        Value::Object(object) => object
+            .iter()
+            .filter(|(_, value)| !value.is_null())
+            .map(|(key, value)| (key.clone(), without_nulls(value)))
+            .collect(),
+        Value::Array(items) => items.iter().map(without_nulls).collect(),
+        other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,16 @@
 //! Judges a resource as an API server would, without one.
 //!
-//! [`validate_cel`] looks at the rules between fields.
+//! [`validate_structure`] looks at shape, [`validate_cel`] at the rules between fields; ask the
+//! second only if the first found nothing, since rules assume a sound shape.
 
 mod cel;
+mod nearest;
+mod structure;
 
 use std::fmt;
 
 pub use cel::validate_cel;
+pub use structure::validate_structure;
 
 /// One mistake in a resource.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! [`model`] holds the words, [`port`] what is needed from outside, [`command`] the way of a command,
-//! [`feed`] the log as subscribers see it, [`consumer`] the way of an event through a consumer.
+//! [`feed`] the log as subscribers see it.
 
 pub mod batcher;
 pub mod command;

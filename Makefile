@@ -1,0 +1,28 @@
+# The commands of the project. `make` lists them.
+
+CARGO ?= cargo
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+.PHONY: help check test lint format-check doc crds
+
+help: ## Lists the commands.
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-14s %s\n", $$1, $$2 }'
+
+check: format-check lint ## Format, lints and fast tests: for the desk, before each commit.
+	$(CARGO) test --workspace --lib --bins
+
+test: format-check lint doc ## The whole truth: format, lints, docs, all tests, generated files.
+	$(CARGO) test --workspace
+
+format-check:
+	$(CARGO) fmt --all --check
+
+lint:
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+doc:
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --quiet
+
+crds: ## Writes crds/*.yaml anew from the resource types.
+	$(CARGO) run --quiet -p angzarr-crds --bin crds -- crds

@@ -1,0 +1,182 @@
+use serde_json::{Value, json};
+
+use super::*;
+
+fn aggregate(spec: Value) -> Value {
+    let mut resource = json!({
+        "apiVersion": "angzarr.io/v1alpha1",
+        "kind": "Aggregate",
+        "metadata": { "name": "walrus", "labels": { "team": "sea" } },
+        "spec": {
+            "domain": "walrus",
+            "eventStoreRef": { "name": "lagoon" },
+            "template": { "spec": { "containers": [{ "name": "l", "anything": [1, null] }] } },
+        },
+    });
+    for (key, value) in spec.as_object().unwrap() {
+        resource["spec"][key] = value.clone();
+    }
+    resource
+}
+
+fn found(kind: Kind, resource: &Value) -> Vec<String> {
+    let violations = validate_structure(kind, resource);
+    violations.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_sound_resource_has_no_violation() {
+    let resource = aggregate(json!({
+        "replicas": 2,
+        "logic": { "port": 8080, "startupTimeout": "1m30s" },
+        "storage": { "size": 1 },
+        "metadata": { "labels": { "a.b/c": "d" } },
+        "autoscaling": null,
+    }));
+    assert_eq!(found(Kind::Aggregate, &resource), Vec::<String>::new());
+}
+
+#[test]
+fn each_mistake_names_its_place_and_what_to_do() {
+    let long = "x".repeat(64);
+    for (spec, wanted) in [
+        (
+            json!({ "domian": "x" }),
+            "spec.domian: is not a field, did you mean domain?",
+        ),
+        (
+            json!({ "domain": null }),
+            "spec.domain: is required, like order",
+        ),
+        (
+            json!({ "domain": "" }),
+            "spec.domain: must not be empty, like order",
+        ),
+        (
+            json!({ "domain": long }),
+            "spec.domain: has 64 characters, at most 63 are allowed",
+        ),
+        (
+            json!({ "domain": "Walrus" }),
+            r#"spec.domain: "Walrus" does not have the form ^[a-z]([-a-z0-9]*[a-z0-9])?$, like order"#,
+        ),
+        (
+            json!({ "replicas": "2" }),
+            "spec.replicas: must be a whole number, found the string \"2\"",
+        ),
+        (
+            json!({ "replicas": 1.5 }),
+            "spec.replicas: must be a whole number, found 1.5",
+        ),
+        (
+            json!({ "replicas": -1 }),
+            "spec.replicas: is -1, at least 0 must be",
+        ),
+        (
+            json!({ "replicas": 1001 }),
+            "spec.replicas: is 1001, at most 1000 is allowed",
+        ),
+        (
+            json!({ "suspend": "yes" }),
+            "spec.suspend: must be true or false, found the string \"yes\"",
+        ),
+        (
+            json!({ "logic": [] }),
+            "spec.logic: must be an object, found a list",
+        ),
+        (
+            json!({ "logic": { "startup_timeout": "5m" } }),
+            "spec.logic.startup_timeout: is not a field, did you mean startupTimeout?",
+        ),
+        (
+            json!({ "logic": { "startupTimeout": "5 minutes" } }),
+            r#"spec.logic.startupTimeout: "5 minutes" does not have the form ^([0-9]{1,9}(ms|s|m|h))+$, like 5m"#,
+        ),
+        (
+            json!({ "logic": { "startupTimeout": 30 } }),
+            "spec.logic.startupTimeout: must be a string, found 30 without quotes",
+        ),
+        (
+            json!({ "rollout": { "strategy": "recreate" } }),
+            r#"spec.rollout.strategy: "recreate" is not one of RollingUpdate, Recreate; did you mean Recreate?"#,
+        ),
+        (
+            json!({ "sync": { "allow": ["Simple", "Simple"] } }),
+            "spec.sync.allow[1]: repeats Simple, which stands in spec.sync.allow[0]",
+        ),
+        (
+            json!({ "sync": { "allow": [] } }),
+            "spec.sync.allow: has 0 items, at least 1 must be",
+        ),
+        (
+            json!({ "metadata": { "labels": { "a.b/c": true } } }),
+            r#"spec.metadata.labels["a.b/c"]: must be a string, found true without quotes"#,
+        ),
+        (
+            json!({ "storage": { "size": "1 GB" } }),
+            r#"spec.storage.size: "1 GB" does not have the form ^[0-9]+(\.[0-9]+)?([KMGTPE]i|[numkMGTPE]|[eE][-+]?[0-9]+)?$, like 10Gi"#,
+        ),
+    ] {
+        assert_eq!(found(Kind::Aggregate, &aggregate(spec)), [wanted]);
+    }
+}
+
+#[test]
+fn all_mistakes_are_found_at_once() {
+    let resource = json!({
+        "apiVersion": "angzarr.io/v1",
+        "kind": "Projector",
+        "metadata": { "naem": "tern", "labels": { "n": 1 } },
+        "spec": {
+            "eventStoreRef": {},
+            "sources": [
+                { "domain": "egg", "eventTypes": ["nest.Laid", "not a name"] },
+                { "domain": "egg" },
+            ],
+            "startFrom": { "type": "Time", "time": "yesterday" },
+        },
+        "specs": {},
+    });
+    assert_eq!(
+        found(Kind::Projector, &resource),
+        [
+            r#"apiVersion: must be angzarr.io/v1alpha1, found "angzarr.io/v1""#,
+            "metadata.labels.n: must be a string, found 1 without quotes",
+            "metadata.naem: is not a field, did you mean name?",
+            "metadata.name: is required",
+            "spec.eventStoreRef.name: is required, like shop",
+            r#"spec.sources[0].eventTypes[1]: "not a name" does not have the form ^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$"#,
+            "spec.sources[1]: repeats egg, which stands in spec.sources[0]",
+            r#"spec.startFrom.time: "yesterday" is not a time, like 2026-01-31T00:00:00Z"#,
+            "specs: is not a field, did you mean spec?",
+        ]
+    );
+}
+
+#[test]
+fn a_list_far_too_long_is_one_mistake() {
+    let sources: Vec<Value> = (0..10_000)
+        .map(|number| json!({ "domain": format!("d{number}") }))
+        .collect();
+    let resource = json!({
+        "apiVersion": "angzarr.io/v1alpha1",
+        "kind": "Saga",
+        "metadata": { "name": "tern" },
+        "spec": { "eventStoreRef": { "name": "lagoon" }, "sources": sources },
+    });
+    assert_eq!(
+        found(Kind::Saga, &resource),
+        ["spec.sources: has 10000 items, at most 64 are allowed"]
+    );
+}
+
+#[test]
+fn what_is_no_object_is_refused() {
+    for resource in [json!(null), json!([]), json!("Saga")] {
+        assert_eq!(
+            validate_structure(Kind::Saga, &resource).len(),
+            1,
+            "{resource}"
+        );
+    }
+}
