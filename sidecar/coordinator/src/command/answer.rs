@@ -133,3 +133,209 @@ fn check_cover(cover: &AnswerCover, command: &Command) -> Result<(), String> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{
+        AnswerPage, CommandId, CorrelationId, Domain, MergeStrategy, Payload, Root,
+    };
+
+    const NOW: Timestamp = Timestamp {
+        seconds: 1_700_000_000,
+        nanos: 5,
+    };
+
+    fn payload(size: usize) -> Payload {
+        Payload {
+            type_url: "t/a.B".into(),
+            value: vec![7; size].into(),
+        }
+    }
+
+    fn page(sequence: Option<u32>) -> AnswerPage {
+        AnswerPage {
+            sequence: sequence.map(Sequence),
+            created_at: None,
+            payload: Some(payload(1)),
+        }
+    }
+
+    fn command() -> Command {
+        Command {
+            stream: StreamId {
+                domain: Domain::parse("till").unwrap(),
+                edition: Edition::Main,
+                root: Root::random(),
+            },
+            id: CommandId::parse("c-1").unwrap(),
+            correlation_id: CorrelationId::parse("w-1").unwrap(),
+            expected: Sequence(3),
+            merge_strategy: MergeStrategy::Strict,
+            pages: vec![payload(1)],
+            origin: None,
+            trace_parent: None,
+        }
+    }
+
+    fn checked(answer: Answer, next: u32) -> Result<Checked, String> {
+        let command = command();
+        let limits = Limits {
+            page_bytes: 100,
+            append_bytes: 150,
+            append_pages: 3,
+            ..Limits::default()
+        };
+        let context = Context {
+            command: &command,
+            next_sequence: Sequence(next),
+            snapshot_version: SnapshotVersion(2),
+            now: NOW,
+            limits: &limits,
+        };
+        check(answer, &context)
+    }
+
+    fn with_pages(pages: Vec<AnswerPage>) -> Answer {
+        Answer {
+            pages,
+            ..Answer::default()
+        }
+    }
+
+    fn with_cover(cover: AnswerCover) -> Answer {
+        Answer {
+            cover,
+            ..Answer::default()
+        }
+    }
+
+    #[test]
+    fn what_is_unset_is_filled_in() {
+        let checked = checked(with_pages(vec![page(None), page(Some(4))]), 3).unwrap();
+        assert_eq!(checked.events.len(), 2);
+        assert_eq!(checked.events[0].created_at, NOW);
+        assert_eq!(checked.snapshot, None);
+    }
+
+    #[test]
+    fn an_empty_answer_is_a_success() {
+        assert_eq!(
+            checked(Answer::default(), 0),
+            Ok(Checked {
+                events: Vec::new(),
+                snapshot: None
+            })
+        );
+    }
+
+    #[test]
+    fn a_value_that_differs_is_named() {
+        let cases = [
+            (
+                with_cover(AnswerCover {
+                    domain: Some("other".into()),
+                    ..Default::default()
+                }),
+                "cover.domain",
+            ),
+            (
+                with_cover(AnswerCover {
+                    root: Some(vec![1; 16]),
+                    ..Default::default()
+                }),
+                "cover.root",
+            ),
+            (
+                with_cover(AnswerCover {
+                    root: Some(vec![1; 15]),
+                    ..Default::default()
+                }),
+                "cover.root",
+            ),
+            (
+                with_cover(AnswerCover {
+                    edition: Some("draft".into()),
+                    ..Default::default()
+                }),
+                "cover.edition",
+            ),
+            (
+                with_cover(AnswerCover {
+                    correlation_id: Some("w-2".into()),
+                    ..Default::default()
+                }),
+                "cover.correlation_id",
+            ),
+            (with_pages(vec![page(Some(4))]), "pages[0].num"),
+            (
+                with_pages(vec![page(Some(3)), page(Some(5))]),
+                "pages[1].num",
+            ),
+            (
+                with_pages(vec![AnswerPage {
+                    payload: None,
+                    ..page(None)
+                }]),
+                "pages[0].event is missing",
+            ),
+            (
+                with_pages(vec![AnswerPage {
+                    payload: Some(payload(101)),
+                    ..page(None)
+                }]),
+                "pages[0].event has",
+            ),
+            (
+                with_pages(vec![
+                    AnswerPage {
+                        payload: Some(payload(80)),
+                        ..page(None)
+                    };
+                    2
+                ]),
+                "pages hold",
+            ),
+            (with_pages(vec![page(None); 4]), "pages holds 4 events"),
+        ];
+        for (answer, field) in cases {
+            let breach = checked(answer, 3).unwrap_err();
+            assert!(breach.starts_with(field), "{breach} does not name {field}");
+        }
+    }
+
+    #[test]
+    fn a_snapshot_is_the_state_after_the_events_of_its_answer() {
+        let answer = Answer {
+            pages: vec![page(None), page(None)],
+            snapshot: Some(payload(9)),
+            ..Answer::default()
+        };
+        let snapshot = checked(answer, 3).unwrap().snapshot.unwrap();
+        assert_eq!(
+            (snapshot.sequence, snapshot.version),
+            (Sequence(4), SnapshotVersion(2))
+        );
+    }
+
+    #[test]
+    fn a_snapshot_may_stand_alone_but_not_before_the_first_event() {
+        let answer = Answer {
+            snapshot: Some(payload(9)),
+            ..Answer::default()
+        };
+        assert_eq!(
+            checked(answer.clone(), 3)
+                .unwrap()
+                .snapshot
+                .unwrap()
+                .sequence,
+            Sequence(2)
+        );
+        assert!(
+            checked(answer, 0)
+                .unwrap_err()
+                .starts_with("snapshot_state")
+        );
+    }
+}
