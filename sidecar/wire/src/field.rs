@@ -1,0 +1,111 @@
+//! Fields that many messages have.
+
+use angzarr_coordinator::model::{
+    CorrelationId, Domain, Edition, Payload, Root, StreamId, Timestamp,
+};
+use angzarr_proto::v1;
+
+use crate::Error;
+
+/// Reads the stream that a cover names.
+///
+/// # Errors
+/// [`Error::Invalid`] when cover, domain or root are missing or malformed.
+pub fn decode_stream(cover: Option<&v1::Cover>) -> Result<StreamId, Error> {
+    decode_stream_at("cover", cover)
+}
+
+pub(crate) fn decode_stream_at(field: &str, cover: Option<&v1::Cover>) -> Result<StreamId, Error> {
+    let cover = cover.ok_or_else(|| Error::invalid(field, "is missing; name domain and root"))?;
+    let domain = Domain::parse(&cover.domain).map_err(|broken| {
+        Error::invalid(
+            format!("{field}.domain"),
+            format!("{}, got {:?}", broken.rule, cover.domain),
+        )
+    })?;
+    let root = cover
+        .root
+        .as_ref()
+        .ok_or_else(|| Error::invalid(format!("{field}.root"), "is missing; give 16 bytes"))?;
+    let root = Root::from_bytes(&root.value).map_err(|broken| {
+        Error::invalid(
+            format!("{field}.root"),
+            format!("{}, got {}", broken.rule, root.value.len()),
+        )
+    })?;
+    let edition = Edition::parse(cover.edition.as_deref())
+        .map_err(|broken| Error::invalid(format!("{field}.edition"), broken.rule))?;
+    Ok(StreamId {
+        domain,
+        edition,
+        root,
+    })
+}
+
+/// Refuses editions other than the main timeline, which come later.
+pub(crate) fn require_main(stream: &StreamId) -> Result<(), Error> {
+    match &stream.edition {
+        Edition::Main => Ok(()),
+        Edition::Branch(name) => Err(Error::unsupported(
+            "cover.edition",
+            format!("is {name:?}; this version serves the main timeline only, leave it unset"),
+        )),
+    }
+}
+
+pub(crate) fn decode_correlation(text: &str) -> Result<Option<CorrelationId>, Error> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let parsed = CorrelationId::parse(text)
+        .map_err(|broken| Error::invalid("cover.correlation_id", broken.rule))?;
+    Ok(Some(parsed))
+}
+
+/// Writes a cover.
+pub fn encode_cover(stream: &StreamId, correlation: Option<&CorrelationId>) -> v1::Cover {
+    let edition = match &stream.edition {
+        Edition::Main => None,
+        Edition::Branch(name) => Some(name.to_string()),
+    };
+    v1::Cover {
+        root: Some(v1::Uuid {
+            value: stream.root.as_bytes().to_vec().into(),
+        }),
+        domain: stream.domain.to_string(),
+        correlation_id: correlation.map(ToString::to_string).unwrap_or_default(),
+        edition,
+    }
+}
+
+/// Reads a typed message of the user's schema.
+pub fn decode_payload(any: prost_types::Any) -> Payload {
+    Payload {
+        type_url: any.type_url,
+        value: any.value.into(),
+    }
+}
+
+/// Writes a typed message of the user's schema.
+pub fn encode_payload(payload: &Payload) -> prost_types::Any {
+    prost_types::Any {
+        type_url: payload.type_url.clone(),
+        value: payload.value.to_vec(),
+    }
+}
+
+/// Reads a moment.
+pub fn decode_timestamp(at: prost_types::Timestamp) -> Timestamp {
+    Timestamp {
+        seconds: at.seconds,
+        nanos: at.nanos,
+    }
+}
+
+/// Writes a moment.
+pub fn encode_timestamp(at: Timestamp) -> prost_types::Timestamp {
+    prost_types::Timestamp {
+        seconds: at.seconds,
+        nanos: at.nanos,
+    }
+}

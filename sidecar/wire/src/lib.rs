@@ -1,0 +1,27 @@
+//! Conversions between the contract's messages and the pipeline's model: `decode_*` from the wire, `encode_*` to it.
+//!
+//! # Design
+//! The gRPC edge, the direct bus and the stores (outgoing commands are kept as the messages that are sent) speak the same messages. The model
+//! knows none of them, so the mapping stands in a crate of its own, beside the three, instead of in one of them.
+
+mod answer;
+mod append;
+mod command;
+mod error;
+mod field;
+mod projection;
+
+pub use answer::{decode_answer, encode_contextual};
+pub use append::{
+    decode_append, decode_record, decode_snapshot, encode_append, encode_book, encode_history,
+    encode_record, encode_snapshot,
+};
+pub use command::{
+    decode_command, decode_facts, decode_wished_command, decode_wished_facts, encode_command,
+    encode_executed, encode_facts,
+};
+pub use error::Error;
+pub use field::{
+    decode_payload, decode_stream, decode_timestamp, encode_cover, encode_payload, encode_timestamp,
+};
+pub use projection::{decode_projection, encode_projection};

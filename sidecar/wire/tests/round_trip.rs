@@ -1,0 +1,223 @@
+//! What is encoded is decoded to the same, and what breaks the contract is named.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed assumption fails the test")]
+
+use angzarr_coordinator::command::payload_hash;
+use angzarr_coordinator::model::{
+    Append, AppendId, Command, CommandId, CorrelationId, Domain, Edition, Event, ExternalId,
+    ExternalKey, Facts, Incarnation, MergeStrategy, NewEvent, Origin, Payload, Position, Root,
+    Sequence, StreamId, Timestamp,
+};
+use angzarr_proto::v1;
+use angzarr_wire::{
+    Error, decode_command, decode_facts, decode_record, encode_command, encode_facts, encode_record,
+};
+use proptest::prelude::*;
+
+const NOW: Timestamp = Timestamp {
+    seconds: 1_700_000_000,
+    nanos: 1,
+};
+
+fn payloads() -> impl Strategy<Value = Vec<Payload>> {
+    let payload = (
+        "[a-z]{1,9}(/[a-z.]{1,9})?",
+        proptest::collection::vec(any::<u8>(), 0..40),
+    )
+        .prop_map(|(type_url, value)| Payload {
+            type_url,
+            value: value.into(),
+        })
+        .prop_filter("a type has a name", |payload| {
+            !payload.type_name().is_empty()
+        });
+    proptest::collection::vec(payload, 1..5)
+}
+
+fn stream(root: [u8; 16]) -> StreamId {
+    let root = Root::from_bytes(&root).unwrap();
+    StreamId {
+        domain: Domain::parse("till").unwrap(),
+        edition: Edition::Main,
+        root,
+    }
+}
+
+fn origin(sequence: u32) -> Origin {
+    Origin {
+        component: "tidy".into(),
+        trigger: stream([9; 16]),
+        sequence: Sequence(sequence),
+        index: 3,
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_command_comes_back_as_it_was(pages in payloads(), root: [u8; 16], expected: u32, strict: bool, from_saga: bool) {
+        let command = Command {
+            stream: stream(root),
+            id: CommandId::parse("c-1").unwrap(),
+            correlation_id: CorrelationId::parse("w-1").unwrap(),
+            expected: Sequence(expected),
+            merge_strategy: if strict { MergeStrategy::Strict } else { MergeStrategy::AggregateHandles },
+            pages,
+            origin: from_saga.then(|| origin(expected)),
+            trace_parent: None,
+        };
+        prop_assert_eq!(decode_command(encode_command(&command)), Ok(command));
+    }
+
+    #[test]
+    fn facts_come_back_as_they_were(pages in payloads(), root: [u8; 16], expected in proptest::option::of(0..1_000_000_u32)) {
+        let events = pages.into_iter().enumerate().map(|(index, payload)| NewEvent {
+            external: Some(ExternalKey { id: ExternalId::parse(&format!("x-{index}")).unwrap(), hash: payload_hash([&payload]) }),
+            payload,
+            created_at: NOW,
+        });
+        let facts = Facts {
+            stream: stream(root),
+            correlation_id: CorrelationId::parse("w-1").unwrap(),
+            events: events.collect(),
+            expected: expected.map(Sequence),
+            trace_parent: None,
+        };
+        prop_assert_eq!(decode_facts(encode_facts(&facts), NOW), Ok(facts));
+    }
+
+    #[test]
+    fn an_append_comes_back_as_it_was(pages in payloads(), root: [u8; 16], first in 0..1_000_u32, before in 0..1_000_u64) {
+        let events: Vec<_> = pages.into_iter().enumerate().map(|(index, payload)| Event {
+            sequence: Sequence(first).plus(index),
+            position: Position(before + 1).plus(index),
+            payload,
+            created_at: NOW,
+            external_id: None,
+        }).collect();
+        let append = Append {
+            id: AppendId::random(),
+            stream: stream(root),
+            first_sequence: Sequence(first),
+            last_position: Position(before).plus(events.len()),
+            correlation_id: CorrelationId::parse("w-1").unwrap(),
+            command_id: Some(CommandId::parse("c-1").unwrap()),
+            trace_parent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
+            events,
+        };
+        prop_assert_eq!(decode_record(encode_record(&append, Incarnation::random())), Ok(append));
+    }
+}
+
+fn book() -> v1::CommandBook {
+    v1::CommandBook {
+        cover: Some(v1::Cover {
+            root: Some(v1::Uuid {
+                value: vec![1; 16].into(),
+            }),
+            domain: "till".into(),
+            ..v1::Cover::default()
+        }),
+        pages: vec![v1::CommandPage {
+            command: Some(prost_types::Any {
+                type_url: "t/a.B".into(),
+                value: Vec::new(),
+            }),
+            ..v1::CommandPage::default()
+        }],
+        ..v1::CommandBook::default()
+    }
+}
+
+fn field_of(book: v1::CommandBook) -> String {
+    match decode_command(book) {
+        Err(Error::Invalid { field, .. } | Error::Unsupported { field, .. }) => field,
+        Ok(command) => panic!("accepted {command:?}"),
+    }
+}
+
+#[test]
+fn a_breach_is_named_by_its_field() {
+    type Break = fn(&mut v1::CommandBook);
+    let cases: [(Break, &str); 10] = [
+        (|book| book.cover = None, "cover"),
+        (
+            |book| book.cover.as_mut().unwrap().root = None,
+            "cover.root",
+        ),
+        (
+            |book| book.cover.as_mut().unwrap().root.as_mut().unwrap().value = vec![1; 15].into(),
+            "cover.root",
+        ),
+        (
+            |book| book.cover.as_mut().unwrap().domain = "Till!".into(),
+            "cover.domain",
+        ),
+        (
+            |book| book.cover.as_mut().unwrap().edition = Some("draft".into()),
+            "cover.edition",
+        ),
+        (|book| book.pages.clear(), "pages"),
+        (|book| book.pages[0].command = None, "pages[0].command"),
+        (
+            |book| book.pages[0].merge_strategy = v1::MergeStrategy::Manual.into(),
+            "pages[0].merge_strategy",
+        ),
+        (
+            |book| book.pages[0].merge_strategy = 77,
+            "pages[0].merge_strategy",
+        ),
+        (|book| book.command_id = "x".repeat(201), "command_id"),
+    ];
+    for (breach, field) in cases {
+        let mut broken = book();
+        breach(&mut broken);
+        assert_eq!(field_of(broken), field);
+    }
+}
+
+#[test]
+fn pages_of_one_book_share_their_merge_strategy() {
+    let mut mixed = book();
+    mixed.pages.push(v1::CommandPage {
+        merge_strategy: v1::MergeStrategy::Strict.into(),
+        ..mixed.pages[0].clone()
+    });
+    assert_eq!(field_of(mixed), "pages[1].merge_strategy");
+}
+
+#[test]
+fn a_repeat_without_correlation_id_gets_the_same_one() {
+    let with_id = v1::CommandBook {
+        command_id: "c-9".into(),
+        ..book()
+    };
+    let first = decode_command(with_id.clone()).unwrap();
+    assert_eq!(
+        first.correlation_id,
+        decode_command(with_id).unwrap().correlation_id
+    );
+    assert_ne!(
+        first.correlation_id,
+        decode_command(book()).unwrap().correlation_id
+    );
+}
+
+#[test]
+fn clients_are_strict_and_sagas_are_not_unless_they_say_so() {
+    assert_eq!(
+        decode_command(book()).unwrap().merge_strategy,
+        MergeStrategy::Strict
+    );
+    let origin = v1::SagaCommandOrigin {
+        saga_name: "tidy".into(),
+        triggering_aggregate: book().cover,
+        ..v1::SagaCommandOrigin::default()
+    };
+    let of_saga = v1::CommandBook {
+        saga_origin: Some(origin),
+        ..book()
+    };
+    assert_eq!(
+        decode_command(of_saga).unwrap().merge_strategy,
+        MergeStrategy::AggregateHandles
+    );
+}
