@@ -1,1 +1,19 @@
 //! The configuration documents that the operator writes and the sidecar reads.
+//!
+//! ```text
+//! resources ─▶ operator ─▶ boot (restart needed) ──────▶ sidecar
+//!                       └▶ routing (reloaded while running) ─▶ sidecar
+//! a file by hand (pitch) ─▶ boot + routing
+//! ```
+//!
+//! All types are plain data: reading files and the environment is left to the binaries.
+
+pub mod boot;
+pub mod endpoint;
+pub mod handwritten;
+mod parse;
+pub mod routing;
+
+pub use boot::Boot;
+pub use parse::{Error, Mistake};
+pub use routing::Routing;

@@ -1,0 +1,207 @@
+//! The boot document: what a sidecar is. Changing it needs a restart.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::endpoint::Endpoint;
+use crate::parse::{self, Error};
+
+/// What a sidecar is, from start to end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Boot {
+    /// The namespace of its components; part of the name of every consumer's progress. No default, since progress is lost with another name.
+    pub namespace: String,
+    /// Where it keeps what it owns.
+    pub storage: Storage,
+    /// How events travel.
+    pub bus: Bus,
+    /// Where it listens.
+    #[serde(default)]
+    pub ports: Ports,
+    /// What it runs; at least one.
+    pub components: Vec<Component>,
+}
+
+/// A store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "camelCase")]
+pub enum Storage {
+    /// A file that only this process opens.
+    Sqlite {
+        /// The database file; its folder must exist.
+        path: PathBuf,
+    },
+}
+
+/// A bus.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "camelCase")]
+pub enum Bus {
+    /// Sidecars call each other; there is no broker.
+    Direct,
+}
+
+/// Where a sidecar listens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Ports {
+    /// The address to listen on; default 0.0.0.0, all of the pod's.
+    pub bind: IpAddr,
+    /// The port of the gRPC services; default 9000. 0 takes a free one.
+    pub grpc: u16,
+    /// The port of health, metrics and administration; default 9090. 0 takes a free one.
+    pub admin: u16,
+}
+
+impl Default for Ports {
+    fn default() -> Self {
+        Self {
+            bind: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            grpc: 9000,
+            admin: 9090,
+        }
+    }
+}
+
+/// One thing that a sidecar runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase")]
+pub enum Component {
+    /// An aggregate: it takes the commands of a domain and owns its events.
+    Aggregate(Aggregate),
+    /// A projector.
+    Projector(Projector),
+    /// A saga.
+    Saga(Saga),
+}
+
+/// An aggregate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Aggregate {
+    /// Its domain.
+    pub domain: String,
+    /// Where its logic is.
+    pub logic: Endpoint,
+    /// The version of its snapshots; another one makes old snapshots unread. Default 0.
+    #[serde(default)]
+    pub snapshot_version: u32,
+}
+
+/// A projector.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Projector {
+    /// Its name.
+    pub name: String,
+    /// Which rpc of the logic is called. Default `async`.
+    #[serde(default)]
+    pub mode: Mode,
+    /// What it reads; at least one.
+    pub sources: Vec<Source>,
+    /// Where it starts in a source that it has never read. Default `beginning`.
+    #[serde(default = "beginning")]
+    pub start_from: Start,
+    /// Where its logic is.
+    pub logic: Endpoint,
+}
+
+/// A saga.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Saga {
+    /// Its name.
+    pub name: String,
+    /// What it reads; at least one.
+    pub sources: Vec<Source>,
+    /// Where it starts in a source that it has never read. Default `now`: a new saga does not command over old history.
+    #[serde(default = "now")]
+    pub start_from: Start,
+    /// Where its logic is.
+    pub logic: Endpoint,
+}
+
+fn beginning() -> Start {
+    Start::Beginning
+}
+
+fn now() -> Start {
+    Start::Now
+}
+
+/// Which rpc of a projector's logic is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Mode {
+    /// `Handle`; commands do not wait for it.
+    #[default]
+    Async,
+    /// `HandleSync`; commands in mode SIMPLE wait for it and get its projection.
+    Sync,
+}
+
+/// A domain that a consumer reads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Source {
+    /// The domain.
+    pub domain: String,
+    /// The full names of the event types that it wants; none means all.
+    #[serde(default)]
+    pub event_types: Vec<String>,
+}
+
+/// Where a consumer starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Start {
+    /// With the first event.
+    Beginning,
+    /// After the last event there is.
+    Now,
+}
+
+impl Boot {
+    /// Reads a boot document from YAML.
+    ///
+    /// # Errors
+    /// [`Error`] names every unknown key, or the first value that has the wrong type.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let boot: Self = parse::typed(&parse::value(text)?)?;
+        boot.validate()?;
+        Ok(boot)
+    }
+
+    pub(crate) fn validate(&self) -> Result<(), Error> {
+        if self.components.is_empty() {
+            return Err(Error::at(
+                "components",
+                "is empty; list at least one component",
+            ));
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        for (index, component) in self.components.iter().enumerate() {
+            let (kind, name, sources) = match component {
+                Component::Aggregate(it) => ("aggregate", &it.domain, None),
+                Component::Projector(it) => ("projector", &it.name, Some(&it.sources)),
+                Component::Saga(it) => ("saga", &it.name, Some(&it.sources)),
+            };
+            if !seen.insert((kind, name)) {
+                return Err(Error::at(
+                    format!("components[{index}]"),
+                    format!("is a second {kind} {name}; each may stand once"),
+                ));
+            }
+            if sources.is_some_and(Vec::is_empty) {
+                return Err(Error::at(
+                    format!("components[{index}].sources"),
+                    "is empty; name at least one domain",
+                ));
+            }
+        }
+        Ok(())
+    }
+}

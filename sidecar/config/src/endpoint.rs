@@ -1,0 +1,92 @@
+//! Where a peer or the logic is reached.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+/// The address of a gRPC server: `http://host:port`, or `host:port` as people write it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Endpoint(String);
+
+/// A text that is no address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not an address; write host:port, such as localhost:50051")]
+pub struct NotAnAddress(String);
+
+impl Endpoint {
+    /// The address as a URL with scheme, host and port.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Endpoint {
+    type Error = NotAnAddress;
+
+    fn try_from(text: String) -> Result<Self, NotAnAddress> {
+        let wrong = || NotAnAddress(text.clone());
+        let full = if text.contains("://") {
+            text.clone()
+        } else {
+            format!("http://{text}")
+        };
+        let url = Url::parse(&full).map_err(|_| wrong())?;
+        let is_address = url.host_str().is_some_and(|host| !host.is_empty())
+            && url.port().is_some_and(|port| port != 0)
+            && matches!(url.scheme(), "http" | "https")
+            && url.username().is_empty()
+            && url.path() == "/"
+            && url.query().is_none();
+        if !is_address {
+            return Err(wrong());
+        }
+        Ok(Self(full.trim_end_matches('/').to_owned()))
+    }
+}
+
+impl From<Endpoint> for String {
+    fn from(endpoint: Endpoint) -> Self {
+        endpoint.0
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_get_a_scheme_and_need_a_port() {
+        let read = |text: &str| Endpoint::try_from(text.to_owned());
+        assert_eq!(
+            read("localhost:50051").unwrap().as_str(),
+            "http://localhost:50051"
+        );
+        assert_eq!(read("http://[::1]:9/").unwrap().as_str(), "http://[::1]:9");
+        for wrong in [
+            "",
+            "localhost",
+            ":50051",
+            "localhost:0",
+            "ftp://a:1",
+            "http://u:p@a:1",
+            "http://a:1/path",
+            "a:99999",
+        ] {
+            assert!(read(wrong).is_err(), "{wrong} was accepted");
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! The configuration that a person writes for one process, as the pitch shows it.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::boot::{
+    self, Aggregate, Boot, Bus, Component, Mode, Ports, Projector, Saga, Source, Start, Storage,
+};
+use crate::endpoint::Endpoint;
+use crate::parse::{self, Error};
+
+/// The file as written; each list may be absent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct File {
+    storage: StorageEntry,
+    bus: BusEntry,
+    #[serde(default)]
+    business_logic: Vec<LogicEntry>,
+    #[serde(default)]
+    projectors: Vec<ProjectorEntry>,
+    #[serde(default)]
+    sagas: Vec<SagaEntry>,
+    #[serde(default)]
+    ports: Option<Ports>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct StorageEntry {
+    r#type: String,
+    path: Option<PathBuf>,
+    database: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct BusEntry {
+    r#type: String,
+    url: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct LogicEntry {
+    domain: String,
+    address: Endpoint,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct ProjectorEntry {
+    name: String,
+    address: Endpoint,
+    #[serde(default)]
+    synchronous: bool,
+    #[serde(default)]
+    sources: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct SagaEntry {
+    name: String,
+    address: Endpoint,
+    #[serde(default)]
+    sources: Vec<String>,
+}
+
+/// Reads a configuration file of either form: a boot document, which has `components`, or one written by hand, which has `business_logic`,
+/// `projectors` or `sagas`.
+///
+/// # Errors
+/// [`Error`] names every unknown key, or the first value that is wrong.
+pub fn parse(text: &str) -> Result<Boot, Error> {
+    let value = parse::value(text)?;
+    if value.get("components").is_some() {
+        return Boot::parse(text);
+    }
+    let boot = resolve(parse::typed(&without_secrets(value)?)?)?;
+    boot.validate()?;
+    Ok(boot)
+}
+
+/// A file for a store or bus of another version may hold credentials in places where we look for none: judge the types first.
+fn without_secrets(value: Value) -> Result<Value, Error> {
+    let named = |key: &str| {
+        value
+            .get(key)
+            .and_then(|it| it.get("type"))
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+    };
+    match named("storage").as_deref() {
+        Some("sqlite") => {}
+        Some(other) => {
+            return Err(Error::at(
+                "storage.type",
+                format!("is {other:?}; this version has sqlite"),
+            ));
+        }
+        None => {
+            return Err(Error::at(
+                "storage.type",
+                "is missing; this version has sqlite",
+            ));
+        }
+    }
+    match named("bus").as_deref() {
+        Some("direct") => {}
+        Some(other) => {
+            return Err(Error::at(
+                "bus.type",
+                format!("is {other:?}; this version has direct"),
+            ));
+        }
+        None => return Err(Error::at("bus.type", "is missing; this version has direct")),
+    }
+    Ok(value)
+}
+
+fn resolve(file: File) -> Result<Boot, Error> {
+    if file.storage.database.is_some() {
+        return Err(Error::at(
+            "storage.database",
+            "has no meaning for sqlite; remove it",
+        ));
+    }
+    if file.bus.url.is_some() {
+        return Err(Error::at(
+            "bus.url",
+            "has no meaning for the direct bus; remove it",
+        ));
+    }
+    let path = file
+        .storage
+        .path
+        .ok_or_else(|| Error::at("storage.path", "is missing; name the database file"))?;
+    let all: Vec<_> = file
+        .business_logic
+        .iter()
+        .map(|it| it.domain.clone())
+        .collect();
+    let mut components = Vec::new();
+    for it in file.business_logic {
+        components.push(Component::Aggregate(Aggregate {
+            domain: it.domain,
+            logic: it.address,
+            snapshot_version: 0,
+        }));
+    }
+    for (index, it) in file.projectors.into_iter().enumerate() {
+        let mode = if it.synchronous {
+            Mode::Sync
+        } else {
+            Mode::Async
+        };
+        let sources = sources(it.sources, &all, &format!("projectors[{index}].sources"))?;
+        components.push(Component::Projector(Projector {
+            name: it.name,
+            mode,
+            sources,
+            start_from: Start::Beginning,
+            logic: it.address,
+        }));
+    }
+    for (index, it) in file.sagas.into_iter().enumerate() {
+        let sources = sources(it.sources, &all, &format!("sagas[{index}].sources"))?;
+        components.push(Component::Saga(Saga {
+            name: it.name,
+            sources,
+            start_from: Start::Now,
+            logic: it.address,
+        }));
+    }
+    Ok(Boot {
+        namespace: "default".to_owned(),
+        storage: Storage::Sqlite { path },
+        bus: Bus::Direct,
+        ports: file.ports.unwrap_or_default(),
+        components,
+    })
+}
+
+/// A consumer without sources takes all domains of the file.
+fn sources(named: Vec<String>, all: &[String], path: &str) -> Result<Vec<boot::Source>, Error> {
+    let domains = if named.is_empty() {
+        all.to_vec()
+    } else {
+        named
+    };
+    if domains.is_empty() {
+        return Err(Error::at(
+            path,
+            "is empty and the file has no business_logic; name at least one domain",
+        ));
+    }
+    Ok(domains
+        .into_iter()
+        .map(|domain| Source {
+            domain,
+            event_types: Vec::new(),
+        })
+        .collect())
+}

@@ -1,0 +1,105 @@
+//! From text to typed documents, with every unknown key named.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// A document that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// It is not YAML.
+    #[error("not valid YAML: {0}")]
+    Syntax(String),
+    /// It is YAML and holds mistakes.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Mistakes(Vec<Mistake>),
+}
+
+/// One mistake, with its place.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{path}: {message}")]
+pub struct Mistake {
+    /// Where, such as `projectors[0].name`; `.` is the whole document.
+    pub path: String,
+    /// What is wrong and what would be right.
+    pub message: String,
+}
+
+impl Error {
+    pub(crate) fn at(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Mistakes(vec![Mistake {
+            path: path.into(),
+            message: message.into(),
+        }])
+    }
+}
+
+/// Reads YAML without looking at its meaning.
+pub(crate) fn value(text: &str) -> Result<Value, Error> {
+    let value: Value =
+        serde_saphyr::from_str(text).map_err(|error| Error::Syntax(error.to_string()))?;
+    match value {
+        Value::Object(_) => Ok(value),
+        Value::Null => Err(Error::at(".", "the document is empty")),
+        _ => Err(Error::at(
+            ".",
+            "the document must be a mapping of keys to values",
+        )),
+    }
+}
+
+/// Reads a typed document.
+///
+/// # Design
+/// A typed value is written back and compared with what was read: a key that does not come back is unknown, and its neighbours are the keys that
+/// would have been right. So all unknown keys are found at once, without a list of names beside the types. It asks that every field is written.
+pub(crate) fn typed<T: DeserializeOwned + Serialize>(value: &Value) -> Result<T, Error> {
+    let typed: T = serde_path_to_error::deserialize(value)
+        .map_err(|error| Error::at(error.path().to_string(), error.inner().to_string()))?;
+    let written = serde_json::to_value(&typed).expect("configuration is plain data");
+    let mut mistakes = Vec::new();
+    find_unknown(value, &written, "", &mut mistakes);
+    if mistakes.is_empty() {
+        Ok(typed)
+    } else {
+        Err(Error::Mistakes(mistakes))
+    }
+}
+
+fn find_unknown(read: &Value, written: &Value, path: &str, mistakes: &mut Vec<Mistake>) {
+    match (read, written) {
+        (Value::Object(read), Value::Object(written)) => {
+            for (key, inner) in read {
+                let path = if path.is_empty() {
+                    key.clone()
+                } else {
+                    format!("{path}.{key}")
+                };
+                match written.get(key) {
+                    Some(known) => find_unknown(inner, known, &path, mistakes),
+                    None => mistakes.push(Mistake {
+                        path,
+                        message: unknown(key, written.keys()),
+                    }),
+                }
+            }
+        }
+        (Value::Array(read), Value::Array(written)) => {
+            for (index, (inner, known)) in read.iter().zip(written).enumerate() {
+                find_unknown(inner, known, &format!("{path}[{index}]"), mistakes);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn unknown<'a>(key: &str, known: impl Iterator<Item = &'a String>) -> String {
+    let known: Vec<_> = known.map(String::as_str).collect();
+    let nearest = known
+        .iter()
+        .max_by(|a, b| strsim::jaro_winkler(key, a).total_cmp(&strsim::jaro_winkler(key, b)));
+    match nearest.filter(|near| strsim::jaro_winkler(key, near) > 0.8) {
+        Some(near) => format!("is not a known key; did you mean {near}?"),
+        None => format!("is not a known key; known are {}", known.join(", ")),
+    }
+}

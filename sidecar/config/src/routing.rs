@@ -1,0 +1,187 @@
+//! The routing document: where the others are, and the settings that change while a sidecar runs.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::endpoint::Endpoint;
+use crate::parse::{self, Error};
+
+/// The version of this document that this release writes and reads.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// Where the others are, and the settings that change while a sidecar runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Routing {
+    /// The version of the document; this release reads 1.
+    pub schema_version: u32,
+    /// Who owns a domain: its sidecars' gRPC endpoints. Domains that this sidecar runs itself need not stand here.
+    #[serde(default)]
+    pub owners: BTreeMap<String, Vec<Endpoint>>,
+    /// The synchronous projectors of the domains that this sidecar owns, with their sidecars' endpoints.
+    #[serde(default)]
+    pub projectors: BTreeMap<String, BTreeMap<String, Vec<Endpoint>>>,
+    /// How much is allowed.
+    #[serde(default)]
+    pub limits: Limits,
+    /// How long to wait.
+    #[serde(default)]
+    pub timeouts: Timeouts,
+    /// How consumers deliver.
+    #[serde(default)]
+    pub delivery: Delivery,
+}
+
+/// How much is allowed. Sizes in bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Limits {
+    /// One command page or event; default 1 MiB.
+    pub page_bytes: usize,
+    /// All events of an append, or a snapshot; default 4 MiB.
+    pub append_bytes: usize,
+    /// Events of an append, or pages of a command; default 1,000, which is also the most.
+    pub append_pages: usize,
+    /// History that the logic is sent; default 16 MiB.
+    pub history_bytes: usize,
+    /// Commands that may wait for one root; default 1,024.
+    pub in_flight_per_root: usize,
+    /// Commands in flight in a domain; default 4,096.
+    pub in_flight: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            page_bytes: 1 << 20,
+            append_bytes: 4 << 20,
+            append_pages: 1_000,
+            history_bytes: 16 << 20,
+            in_flight_per_root: 1_024,
+            in_flight: 4_096,
+        }
+    }
+}
+
+/// How long to wait.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Timeouts {
+    /// A command without a deadline of its own, and the most that one may ask for; default 30s.
+    #[serde(with = "humantime_serde")]
+    pub command: Duration,
+    /// A consumer's call to its logic; default 30s.
+    #[serde(with = "humantime_serde")]
+    pub logic: Duration,
+    /// The synchronous stage of a command; default 10s.
+    #[serde(with = "humantime_serde")]
+    pub sync: Duration,
+    /// How long drained work may take to finish; default 25s.
+    #[serde(with = "humantime_serde")]
+    pub drain: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self {
+            command: seconds(30),
+            logic: seconds(30),
+            sync: seconds(10),
+            drain: seconds(25),
+        }
+    }
+}
+
+/// How consumers deliver.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Delivery {
+    /// How often the logic may answer an append with an error before its root is parked; default 5.
+    pub max_attempts: u32,
+    /// The pause after the first failure; it doubles. Default 100ms.
+    #[serde(with = "humantime_serde")]
+    pub backoff_initial: Duration,
+    /// The longest pause; default 30s.
+    #[serde(with = "humantime_serde")]
+    pub backoff_max: Duration,
+    /// Roots that are handled beside each other; default 16.
+    pub concurrency: usize,
+    /// Appends under way per source; default 256.
+    pub credit: u32,
+}
+
+impl Default for Delivery {
+    fn default() -> Self {
+        Self {
+            max_attempts: 5,
+            backoff_initial: Duration::from_millis(100),
+            backoff_max: Duration::from_secs(30),
+            concurrency: 16,
+            credit: 256,
+        }
+    }
+}
+
+impl Default for Routing {
+    /// Nobody else, and the default settings.
+    fn default() -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            owners: BTreeMap::new(),
+            projectors: BTreeMap::new(),
+            limits: Limits::default(),
+            timeouts: Timeouts::default(),
+            delivery: Delivery::default(),
+        }
+    }
+}
+
+impl Routing {
+    /// Reads a routing document from YAML or JSON.
+    ///
+    /// # Errors
+    /// [`Error`] names every unknown key, or the first value that is wrong.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let routing: Self = parse::typed(&parse::value(text)?)?;
+        if routing.schema_version != SCHEMA_VERSION {
+            let found = routing.schema_version;
+            return Err(Error::at(
+                "schemaVersion",
+                format!("is {found}; this sidecar reads {SCHEMA_VERSION}"),
+            ));
+        }
+        let limits = &routing.limits;
+        if limits.append_pages == 0 || limits.append_pages > 1_000 {
+            return Err(Error::at("limits.appendPages", "must be 1 to 1000"));
+        }
+        if routing.delivery.max_attempts == 0
+            || routing.delivery.concurrency == 0
+            || routing.delivery.credit == 0
+        {
+            return Err(Error::at(
+                "delivery",
+                "maxAttempts, concurrency and credit must be at least 1",
+            ));
+        }
+        Ok(routing)
+    }
+
+    /// The document as canonical JSON: the same text for the same meaning.
+    pub fn canonical(&self) -> String {
+        serde_json::to_string(self).expect("configuration is plain data")
+    }
+
+    /// A hash over the meaning, as 16 hexadecimal digits.
+    pub fn hash(&self) -> String {
+        let digest = Sha256::digest(self.canonical());
+        digest
+            .iter()
+            .take(8)
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    }
+}

@@ -1,0 +1,193 @@
+//! Documents as people and the operator write them: what is accepted, and what each mistake is answered with.
+#![allow(clippy::unwrap_used, reason = "a failed assumption fails the test")]
+
+use angzarr_config::boot::{Component, Mode, Start, Storage};
+use angzarr_config::{Boot, Routing, handwritten};
+
+const LOCAL: &str = "
+storage:
+  type: sqlite
+  path: ./data/events.db
+bus:
+  type: direct # gRPC calls, no message broker
+business_logic:
+  - domain: inventory
+    address: localhost:50051
+projectors:
+  - name: inventory-summary
+    address: localhost:50052
+    synchronous: true
+sagas:
+  - name: order-fulfillment
+    address: localhost:50053
+";
+
+#[test]
+fn a_file_written_by_hand_runs_all_it_lists_in_one_process() {
+    let boot = handwritten::parse(LOCAL).unwrap();
+    assert_eq!(
+        boot.storage,
+        Storage::Sqlite {
+            path: "./data/events.db".into()
+        }
+    );
+    assert_eq!(boot.ports.grpc, 9000);
+    let [
+        Component::Aggregate(aggregate),
+        Component::Projector(projector),
+        Component::Saga(saga),
+    ] = &boot.components[..]
+    else {
+        unreachable!("{:?}", boot.components)
+    };
+    assert_eq!(
+        (aggregate.domain.as_str(), aggregate.logic.as_str()),
+        ("inventory", "http://localhost:50051")
+    );
+    assert_eq!(
+        (projector.mode, projector.start_from),
+        (Mode::Sync, Start::Beginning)
+    );
+    assert_eq!(projector.sources[0].domain, "inventory");
+    assert_eq!(
+        (saga.start_from, saga.sources[0].domain.as_str()),
+        (Start::Now, "inventory")
+    );
+}
+
+#[test]
+fn each_mistake_by_hand_is_named_with_its_place() {
+    let cases = [
+        ("", "", ".: the document is empty"),
+        ("- a\n", "", ".: the document must be a mapping"),
+        (
+            LOCAL,
+            "storage:\n  type: sqlite|storage:\n  type: sqlit",
+            "storage.type: is \"sqlit\"; this version has sqlite",
+        ),
+        (
+            LOCAL,
+            "type: sqlite|type: mongodb",
+            "storage.type: is \"mongodb\"; this version has sqlite",
+        ),
+        (
+            LOCAL,
+            "type: direct|type: amqp",
+            "bus.type: is \"amqp\"; this version has direct",
+        ),
+        (
+            LOCAL,
+            "  path: ./data/events.db\n|",
+            "storage.path: is missing",
+        ),
+        (
+            LOCAL,
+            "synchronous|synchronus",
+            "projectors[0].synchronus: is not a known key; did you mean synchronous?",
+        ),
+        (
+            LOCAL,
+            "sagas:|saga:",
+            "saga: is not a known key; did you mean sagas?",
+        ),
+        (
+            LOCAL,
+            "address: localhost:50051|address: localhost",
+            "business_logic[0].address: \"localhost\" is not an address",
+        ),
+        (
+            LOCAL,
+            "synchronous: true|synchronous: 7",
+            "projectors[0].synchronous: invalid type",
+        ),
+        (
+            LOCAL,
+            "name: inventory-summary\n|name: inventory-summary\n    sources: 3\n",
+            "projectors[0].sources: invalid type",
+        ),
+    ];
+    for (text, change, expected) in cases {
+        let (from, to) = change.split_once('|').unwrap_or_default();
+        let error = handwritten::parse(&text.replacen(from, to, usize::from(!from.is_empty())))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains(expected),
+            "{error:?} does not say {expected:?}"
+        );
+    }
+}
+
+#[test]
+fn all_unknown_keys_are_named_at_once() {
+    let text = "schemaVersion: 1\nowner: {}\nlimits: {pageByte: 3}\ntimeouts: {frob: 1s}\n";
+    let error = Routing::parse(text).unwrap_err().to_string();
+    let lines: Vec<_> = error.lines().collect();
+    assert_eq!(lines.len(), 3, "{error}");
+    assert!(lines[0].starts_with("owner: is not a known key; did you mean owners?"));
+    assert!(lines[1].starts_with("limits.pageByte: is not a known key; did you mean pageBytes?"));
+    assert!(lines[2].starts_with("timeouts.frob: is not a known key; known are"));
+}
+
+#[test]
+fn the_hash_of_routing_follows_its_meaning() {
+    let short = Routing::parse(
+        "schemaVersion: 1\nowners: {b: ['localhost:2'], a: ['http://localhost:1']}\n",
+    )
+    .unwrap();
+    let long = Routing::parse(
+        "timeouts: {command: 30000ms}\nowners: {a: ['localhost:1'], b: ['localhost:2']}\nschemaVersion: 1\n",
+    )
+    .unwrap();
+    assert_eq!(short.hash(), long.hash());
+    assert_eq!(Routing::parse(&short.canonical()).unwrap(), short);
+    assert_ne!(short.hash(), Routing::default().hash());
+}
+
+#[test]
+fn routing_of_another_version_is_refused() {
+    let error = Routing::parse("schemaVersion: 2\n")
+        .unwrap_err()
+        .to_string();
+    assert_eq!(error, "schemaVersion: is 2; this sidecar reads 1");
+}
+
+#[test]
+fn a_boot_document_names_its_mistakes() {
+    let good = "
+namespace: shop
+storage: {type: sqlite, path: /data/events.db}
+bus: {type: direct}
+components:
+  - {kind: aggregate, domain: cart, logic: 'localhost:50051'}
+";
+    assert_eq!(Boot::parse(good).unwrap().namespace, "shop");
+    let cases = [
+        (
+            "namespace: shop|namespaces: shop",
+            "missing field `namespace`",
+        ),
+        (
+            "type: sqlite|type: oracle",
+            "unknown variant `oracle`, expected `sqlite`",
+        ),
+        (
+            "kind: aggregate, |kind: aggregate, domian: x, ",
+            "components[0].domian: is not a known key; did you mean domain?",
+        ),
+        (
+            "  - {kind|  - {kind: aggregate, domain: cart, logic: 'localhost:1'}\n  - {kind",
+            "components[1]: is a second aggregate cart",
+        ),
+    ];
+    for (change, expected) in cases {
+        let (from, to) = change.split_once('|').unwrap();
+        let error = Boot::parse(&good.replacen(from, to, 1))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains(expected),
+            "{error:?} does not say {expected:?}"
+        );
+    }
+}
