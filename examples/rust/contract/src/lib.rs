@@ -1,0 +1,38 @@
+//! The messages of the shop, and the little that its programs share.
+//!
+//! ```text
+//! examples/proto/**/*.proto ── build.rs ──▶ customer, order, …    messages, one module a package
+//!
+//! sidecar ── gRPC ──▶ serve ──▶ aggregate | saga ──▶ logic.rs of a program, a pure function
+//!                                  └ book: what is inside an Any
+//! ```
+//!
+//! None of this is needed to write logic: it is the glue between the generated services of the contract and functions
+//! that know nothing of gRPC.
+
+mod aggregate;
+mod book;
+mod refusal;
+mod saga;
+mod serve;
+
+pub use aggregate::{Aggregate, AggregateService};
+pub use book::{command_to, decode, encode, inventory_root, type_name};
+pub use generated::shop::{cart, customer, fulfillment, inventory, order, product, web};
+pub use refusal::Refusal;
+pub use saga::{React, SagaService};
+pub use serve::{ServeError, Settings, serve, start_logs, stop_signal};
+
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    clippy::allow_attributes_without_reason,
+    reason = "generated: the comments of the .proto files are the documentation"
+)]
+mod generated {
+    include!(concat!(env!("OUT_DIR"), "/packages.rs"));
+}
+
+/// The encoded `google.protobuf.FileDescriptorSet` of the shop's messages, for whoever reads them by reflection.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/shop.bin"));
