@@ -140,7 +140,8 @@ pub fn decode_append(id: AppendId, book: v1::EventBook) -> Result<Append, Error>
     for (index, page) in book.pages.into_iter().enumerate() {
         let event = decode_event(index, page)?;
         let follows = events.last().is_none_or(|last| {
-            last.sequence.plus(1) == event.sequence && last.position.plus(1) == event.position
+            last.sequence.0.checked_add(1) == Some(event.sequence.0)
+                && last.position.0.checked_add(1) == Some(event.position.0)
         });
         if !follows {
             return Err(Error::invalid(
@@ -173,6 +174,12 @@ fn decode_event(index: usize, page: v1::EventPage) -> Result<Event, Error> {
     let Some(v1::event_page::Sequence::Num(sequence)) = page.sequence else {
         return Err(Error::invalid(at("num"), "is missing"));
     };
+    if sequence == u32::MAX {
+        return Err(Error::invalid(at("num"), "leaves no room for a next event"));
+    }
+    if page.position == 0 {
+        return Err(Error::invalid(at("position"), "is missing; the first is 1"));
+    }
     let payload = page
         .event
         .map(decode_payload)

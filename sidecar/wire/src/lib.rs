@@ -10,6 +10,9 @@ mod command;
 mod error;
 mod field;
 mod projection;
+mod receipt;
+mod status;
+mod subscribe;
 
 pub use answer::{decode_answer, encode_contextual};
 pub use append::{
@@ -25,3 +28,8 @@ pub use field::{
     decode_payload, decode_stream, decode_timestamp, encode_cover, encode_payload, encode_timestamp,
 };
 pub use projection::{decode_projection, encode_projection};
+pub use receipt::decode_response;
+pub use status::{decode_status, encode_status};
+pub use subscribe::{
+    decode_head, decode_opened, decode_start, encode_head, encode_opened, encode_start,
+};

@@ -1,5 +1,9 @@
 //! What is encoded is decoded to the same, and what breaks the contract is named.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed assumption fails the test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failed assumption fails the test"
+)]
 
 use angzarr_coordinator::command::payload_hash;
 use angzarr_coordinator::model::{
@@ -220,4 +224,60 @@ fn clients_are_strict_and_sagas_are_not_unless_they_say_so() {
         decode_command(of_saga).unwrap().merge_strategy,
         MergeStrategy::AggregateHandles
     );
+}
+
+#[test]
+fn an_append_at_the_edge_of_the_numbers_is_refused() {
+    let page = |num, position| v1::EventPage {
+        sequence: Some(v1::event_page::Sequence::Num(num)),
+        created_at: Some(prost_types::Timestamp::default()),
+        event: Some(prost_types::Any::default()),
+        position,
+        ..v1::EventPage::default()
+    };
+    let cover = v1::Cover {
+        correlation_id: "w".into(),
+        ..book().cover.unwrap()
+    };
+    for pages in [
+        vec![page(u32::MAX, 1)],
+        vec![page(0, 0)],
+        vec![page(0, u64::MAX), page(1, 1)],
+        vec![page(0, 1), page(2, 2)],
+    ] {
+        let book = v1::EventBook {
+            cover: Some(cover.clone()),
+            pages,
+            ..v1::EventBook::default()
+        };
+        assert!(angzarr_wire::decode_append(AppendId::random(), book).is_err());
+    }
+}
+
+#[test]
+fn a_response_tells_what_was_recorded() {
+    let append = Append {
+        id: AppendId::random(),
+        stream: stream([3; 16]),
+        first_sequence: Sequence(4),
+        last_position: Position(9),
+        correlation_id: CorrelationId::parse("w-1").unwrap(),
+        command_id: None,
+        trace_parent: None,
+        events: Vec::new(),
+    };
+    let executed = angzarr_coordinator::model::Executed {
+        append,
+        is_replayed: true,
+        known: vec![ExternalId::parse("x-1").unwrap()],
+    };
+    let identity = angzarr_coordinator::model::StoreIdentity {
+        store_id: angzarr_coordinator::model::StoreId::random(),
+        incarnation: Incarnation::random(),
+    };
+    let durability = angzarr_coordinator::port::store::Durability::Disk;
+    let response = angzarr_wire::encode_executed(&executed, identity, durability);
+    let mut back = angzarr_wire::decode_response(response).unwrap();
+    back.append.id = executed.append.id;
+    assert_eq!(back, executed);
 }
