@@ -1,0 +1,259 @@
+//! `local.yaml`: what a machine runs where a cluster pulls an image.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// Maps container images to commands of this machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Images {
+    /// The images by their full names, as the resources write them.
+    pub images: BTreeMap<String, Image>,
+}
+
+/// What stands for an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Image {
+    /// The program and its arguments. A program with a `/` is looked up from the folder of `local.yaml`, another one in `PATH`.
+    pub command: Vec<String>,
+    /// Where it runs, from the folder of `local.yaml`; default is that folder.
+    #[serde(default)]
+    pub working_dir: Option<PathBuf>,
+    /// Its environment, beside `PORT` and what the shell has.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+}
+
+/// A `local.yaml` that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The text has another shape.
+    #[error("{path}: {message}")]
+    Shape {
+        /// Where, such as `images.shop/cart:1.command`.
+        path: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// A placeholder without a value.
+    #[error("{0} is not known here; write ${{PORT}}, ${{PORT_name}} or ${{DATA}}")]
+    Placeholder(String),
+}
+
+/// What to run for one container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<String>,
+    /// Where it runs.
+    pub folder: PathBuf,
+    /// What is added to the environment.
+    pub env: BTreeMap<String, String>,
+}
+
+impl Images {
+    /// Reads a `local.yaml`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] with the place of the first mistake.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let shape = |path: String, message: String| Error::Shape { path, message };
+        let value: serde_json::Value = serde_saphyr::from_str(text)
+            .map_err(|error| shape(".".to_owned(), error.to_string()))?;
+        let images: Self = serde_path_to_error::deserialize(&value)
+            .map_err(|error| shape(error.path().to_string(), error.inner().to_string()))?;
+        if let Some(image) = images
+            .images
+            .iter()
+            .find_map(|(name, image)| image.command.is_empty().then_some(name))
+        {
+            return Err(shape(
+                format!("images.{image}.command"),
+                "is empty; name a program".to_owned(),
+            ));
+        }
+        Ok(images)
+    }
+}
+
+impl Image {
+    /// The names of the extra ports that it asks for by `${PORT_name}`.
+    pub fn port_names(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for text in self.command.iter().chain(self.env.values()) {
+            for (_, name) in placeholders(text) {
+                if let Some(name) = name
+                    .strip_prefix("PORT_")
+                    .filter(|name| !names.iter().any(|known| known == name))
+                {
+                    names.push(name.to_owned());
+                }
+            }
+        }
+        names
+    }
+
+    /// Puts values in the place of placeholders. `base` is the folder of `local.yaml`; `values` holds `PORT`, `DATA` and the like.
+    ///
+    /// # Errors
+    /// [`Error::Placeholder`] for one without a value.
+    pub fn resolve(
+        &self,
+        base: &Path,
+        values: &BTreeMap<String, String>,
+    ) -> Result<Command, Error> {
+        let mut words = Vec::with_capacity(self.command.len());
+        for word in &self.command {
+            words.push(fill(word, values)?);
+        }
+        let mut words = words.into_iter();
+        let program = words.next().expect("a parsed image has a command");
+        let program = if program.contains('/') {
+            base.join(program)
+        } else {
+            PathBuf::from(program)
+        };
+        let mut env = BTreeMap::new();
+        for (key, text) in &self.env {
+            env.insert(key.clone(), fill(text, values)?);
+        }
+        for (key, value) in values.iter().filter(|(key, _)| key.starts_with("PORT")) {
+            env.entry(key.clone()).or_insert_with(|| value.clone());
+        }
+        let folder = self
+            .working_dir
+            .as_ref()
+            .map_or_else(|| base.to_owned(), |folder| base.join(folder));
+        Ok(Command {
+            program,
+            arguments: words.collect(),
+            folder,
+            env,
+        })
+    }
+}
+
+/// The placeholders of a text: where each stands, and its name.
+fn placeholders(text: &str) -> Vec<(std::ops::Range<usize>, &str)> {
+    let mut found = Vec::new();
+    let mut from = 0;
+    while let Some(start) = text[from..].find("${").map(|at| from + at) {
+        let Some(end) = text[start..].find('}').map(|at| start + at) else {
+            break;
+        };
+        found.push((start..end + 1, &text[start + 2..end]));
+        from = end + 1;
+    }
+    found
+}
+
+fn fill(text: &str, values: &BTreeMap<String, String>) -> Result<String, Error> {
+    let mut filled = String::with_capacity(text.len());
+    let mut from = 0;
+    for (range, name) in placeholders(text) {
+        let value = values
+            .get(name)
+            .ok_or_else(|| Error::Placeholder(text[range.clone()].to_owned()))?;
+        filled.push_str(&text[from..range.start]);
+        filled.push_str(value);
+        from = range.end;
+    }
+    filled.push_str(&text[from..]);
+    Ok(filled)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "
+images:
+  till.example/cash:1:
+    command: [../bin/cash, --listen, '127.0.0.1:${PORT}', '--page=${PORT_page}']
+    workingDir: run
+    env: {CASH_DB: '${DATA}/cash.db'}
+  till.example/snake:1:
+    command: [python3, snake.py]
+";
+
+    fn values() -> BTreeMap<String, String> {
+        [("PORT", "7001"), ("PORT_page", "7002"), ("DATA", "/data/x")]
+            .map(|(k, v)| (k.to_owned(), v.to_owned()))
+            .into()
+    }
+
+    #[test]
+    fn placeholders_get_their_values() {
+        let images = Images::parse(TEXT).unwrap();
+        let image = &images.images["till.example/cash:1"];
+        assert_eq!(image.port_names(), ["page"]);
+        let command = image.resolve(Path::new("/etc/till"), &values()).unwrap();
+        assert_eq!(command.program, Path::new("/etc/till/../bin/cash"));
+        assert_eq!(
+            command.arguments,
+            ["--listen", "127.0.0.1:7001", "--page=7002"]
+        );
+        assert_eq!(command.folder, Path::new("/etc/till/run"));
+        assert_eq!(command.env["CASH_DB"], "/data/x/cash.db");
+        assert_eq!(
+            (
+                command.env["PORT"].as_str(),
+                command.env["PORT_page"].as_str()
+            ),
+            ("7001", "7002")
+        );
+    }
+
+    #[test]
+    fn a_program_without_a_slash_is_looked_up_in_the_path() {
+        let images = Images::parse(TEXT).unwrap();
+        let command = images.images["till.example/snake:1"]
+            .resolve(Path::new("/etc/till"), &values())
+            .unwrap();
+        assert_eq!(
+            (command.program.as_path(), command.folder.as_path()),
+            (Path::new("python3"), Path::new("/etc/till"))
+        );
+    }
+
+    #[test]
+    fn mistakes_name_their_place() {
+        let cases = [
+            ("images: {a: {command: []}}", "images.a.command: is empty"),
+            (
+                "images: {a: {comand: [x]}}",
+                "images.a.comand: unknown field `comand`",
+            ),
+            (
+                "images: {a: {command: 3}}",
+                "images.a.command: invalid type",
+            ),
+            ("imges: {}", "imges: unknown field `imges`"),
+        ];
+        for (text, expected) in cases {
+            let error = Images::parse(text).unwrap_err().to_string();
+            assert!(
+                error.contains(expected),
+                "{error:?} does not say {expected:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_unknown_placeholder_is_named() {
+        let image = Image {
+            command: vec!["x".into(), "${HOME}".into()],
+            working_dir: None,
+            env: BTreeMap::new(),
+        };
+        assert_eq!(
+            image.resolve(Path::new("/"), &values()),
+            Err(Error::Placeholder("${HOME}".into()))
+        );
+    }
+}

@@ -1,0 +1,122 @@
+//! Which port each process gets: chosen once, kept with the data, chosen anew where another program has taken it.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+/// The ports of a data folder, by what they are for, such as `cart-agg/grpc`.
+#[derive(Debug)]
+pub struct Ports {
+    file: PathBuf,
+    known: BTreeMap<String, u16>,
+}
+
+/// Ports that cannot be had or kept.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file was not read or written.
+    #[error("keep ports in {file}")]
+    File {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file holds something else.
+    #[error("{file} does not hold ports; remove it to choose them anew")]
+    Content {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// No port is free.
+    #[error("find a free port on 127.0.0.1")]
+    None(#[source] io::Error),
+}
+
+impl Ports {
+    /// Reads the ports of a data folder; a new folder has none.
+    ///
+    /// # Errors
+    /// [`Error::File`] and [`Error::Content`].
+    pub fn open(data: &Path) -> Result<Self, Error> {
+        let file = data.join("ports.json");
+        let known = match fs::read(&file) {
+            Ok(text) => serde_json::from_slice(&text).map_err(|source| Error::Content {
+                file: file.clone(),
+                source,
+            })?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
+            Err(source) => return Err(Error::File { file, source }),
+        };
+        Ok(Self { file, known })
+    }
+
+    /// Gives the port for a use: the one that it had, if that is free, else another.
+    ///
+    /// # Errors
+    /// [`Error::None`].
+    pub fn give(&mut self, name: &str) -> Result<u16, Error> {
+        if let Some(port) = self.known.get(name).filter(|port| is_free(**port)) {
+            return Ok(*port);
+        }
+        loop {
+            let port = free().map_err(Error::None)?;
+            if !self.known.values().any(|known| *known == port) {
+                self.known.insert(name.to_owned(), port);
+                return Ok(port);
+            }
+        }
+    }
+
+    /// Keeps the ports for the next start.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub fn keep(&self) -> Result<(), Error> {
+        let text = serde_json::to_string_pretty(&self.known).expect("a map of numbers is JSON");
+        fs::write(&self.file, text).map_err(|source| Error::File {
+            file: self.file.clone(),
+            source,
+        })
+    }
+}
+
+fn is_free(port: u16) -> bool {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+}
+
+fn free() -> io::Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    Ok(listener.local_addr()?.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_is_kept_until_another_program_takes_it() {
+        let data = tempfile::tempdir().unwrap();
+        let mut ports = Ports::open(data.path()).unwrap();
+        let first = ports.give("cart/grpc").unwrap();
+        assert_ne!(ports.give("cart/admin").unwrap(), first);
+        ports.keep().unwrap();
+
+        let mut again = Ports::open(data.path()).unwrap();
+        assert_eq!(again.give("cart/grpc").unwrap(), first);
+
+        let _taken = TcpListener::bind((Ipv4Addr::LOCALHOST, first)).unwrap();
+        assert_ne!(again.give("cart/grpc").unwrap(), first);
+    }
+
+    #[test]
+    fn a_damaged_file_is_named() {
+        let data = tempfile::tempdir().unwrap();
+        fs::write(data.path().join("ports.json"), "[]").unwrap();
+        let error = Ports::open(data.path()).unwrap_err().to_string();
+        assert!(error.contains("ports.json does not hold ports"), "{error}");
+    }
+}

@@ -1,0 +1,128 @@
+//! One child: started, logged, restarted when it ends, stopped when asked.
+
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::console::Console;
+use super::images;
+use super::shim;
+
+/// The pause before the first restart; it doubles up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// A child that ran this long starts anew with the first pause.
+const HEALTHY_AFTER: Duration = Duration::from_secs(30);
+
+/// A child to be kept running.
+pub struct Process {
+    /// Its name on the terminal.
+    pub name: String,
+    /// What it runs.
+    pub command: images::Command,
+    /// How long it may take to end after SIGTERM.
+    pub grace: Duration,
+}
+
+impl Process {
+    /// Keeps the child running until `stop` is done, then ends it: SIGTERM first, SIGKILL to its process group after the grace.
+    pub async fn run(&self, console: &Console, stop: impl Future<Output = ()>) {
+        tokio::pin!(stop);
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let started = Instant::now();
+            let said = match self.spawn() {
+                Ok(mut child) => {
+                    let logs = tokio::spawn(self.follow(&mut child, console));
+                    tokio::select! {
+                        ended = child.wait() => {
+                            drain(logs).await;
+                            said(ended)
+                        }
+                        () = &mut stop => {
+                            self.end(child, console).await;
+                            return drain(logs).await;
+                        }
+                    }
+                }
+                Err(error) => format!("did not start: {error}"),
+            };
+            if started.elapsed() > HEALTHY_AFTER {
+                pause = FIRST_PAUSE;
+            }
+            console.line(&self.name, &format!("{said}; starts again in {pause:?}"));
+            tokio::select! {
+                () = sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+                () = &mut stop => return,
+            }
+        }
+    }
+
+    fn spawn(&self) -> std::io::Result<Child> {
+        Command::new(std::env::current_exe()?)
+            .arg(shim::NAME)
+            .arg(std::process::id().to_string())
+            .arg(&self.command.program)
+            .args(&self.command.arguments)
+            .current_dir(&self.command.folder)
+            .envs(&self.command.env)
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+    }
+
+    fn follow(&self, child: &mut Child, console: &Console) -> impl Future<Output = ()> + use<> {
+        let (out, err) = (child.stdout.take(), child.stderr.take());
+        let (console, name) = (console.clone(), self.name.clone());
+        async move {
+            let follow_out = async {
+                if let Some(out) = out {
+                    console.follow(&name, out).await;
+                }
+            };
+            let follow_err = async {
+                if let Some(err) = err {
+                    console.follow(&name, err).await;
+                }
+            };
+            tokio::join!(follow_out, follow_err);
+        }
+    }
+
+    async fn end(&self, mut child: Child, console: &Console) {
+        let Some(group) = child.id().and_then(|id| Pid::from_raw(id.cast_signed())) else {
+            return;
+        };
+        // A group that is gone already needs no signal.
+        let _ = kill_process_group(group, Signal::TERM);
+        if timeout(self.grace, child.wait()).await.is_err() {
+            console.line(
+                &self.name,
+                &format!("did not end within {:?}; killed", self.grace),
+            );
+        }
+        let _ = kill_process_group(group, Signal::KILL);
+        let _ = child.wait().await;
+    }
+}
+
+/// Shows what a child wrote before it ended; its own children may keep the pipes open, so not for ever.
+async fn drain(mut logs: JoinHandle<()>) {
+    if timeout(Duration::from_secs(1), &mut logs).await.is_err() {
+        logs.abort();
+    }
+}
+
+fn said(ended: std::io::Result<ExitStatus>) -> String {
+    match ended {
+        Ok(status) => format!("ended with {status}"),
+        Err(error) => format!("ended: {error}"),
+    }
+}
