@@ -128,7 +128,7 @@ Feature: Customers and their loyalty points
         | new_balance         | 2147483647 |
         | new_lifetime_points | 2147483647 |
       And LoyaltyPointsRedeemed happened
-        | points      | 2147483647 |
+        | points | 2147483647 |
       When AddLoyaltyPoints is asked for
         | points | 1 |
       Then it is refused as INVALID_ARGUMENT: the customer cannot hold that many points

@@ -61,6 +61,17 @@ pub fn inventory_root(product_id: &str) -> [u8; 16] {
     Uuid::new_v5(&INVENTORY, product_id.as_bytes()).into_bytes()
 }
 
+/// The key of a cart's reservations: its root as text.
+///
+/// # Errors
+///
+/// Refuses what is not a root.
+pub fn reservation_key(cart_root: &[u8]) -> Result<String, Refusal> {
+    let root = Uuid::from_slice(cart_root)
+        .map_err(|_| Refusal::invalid("the root of the cart has not 16 bytes"))?;
+    Ok(root.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use prost::Message;

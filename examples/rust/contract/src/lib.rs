@@ -17,7 +17,7 @@ mod saga;
 mod serve;
 
 pub use aggregate::{Aggregate, AggregateService};
-pub use book::{command_to, decode, encode, inventory_root, type_name};
+pub use book::{command_to, decode, encode, inventory_root, reservation_key, type_name};
 pub use generated::shop::{cart, customer, fulfillment, inventory, order, product, web};
 pub use refusal::Refusal;
 pub use saga::{React, SagaService};

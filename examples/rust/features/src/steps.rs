@@ -14,13 +14,13 @@ fn the_subject(world: &mut World, name: String) -> anyhow::Result<()> {
     world.require_subject(&name)
 }
 
-#[given(regex = r"^(\w+) happened$")]
+#[given(regex = r"^([A-Z]\w*) happened$")]
 fn happened(world: &mut World, step: &Step, name: String) -> anyhow::Result<()> {
     world.history.push(messages::build(&name, step)?);
     Ok(())
 }
 
-#[given(regex = r"^(\w+) happened (\d+) times$")]
+#[given(regex = r"^([A-Z]\w*) happened (\d+) times$")]
 fn happened_often(
     world: &mut World,
     step: &Step,
@@ -33,7 +33,7 @@ fn happened_often(
 }
 
 /// What happened before is left out of the history: a snapshot stands for it.
-#[given(regex = r"^all that was kept as (\w+)$")]
+#[given(regex = r"^all that was kept as ([A-Z]\w*)$")]
 fn kept(world: &mut World, step: &Step, name: String) -> anyhow::Result<()> {
     let last = world.next_sequence().checked_sub(1);
     let last = last.context("a snapshot needs an event before it")?;
@@ -42,25 +42,25 @@ fn kept(world: &mut World, step: &Step, name: String) -> anyhow::Result<()> {
     Ok(())
 }
 
-#[given(regex = r"^(\w+) comes first in the same book$")]
+#[given(regex = r"^([A-Z]\w*) comes first in the same book$")]
 fn comes_first(world: &mut World, step: &Step, name: String) -> anyhow::Result<()> {
     world.book.push(messages::build(&name, step)?);
     Ok(())
 }
 
-#[when(regex = r"^(\w+) is asked for$")]
+#[when(regex = r"^([A-Z]\w*) is asked for$")]
 async fn asked_for(world: &mut World, step: &Step, name: String) -> anyhow::Result<()> {
     world.book.push(messages::build(&name, step)?);
     world.send().await
 }
 
-#[when(regex = r"^(\w+) arrives$")]
+#[when(regex = r"^([A-Z]\w*) arrives$")]
 async fn arrives(world: &mut World, step: &Step, name: String) -> anyhow::Result<()> {
     world.book.push(messages::build(&name, step)?);
     world.deliver().await
 }
 
-#[then(regex = r"^(\w+) is recorded$")]
+#[then(regex = r"^([A-Z]\w*) is recorded$")]
 fn recorded(world: &mut World, step: &Step, name: String) -> anyhow::Result<()> {
     let Some(Answer::Events { events, .. }) = &mut world.answer else {
         bail!("the answer was {:?}", world.answer);
@@ -78,7 +78,7 @@ fn nothing_recorded(world: &mut World) -> anyhow::Result<()> {
     Ok(())
 }
 
-#[then(regex = r"^a snapshot is asked for as (\w+)$")]
+#[then(regex = r"^a snapshot is asked for as ([A-Z]\w*)$")]
 fn snapshot(world: &mut World, step: &Step, name: String) -> anyhow::Result<()> {
     let Some(Answer::Events { snapshot, .. }) = &mut world.answer else {
         bail!("the answer was {:?}", world.answer);
@@ -104,7 +104,7 @@ fn refused(world: &mut World, code: String, message: String) -> anyhow::Result<(
     Ok(())
 }
 
-#[then(regex = r"^(\w+) goes to (\S+) ([-0-9a-f]{36})$")]
+#[then(regex = r"^([A-Z]\w*) goes to (\S+) ([-0-9a-f]{36})$")]
 fn goes_to(
     world: &mut World,
     step: &Step,
