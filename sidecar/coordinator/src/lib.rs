@@ -7,10 +7,11 @@
 //! ```
 //!
 //! [`model`] holds the words, [`port`] what is needed from outside, [`command`] the way of a command,
-//! [`feed`] the log as subscribers see it.
+//! [`feed`] the log as subscribers see it, [`consumer`] the way of an event through a consumer.
 
 pub mod batcher;
 pub mod command;
+pub mod consumer;
 pub mod fail_point;
 pub mod feed;
 pub mod model;

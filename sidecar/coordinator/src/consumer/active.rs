@@ -1,0 +1,312 @@
+//! What the parts of a running consumer share while it holds its lease.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::board::{Board, Needed};
+use super::committer::{Ended, Handle};
+use super::error::{Error, describe};
+use super::root::Trouble;
+use super::settings::{Ports, Settings};
+use crate::model::{Append, Domain, Position, Sequence, Status, StreamId};
+use crate::port::progress::{Outgoing, Parked, RootProgress, Step};
+use crate::turns::Turns;
+
+/// Roots whose progress is kept in memory; more start anew from the store.
+const MAX_KNOWN_ROOTS: usize = 10_000;
+
+/// Synchronous calls and replays that may wait for one root.
+const MAX_WAITING: usize = 256;
+
+/// A consumer that holds its lease.
+pub(super) struct Active {
+    pub(super) settings: Arc<Settings>,
+    pub(super) ports: Ports,
+    pub(super) board: Arc<Board>,
+    pub(super) committer: Handle,
+    /// Who may call the logic about a root and store its progress; held for one attempt.
+    pub(super) turns: Turns<StreamId>,
+    /// Keeps deliveries of a root in their order; held over waits, too. Bounded by the credit of the sources.
+    pub(super) lanes: Turns<StreamId>,
+    /// How many deliveries are with the logic.
+    pub(super) permits: Semaphore,
+    /// Calls of others that must not end in the middle when the caller goes.
+    pub(super) calls: TaskTracker,
+    /// Says that outgoing work was stored.
+    pub(super) outgoing: Notify,
+    /// At most one delivery that waits for something outside looks often; the others hear of it through `recovered`.
+    pub(super) scout: Semaphore,
+    pub(super) recovered: Notify,
+    /// Ends all waiting.
+    pub(super) stop: CancellationToken,
+    failure: Mutex<Option<Error>>,
+    roots: Mutex<HashMap<StreamId, RootProgress>>,
+    failing: Mutex<HashMap<StreamId, Failing>>,
+}
+
+/// A root whose next append failed.
+#[derive(Debug, Clone, Copy)]
+struct Failing {
+    at: Sequence,
+    attempts: u32,
+    was_healthy: bool,
+    is_waiting: bool,
+}
+
+impl Active {
+    pub(super) fn new(
+        settings: Arc<Settings>,
+        ports: Ports,
+        board: Arc<Board>,
+        committer: Handle,
+    ) -> Self {
+        Self {
+            permits: Semaphore::new(settings.concurrency.max(1)),
+            settings,
+            ports,
+            board,
+            committer,
+            turns: Turns::new(MAX_WAITING),
+            lanes: Turns::new(usize::MAX),
+            calls: TaskTracker::new(),
+            outgoing: Notify::new(),
+            scout: Semaphore::new(1),
+            recovered: Notify::new(),
+            stop: CancellationToken::new(),
+            failure: Mutex::default(),
+            roots: Mutex::default(),
+            failing: Mutex::default(),
+        }
+    }
+
+    /// Notes why the consumer ends, unless it ends already for another reason, and ends it.
+    pub(super) fn fail(&self, error: Error) {
+        lock(&self.failure).get_or_insert(error);
+        self.stop.cancel();
+    }
+
+    pub(super) fn failure(&self) -> Option<Error> {
+        lock(&self.failure).clone()
+    }
+
+    /// The position after which events of a domain count.
+    pub(super) fn start(&self, domain: &Domain) -> Option<Position> {
+        self.board.start(domain).map(|start| start.position)
+    }
+
+    /// How far the consumer got in a root; to be asked under the root's turn.
+    pub(super) async fn read_root(&self, stream: &StreamId) -> Result<RootProgress, Trouble> {
+        if let Some(known) = lock(&self.roots).get(stream) {
+            return Ok(known.clone());
+        }
+        let id = &self.settings.id;
+        let read = self
+            .ports
+            .progress
+            .read_roots(id, vec![stream.clone()])
+            .await;
+        let progress = match read {
+            Ok(read) => read.into_iter().next().unwrap_or_default(),
+            Err(error) if error.is_retryable() => {
+                return Err(Trouble::Outage(Needed::Store, describe(&error)));
+            }
+            Err(error) => return Err(Trouble::Fatal(Error::from_store(id, error))),
+        };
+        self.know_root(stream, progress.clone());
+        Ok(progress)
+    }
+
+    fn know_root(&self, stream: &StreamId, progress: RootProgress) {
+        let mut roots = lock(&self.roots);
+        if roots.len() >= MAX_KNOWN_ROOTS && !roots.contains_key(stream) {
+            roots.clear();
+        }
+        roots.insert(stream.clone(), progress);
+    }
+
+    /// Stores that a root is handled below `append`'s end, with what that caused; under the root's turn.
+    pub(super) async fn advance(
+        &self,
+        append: &Append,
+        caused: (Vec<Outgoing>, Vec<Step>),
+        done: Option<Position>,
+    ) -> Result<(), Trouble> {
+        let (outgoing, settled) = caused;
+        let has_outgoing = !outgoing.is_empty();
+        let stream = &append.stream;
+        let next = append.next_sequence();
+        let mut steps = vec![Step::Advance {
+            stream: stream.clone(),
+            next,
+            outgoing,
+        }];
+        steps.extend(settled);
+        self.commit(steps, done.map(|done| (stream.domain.clone(), done)))
+            .await?;
+        // A root that is not kept in memory any more may be set aside; the store knows.
+        if let Some(known) = lock(&self.roots).get_mut(stream) {
+            known.next_sequence = Some(next);
+        }
+        lock(&self.failing).remove(stream);
+        if has_outgoing {
+            self.outgoing.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Stores that an append that was received needs nothing.
+    pub(super) async fn finish(&self, append: &Append) -> Result<(), Trouble> {
+        let done = (append.stream.domain.clone(), append.last_position);
+        self.commit(Vec::new(), Some(done)).await
+    }
+
+    /// Sets a root aside; under its turn.
+    pub(super) async fn park(
+        &self,
+        stream: &StreamId,
+        parked: Parked,
+        done: Option<Position>,
+    ) -> Result<(), Trouble> {
+        tracing::error!(
+            consumer = %self.settings.id, domain = %stream.domain, root = %stream.root, sequence = parked.sequence.0,
+            attempts = parked.attempts, error = %parked.error, "a root is set aside for a consumer"
+        );
+        let mut progress = self.read_root(stream).await?;
+        let step = Step::Park {
+            stream: stream.clone(),
+            parked: parked.clone(),
+        };
+        self.commit(vec![step], done.map(|done| (stream.domain.clone(), done)))
+            .await?;
+        if progress.parked.replace(parked).is_none() {
+            self.board.parked_one();
+        }
+        self.know_root(stream, progress);
+        lock(&self.failing).remove(stream);
+        Ok(())
+    }
+
+    /// Takes a root back in; under its turn.
+    pub(super) async fn unpark(&self, stream: &StreamId) -> Result<(), Trouble> {
+        let mut progress = self.read_root(stream).await?;
+        let step = Step::Unpark {
+            stream: stream.clone(),
+        };
+        self.commit(vec![step], None).await?;
+        if progress.parked.take().is_some() {
+            self.board.unparked_one();
+        }
+        self.know_root(stream, progress);
+        Ok(())
+    }
+
+    pub(super) async fn commit(
+        &self,
+        steps: Vec<Step>,
+        done: Option<(Domain, Position)>,
+    ) -> Result<(), Trouble> {
+        let committed = self.committer.commit(steps, done).await;
+        committed.map_err(|Ended| Trouble::Ending)
+    }
+
+    /// Counts an error that the logic answered, and sets the root aside when it was the last attempt; under the root's turn. Answers
+    /// whether it was set aside.
+    pub(super) async fn count_failure(
+        &self,
+        stream: &StreamId,
+        (at, error): (Sequence, Status),
+        done: Option<Position>,
+    ) -> Result<bool, Trouble> {
+        let attempts = self.count(stream, at);
+        tracing::warn!(
+            consumer = %self.settings.id, domain = %stream.domain, root = %stream.root, sequence = at.0, attempts,
+            error = %error, "the logic failed on an append"
+        );
+        if attempts < self.settings.max_attempts {
+            return Ok(false);
+        }
+        let parked = Parked {
+            sequence: at,
+            attempts,
+            error,
+        };
+        self.park(stream, parked, done).await?;
+        Ok(true)
+    }
+
+    fn count(&self, stream: &StreamId, at: Sequence) -> u32 {
+        let mut failing = lock(&self.failing);
+        let failing = entry(&mut failing, stream, at);
+        failing.attempts += 1;
+        failing.was_healthy = false;
+        failing.attempts
+    }
+
+    /// Whether the logic was healthy for a while since an append first broke the call.
+    pub(super) fn was_healthy(&self, stream: &StreamId, at: Sequence) -> bool {
+        let mut failing = lock(&self.failing);
+        entry(&mut failing, stream, at).was_healthy
+    }
+
+    /// Notes that the logic was healthy for a while after a call about the root broke.
+    pub(super) fn note_healthy(&self, stream: &StreamId) {
+        if let Some(failing) = lock(&self.failing).get_mut(stream) {
+            failing.was_healthy = true;
+        }
+    }
+
+    /// Notes that what a call needs is there, and wakes those that wait for it.
+    pub(super) fn note_recovered(&self) {
+        let was_paused = [Needed::Logic, Needed::Owner].map(|needed| self.board.resume(needed));
+        if was_paused.contains(&true) {
+            self.recovered.notify_waiters();
+        }
+    }
+
+    /// Notes whether the delivery of a root waits before its next attempt.
+    pub(super) fn set_waiting(&self, stream: &StreamId, is_waiting: bool) {
+        if let Some(failing) = lock(&self.failing).get_mut(stream) {
+            failing.is_waiting = is_waiting;
+        }
+    }
+
+    pub(super) fn is_waiting(&self, stream: &StreamId) -> bool {
+        lock(&self.failing)
+            .get(stream)
+            .is_some_and(|failing| failing.is_waiting)
+    }
+
+    /// Forgets the failures of a root.
+    pub(super) fn forget_failures(&self, stream: &StreamId) {
+        lock(&self.failing).remove(stream);
+    }
+}
+
+fn entry<'a>(
+    failing: &'a mut HashMap<StreamId, Failing>,
+    stream: &StreamId,
+    at: Sequence,
+) -> &'a mut Failing {
+    let fresh = Failing {
+        at,
+        attempts: 0,
+        was_healthy: false,
+        is_waiting: false,
+    };
+    let entry = failing.entry(stream.clone()).or_insert(fresh);
+    if entry.at != at {
+        *entry = fresh;
+    }
+    entry
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Each section changes one value as a whole, so a panic elsewhere does not spoil it.
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}

@@ -1,0 +1,94 @@
+//! What a consumer measures.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use opentelemetry::metrics::{Counter, Histogram};
+use opentelemetry::{KeyValue, global};
+
+use crate::model::{ConsumerId, ConsumerKind, Domain};
+
+struct Instruments {
+    projector: Histogram<f64>,
+    saga: Histogram<f64>,
+    process_manager: Histogram<f64>,
+    retries: Counter<u64>,
+    positions: Counter<u64>,
+}
+
+const BOUNDARIES: [f64; 17] = [
+    0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0,
+    10.0, 30.0,
+];
+
+static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| {
+    let meter = global::meter("angzarr");
+    let duration = |name: &'static str, description: &'static str| {
+        meter
+            .f64_histogram(name)
+            .with_description(description)
+            .with_unit("s")
+            .with_boundaries(BOUNDARIES.to_vec())
+            .build()
+    };
+    Instruments {
+        projector: duration(
+            "angzarr.projector.duration",
+            "Calls to projectors, by outcome",
+        ),
+        saga: duration("angzarr.saga.duration", "Calls to sagas, by outcome"),
+        process_manager: duration(
+            "angzarr.pm.duration",
+            "Calls to process managers, by outcome",
+        ),
+        retries: meter
+            .u64_counter("angzarr.saga.retry.total")
+            .with_description("Repeated sends of outgoing commands and facts")
+            .build(),
+        positions: meter
+            .u64_counter("angzarr.positions.updated_total")
+            .with_description("Changes of consumers' progress that were stored")
+            .build(),
+    }
+});
+
+/// Notes a call to the logic.
+pub(super) fn called(
+    consumer: &ConsumerId,
+    domain: &Domain,
+    outcome: &'static str,
+    took: Duration,
+) {
+    let histogram = match consumer.kind {
+        ConsumerKind::Projector => &INSTRUMENTS.projector,
+        ConsumerKind::Saga => &INSTRUMENTS.saga,
+        ConsumerKind::ProcessManager => &INSTRUMENTS.process_manager,
+    };
+    histogram.record(
+        took.as_secs_f64(),
+        &[
+            KeyValue::new("domain", domain.as_str().to_owned()),
+            KeyValue::new("consumer", consumer.name.to_string()),
+            KeyValue::new("outcome", outcome),
+        ],
+    );
+}
+
+/// Notes that outgoing work is sent again.
+pub(super) fn retried(consumer: &ConsumerId, domain: &Domain) {
+    INSTRUMENTS.retries.add(
+        1,
+        &[
+            KeyValue::new("domain", domain.as_str().to_owned()),
+            KeyValue::new("consumer", consumer.name.to_string()),
+        ],
+    );
+}
+
+/// Notes stored changes of progress.
+pub(super) fn updated(consumer: &ConsumerId, changes: usize) {
+    INSTRUMENTS.positions.add(
+        changes as u64,
+        &[KeyValue::new("consumer", consumer.name.to_string())],
+    );
+}

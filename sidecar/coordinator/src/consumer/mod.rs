@@ -1,0 +1,338 @@
+//! The way of an event through a consumer: a projector, a saga or a process manager.
+//!
+//! ```text
+//!            source ─▶ lane of the root ─▶ attempt ─▶ root ─▶ logic ─▶ committer ─▶ progress, cursor, outgoing work
+//!  bus ──▶  (one per    (keeps order)      (retries,  (drops repeats,     │            │
+//!            domain)                        parks)     fetches gaps)      │            └▶ outgoing ─▶ commands
+//!  sync call, replay ────────────────────────────────▶ under the root's turn
+//! ```
+//!
+//! # Design
+//! Two queues stand before a root. The lane keeps deliveries in order and is held over waits. The turn is held for one attempt only, so that a
+//! synchronous call or a replay comes in between; whoever has it reads the root's progress first, so it does not matter who was faster.
+
+mod active;
+mod attempt;
+mod backoff;
+mod board;
+mod committer;
+mod derive;
+mod error;
+mod instruments;
+mod outgoing;
+mod parked;
+mod prefix;
+mod root;
+mod settings;
+mod source;
+mod sync;
+#[cfg(test)]
+mod tests;
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+pub use backoff::Policy;
+pub use board::{Holder, Snapshot, SourceSnapshot, SourceState};
+pub use error::Error;
+pub use settings::{Ports, Settings, Source, Start};
+pub use sync::Until;
+
+use crate::model::{Projection, Status};
+use crate::port::leases::Grant;
+use active::Active;
+use backoff::Backoff;
+use board::Board;
+use committer::Committer;
+use error::describe;
+
+/// Roots that are counted with one read.
+const PARKED_PAGE: usize = 1_000;
+
+/// A projector, saga or process manager as a reader of events.
+pub struct Consumer {
+    settings: Arc<Settings>,
+    ports: Ports,
+    board: Arc<Board>,
+    active: Mutex<Option<Arc<Active>>>,
+}
+
+impl Consumer {
+    /// Makes a consumer that does not run yet.
+    pub fn new(settings: Settings, ports: Ports) -> Self {
+        Self {
+            settings: Arc::new(settings),
+            ports,
+            board: Arc::default(),
+            active: Mutex::default(),
+        }
+    }
+
+    /// Starts a consumer as a task; the owner awaits the handle.
+    pub fn start(
+        settings: Settings,
+        ports: Ports,
+        shutdown: CancellationToken,
+    ) -> (Arc<Self>, tokio::task::JoinHandle<Result<(), Error>>) {
+        let consumer = Arc::new(Self::new(settings, ports));
+        let running = Arc::clone(&consumer);
+        let task = tokio::spawn(async move { running.run(shutdown).await });
+        (consumer, task)
+    }
+
+    /// Waits for the lease, then consumes until the shutdown; what runs then is finished and stored, as far as the grace allows. May be called
+    /// again after it returned.
+    ///
+    /// # Errors
+    /// [`Error`] when going on makes no sense; whatever may pass is waited for.
+    pub async fn run(&self, shutdown: CancellationToken) -> Result<(), Error> {
+        let Some(epoch) = self.acquire(&shutdown).await? else {
+            return Ok(());
+        };
+        let ran = self.work(epoch, &shutdown).await;
+        lock(&self.active).take();
+        self.board.ended();
+        let name = self.settings.id.to_string();
+        let released = timeout(
+            self.settings.lease_ttl,
+            self.ports.leases.release(&name, epoch),
+        );
+        if !matches!(released.await, Ok(Ok(()))) {
+            // It expires by itself.
+            tracing::warn!(consumer = name, "the lease was not given back");
+        }
+        ran
+    }
+
+    /// Brings the consumer up to a point of a root and answers its projection.
+    ///
+    /// # Errors
+    /// The status of the logic, or UNAVAILABLE at once when the consumer does not run here ([`Snapshot::holder`] says where), is paused, or the
+    /// root waits or is set aside; DEADLINE_EXCEEDED when the budget is used up.
+    pub async fn handle_sync(&self, until: Until, budget: Duration) -> Result<Projection, Status> {
+        sync::call(self.active()?, until, Instant::now() + budget).await
+    }
+
+    /// The state of the consumer now.
+    pub fn snapshot(&self) -> Snapshot {
+        let domains: Vec<_> = self
+            .settings
+            .sources
+            .iter()
+            .map(|source| source.domain.clone())
+            .collect();
+        self.board.snapshot(&self.settings.id, &domains)
+    }
+
+    fn active(&self) -> Result<Arc<Active>, Status> {
+        lock(&self.active).clone().ok_or_else(|| {
+            let holder = match self.board.holder() {
+                Holder::Elsewhere(address) => format!("{address} acts for it"),
+                Holder::Unknown | Holder::Here(_) => "it does not run".to_owned(),
+            };
+            sync::not_reached(&format!("{}: {holder}", self.settings.id))
+        })
+    }
+
+    /// Waits for the lease; answers its epoch, or nothing when the shutdown came first.
+    async fn acquire(&self, shutdown: &CancellationToken) -> Result<Option<u64>, Error> {
+        let settings = &self.settings;
+        let name = settings.id.to_string();
+        let mut backoff = Backoff::new(settings.backoff);
+        loop {
+            let asked = self
+                .ports
+                .leases
+                .acquire(&name, &settings.holder, settings.lease_ttl);
+            let delay = match until(shutdown, asked).await {
+                None => return Ok(None),
+                Some(Ok(Grant::Granted { epoch })) => {
+                    tracing::info!(consumer = name, epoch, "the consumer acts");
+                    self.board.set_holder(Holder::Here(epoch));
+                    return Ok(Some(epoch));
+                }
+                Some(Ok(Grant::Held { holder })) => {
+                    backoff.reset();
+                    self.board.set_holder(Holder::Elsewhere(holder));
+                    settings.lease_ttl / 3
+                }
+                Some(Err(error)) if error.is_retryable() => {
+                    tracing::warn!(
+                        consumer = name,
+                        error = describe(&error),
+                        "the lease waits for the store"
+                    );
+                    backoff.next()
+                }
+                Some(Err(error)) => return Err(Error::from_store(&settings.id, error)),
+            };
+            if until(shutdown, sleep(delay)).await.is_none() {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Works under a lease until the shutdown or a failure.
+    async fn work(&self, epoch: u64, shutdown: &CancellationToken) -> Result<(), Error> {
+        let (handle, committer) = Committer::new(
+            Arc::clone(&self.settings),
+            self.ports.clone(),
+            Arc::clone(&self.board),
+            epoch,
+        );
+        let active = Arc::new(Active::new(
+            Arc::clone(&self.settings),
+            self.ports.clone(),
+            Arc::clone(&self.board),
+            handle,
+        ));
+        let finish = CancellationToken::new();
+        let mut keepers = JoinSet::new();
+        keepers.spawn(commit(Arc::clone(&active), committer, finish.clone()));
+        keepers.spawn(renew(Arc::clone(&active), epoch, finish.clone()));
+        match until(shutdown, self.count_parked()).await {
+            None => active.stop.cancel(),
+            Some(Err(error)) => active.fail(error),
+            Some(Ok(parked)) => self.board.set_parked(parked),
+        }
+        lock(&self.active).replace(Arc::clone(&active));
+        let mut workers = JoinSet::new();
+        workers.spawn(outgoing::run(Arc::clone(&active)));
+        for source in &self.settings.sources {
+            workers.spawn(source::run(Arc::clone(&active), source.clone()));
+        }
+        self.watch(&active, &mut workers, &mut keepers, shutdown)
+            .await;
+        self.drain(&active, workers).await;
+        finish.cancel();
+        let kept = timeout(self.settings.grace, join(&active, &mut keepers)).await;
+        if kept.is_err() {
+            tracing::warn!(consumer = %self.settings.id, "the store did not take the last progress in time");
+            keepers.shutdown().await;
+        }
+        active.failure().map_or(Ok(()), Err)
+    }
+
+    async fn watch(
+        &self,
+        active: &Active,
+        workers: &mut JoinSet<()>,
+        keepers: &mut JoinSet<()>,
+        shutdown: &CancellationToken,
+    ) {
+        loop {
+            let joined = tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = active.stop.cancelled() => return,
+                Some(joined) = workers.join_next() => joined,
+                Some(joined) = keepers.join_next() => joined,
+            };
+            if joined.is_err() {
+                active.fail(Error::Panicked {
+                    consumer: self.settings.id.to_string(),
+                });
+            }
+        }
+    }
+
+    async fn drain(&self, active: &Active, mut workers: JoinSet<()>) {
+        active.stop.cancel();
+        active.calls.close();
+        let drained = timeout(self.settings.grace, async {
+            join(active, &mut workers).await;
+            active.calls.wait().await;
+        });
+        if drained.await.is_err() {
+            tracing::warn!(consumer = %self.settings.id, "deliveries under way are given up; they come again");
+            workers.shutdown().await;
+        }
+    }
+
+    async fn count_parked(&self) -> Result<u64, Error> {
+        let id = &self.settings.id;
+        let mut backoff = Backoff::new(self.settings.backoff);
+        let mut last = None;
+        let mut count = 0;
+        loop {
+            let listed = self
+                .ports
+                .backlog
+                .list_parked(id, last.as_ref(), PARKED_PAGE);
+            match listed.await {
+                Ok(page) => {
+                    count += page.len() as u64;
+                    if page.len() < PARKED_PAGE {
+                        return Ok(count);
+                    }
+                    last = page.into_iter().last().map(|(stream, _)| stream);
+                }
+                Err(error) if error.is_retryable() => sleep(backoff.next()).await,
+                Err(error) => return Err(Error::from_store(id, error)),
+            }
+        }
+    }
+}
+
+async fn commit(active: Arc<Active>, committer: Committer, finish: CancellationToken) {
+    if let Err(error) = committer.run(finish).await {
+        active.fail(error);
+    }
+}
+
+/// Renews the lease three times per life, until the end or until it is lost.
+async fn renew(active: Arc<Active>, epoch: u64, finish: CancellationToken) {
+    let settings = &active.settings;
+    let name = settings.id.to_string();
+    while until(&finish, sleep(settings.lease_ttl / 3))
+        .await
+        .is_some()
+    {
+        let renewing = active.ports.leases.renew(&name, epoch, settings.lease_ttl);
+        match until(&finish, renewing).await {
+            None | Some(Ok(())) => {}
+            Some(Err(error)) if error.is_retryable() => {
+                // Until it expires, nobody else acts; after that, commits are refused.
+                tracing::warn!(
+                    consumer = name,
+                    error = describe(&error),
+                    "the lease was not renewed"
+                );
+            }
+            Some(Err(error)) => {
+                active.fail(Error::from_store(&settings.id, error));
+                return;
+            }
+        }
+    }
+}
+
+async fn join(active: &Active, tasks: &mut JoinSet<()>) {
+    while let Some(joined) = tasks.join_next().await {
+        if joined.is_err_and(|error| error.is_panic()) {
+            active.fail(Error::Panicked {
+                consumer: active.settings.id.to_string(),
+            });
+        }
+    }
+}
+
+/// Runs a future unless the token is cancelled first.
+async fn until<T>(token: &CancellationToken, future: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        () = token.cancelled() => None,
+        output = future => Some(output),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // The value is replaced as a whole, so a panic elsewhere does not spoil it.
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}

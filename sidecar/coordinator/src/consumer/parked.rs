@@ -1,0 +1,204 @@
+//! What people do with work that was set aside: look at it, replay it, or skip it.
+
+use std::sync::Arc;
+
+use super::Consumer;
+use super::active::Active;
+use super::error::describe;
+use super::root::{self, Trouble, catch_up, status};
+use super::sync::{not_reached, refuse};
+use crate::model::{Code, Sequence, Status, StreamId};
+use crate::port::backlog::Refused;
+use crate::port::progress::{OutgoingId, Parked, Step};
+use crate::port::store;
+
+/// What to do with the append at which a root was set aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum First {
+    Deliver,
+    Skip,
+}
+
+impl Consumer {
+    /// Lists up to `limit` roots that are set aside, after the given one.
+    ///
+    /// # Errors
+    /// UNAVAILABLE when the store does not answer.
+    pub async fn list_parked(
+        &self,
+        after: Option<&StreamId>,
+        limit: usize,
+    ) -> Result<Vec<(StreamId, Parked)>, Status> {
+        let listed = self
+            .ports
+            .backlog
+            .list_parked(&self.settings.id, after, limit);
+        listed.await.map_err(refuse_store)
+    }
+
+    /// Lists up to `limit` commands and facts that their targets refused, after the given place.
+    ///
+    /// # Errors
+    /// UNAVAILABLE when the store does not answer.
+    pub async fn list_refused(&self, after: u64, limit: usize) -> Result<Vec<Refused>, Status> {
+        let listed = self
+            .ports
+            .backlog
+            .list_refused(&self.settings.id, after, limit);
+        listed.await.map_err(refuse_store)
+    }
+
+    /// Shows why a root is set aside.
+    ///
+    /// # Errors
+    /// NOT_FOUND when it is not, UNAVAILABLE when the store does not answer.
+    pub async fn show_parked(&self, stream: &StreamId) -> Result<Parked, Status> {
+        let streams = vec![stream.clone()];
+        let read = self
+            .ports
+            .progress
+            .read_roots(&self.settings.id, streams)
+            .await;
+        let progress = read.map_err(refuse_store)?.into_iter().next();
+        progress
+            .and_then(|progress| progress.parked)
+            .ok_or_else(|| not_parked(stream))
+    }
+
+    /// Shows a refused command or record.
+    ///
+    /// # Errors
+    /// NOT_FOUND when there is none of this id, UNAVAILABLE when the store does not answer.
+    pub async fn show_refused(&self, id: &OutgoingId) -> Result<Refused, Status> {
+        let read = self.ports.backlog.read_refused(&self.settings.id, id).await;
+        read.map_err(refuse_store)?.ok_or_else(|| {
+            status(
+                Code::NotFound,
+                format!("no refused work has the id {}", id.0),
+            )
+        })
+    }
+
+    /// Delivers a root from the append at which it was set aside to its head, then takes it back in. Answers the sequence that comes next.
+    ///
+    /// # Errors
+    /// NOT_FOUND when the root is not set aside; the status of the logic when it fails again, after which the root stays aside from there;
+    /// UNAVAILABLE when something outside is away or the consumer does not run here.
+    pub async fn replay(&self, stream: &StreamId) -> Result<Sequence, Status> {
+        self.bring_back(stream, First::Deliver).await
+    }
+
+    /// Like [`Consumer::replay`], but the logic never sees the append at which the root was set aside.
+    ///
+    /// # Errors
+    /// As those of [`Consumer::replay`].
+    pub async fn skip(&self, stream: &StreamId) -> Result<Sequence, Status> {
+        self.bring_back(stream, First::Skip).await
+    }
+
+    /// Sends a refused command or record again, after all that waits.
+    ///
+    /// # Errors
+    /// As those of [`Consumer::show_refused`], and UNAVAILABLE when the consumer does not run here.
+    pub async fn resend(&self, id: &OutgoingId) -> Result<(), Status> {
+        self.show_refused(id).await?;
+        let active = self.active()?;
+        tracing::info!(consumer = %self.settings.id, id = id.0, "refused work is sent again on request");
+        let step = Step::Resend { id: id.clone() };
+        let stored = active.commit(vec![step], None).await;
+        stored.map_err(|trouble| refuse(&active, trouble))?;
+        active.outgoing.notify_one();
+        Ok(())
+    }
+
+    /// Gives a refused command or record up.
+    ///
+    /// # Errors
+    /// As those of [`Consumer::resend`].
+    pub async fn discard(&self, id: &OutgoingId) -> Result<(), Status> {
+        self.show_refused(id).await?;
+        let active = self.active()?;
+        tracing::info!(consumer = %self.settings.id, id = id.0, "refused work is given up on request");
+        let step = Step::Discard { id: id.clone() };
+        let stored = active.commit(vec![step], None).await;
+        stored.map_err(|trouble| refuse(&active, trouble))
+    }
+
+    async fn bring_back(&self, stream: &StreamId, first: First) -> Result<Sequence, Status> {
+        let active = self.active()?;
+        let working = Arc::clone(&active);
+        let stream = stream.clone();
+        tracing::info!(consumer = %self.settings.id, domain = %stream.domain, root = %stream.root, ?first, "a root is brought back on request");
+        let task = active
+            .calls
+            .spawn(async move { bring_back(&working, &stream, first).await });
+        task.await
+            .unwrap_or_else(|_| Err(status(Code::Internal, "the replay panicked")))
+    }
+}
+
+async fn bring_back(active: &Active, stream: &StreamId, first: First) -> Result<Sequence, Status> {
+    let ticket = active
+        .turns
+        .take(stream.clone())
+        .map_err(|full| status(Code::ResourceExhausted, full.to_string()))?;
+    let _turn = tokio::select! {
+        () = active.stop.cancelled() => return Err(not_reached("the consumer is ending")),
+        turn = ticket.granted() => turn,
+    };
+    let progress = active.read_root(stream).await;
+    let progress = progress.map_err(|trouble| refuse(active, trouble))?;
+    let parked = progress.parked.ok_or_else(|| not_parked(stream))?;
+    let replayed = replay(active, stream, (progress.next_sequence, first)).await;
+    let trouble = match replayed {
+        Ok(next) => return Ok(next),
+        Err(trouble) => trouble,
+    };
+    if let Trouble::Failed(at, error) | Trouble::Broken(at, error) = &trouble {
+        let before = if *at == parked.sequence {
+            parked.attempts
+        } else {
+            0
+        };
+        let parked = Parked {
+            sequence: *at,
+            attempts: before.saturating_add(1),
+            error: error.clone(),
+        };
+        if let Err(trouble) = active.park(stream, parked, None).await {
+            return Err(refuse(active, trouble));
+        }
+    }
+    Err(refuse(active, trouble))
+}
+
+async fn replay(
+    active: &Active,
+    stream: &StreamId,
+    (mut next, first): (Option<Sequence>, First),
+) -> Result<Sequence, Trouble> {
+    if first == First::Skip {
+        let fetched = root::fetch(active, stream, next).await?;
+        if let Some(skipped) = fetched.first() {
+            active.advance(skipped, Default::default(), None).await?;
+            next = Some(skipped.next_sequence());
+        }
+    }
+    let (reached, _) = catch_up(active, stream, next, None).await?;
+    active.unpark(stream).await?;
+    active.forget_failures(stream);
+    Ok(reached.unwrap_or(Sequence::FIRST))
+}
+
+fn not_parked(stream: &StreamId) -> Status {
+    status(Code::NotFound, format!("{stream} is not set aside"))
+}
+
+fn refuse_store(error: store::Error) -> Status {
+    let code = if error.is_retryable() {
+        Code::Unavailable
+    } else {
+        Code::Internal
+    };
+    status(code, describe(&error))
+}

@@ -1,0 +1,245 @@
+//! One append for one root, under the root's turn: dropped, preceded by what is missing, or handed to the logic.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::{Instant, timeout};
+use tracing::Instrument;
+
+use super::active::Active;
+use super::board::Needed;
+use super::derive::derive;
+use super::error::Error;
+use super::instruments;
+use crate::fail_point;
+use crate::model::{Append, Code, ConsumerKind, Position, Projection, Sequence, Status, StreamId};
+use crate::port::logic::{self, Reaction};
+use crate::port::{bus, progress::RootProgress};
+
+/// Why an append was not handled.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// Something outside is away, with the reason; this counts nothing.
+    Outage(Needed, String),
+    /// The call about the append that begins here broke under way.
+    Broken(Sequence, Status),
+    /// The logic answered an error about the append that begins here.
+    Failed(Sequence, Status),
+    /// The consumer is ending.
+    Ending,
+    /// The consumer must end.
+    Fatal(Error),
+}
+
+/// What is to be done with an append, seen from a root's progress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Plan {
+    /// It was handled before.
+    Repeat,
+    /// It is the next one.
+    Deliver,
+    /// Appends from here on may be missing before it.
+    Fetch(Sequence),
+    /// It holds both handled and unhandled events, which no append can.
+    Torn,
+}
+
+/// Compares an append with the sequence that a root handles next.
+pub(super) fn plan(next: Option<Sequence>, append: &Append) -> Plan {
+    match next {
+        None if append.first_sequence == Sequence::FIRST => Plan::Deliver,
+        None => Plan::Fetch(Sequence::FIRST),
+        Some(next) if append.next_sequence() <= next => Plan::Repeat,
+        Some(next) if append.first_sequence == next => Plan::Deliver,
+        Some(next) if append.first_sequence > next => Plan::Fetch(next),
+        Some(_) => Plan::Torn,
+    }
+}
+
+/// Handles an append that a source brought; under the root's turn.
+pub(super) async fn handle(active: &Active, append: &Append) -> Result<(), Trouble> {
+    let RootProgress {
+        next_sequence,
+        parked,
+    } = active.read_root(&append.stream).await?;
+    if parked.is_some() {
+        return active.finish(append).await;
+    }
+    match plan(next_sequence, append) {
+        Plan::Repeat => return active.finish(append).await,
+        Plan::Torn => return Err(torn(append)),
+        Plan::Deliver => {}
+        Plan::Fetch(_) => {
+            let before = Some(append.first_sequence);
+            let (reached, _) = catch_up(active, &append.stream, next_sequence, before).await?;
+            if reached.is_some_and(|reached| reached != append.first_sequence) {
+                let reason = format!(
+                    "the owner of {} does not show what comes before sequence {}",
+                    append.stream, append.first_sequence.0
+                );
+                return Err(Trouble::Outage(Needed::Owner, reason));
+            }
+        }
+    }
+    deliver(active, append, Some(append.last_position)).await?;
+    Ok(())
+}
+
+/// Handles what the owner has of a root from a sequence on, before a sequence or to the end; under the root's turn. Answers the sequence to handle
+/// next and the last projection.
+pub(super) async fn catch_up(
+    active: &Active,
+    stream: &StreamId,
+    from: Option<Sequence>,
+    before: Option<Sequence>,
+) -> Result<(Option<Sequence>, Option<Projection>), Trouble> {
+    let mut next = from;
+    let mut projection = None;
+    loop {
+        let mut has_moved = false;
+        for append in fetch(active, stream, next).await? {
+            if before.is_some_and(|before| append.first_sequence >= before) {
+                return Ok((next, projection));
+            }
+            match next {
+                Some(next) if append.next_sequence() <= next => continue,
+                Some(next) if append.first_sequence != next => return Err(torn(&append)),
+                Some(_) | None => {}
+            }
+            projection = deliver(active, &append, None).await?;
+            next = Some(append.next_sequence());
+            has_moved = true;
+        }
+        if !has_moved {
+            return Ok((next, projection));
+        }
+    }
+}
+
+/// Fetches a piece of a root's appends from the owner: those after the consumer's start.
+pub(super) async fn fetch(
+    active: &Active,
+    stream: &StreamId,
+    from: Option<Sequence>,
+) -> Result<Vec<Append>, Trouble> {
+    let Some(start) = active.start(&stream.domain) else {
+        let reason = format!("the start in {} is not stored yet", stream.domain);
+        return Err(Trouble::Outage(Needed::Owner, reason));
+    };
+    let span = tracing::info_span!("orchestration.fetch", domain = %stream.domain, root = %stream.root, correlation_id = tracing::field::Empty);
+    let from = from.unwrap_or(Sequence::FIRST);
+    let fetched = active.ports.appends.fetch(stream, from, start);
+    match timeout(active.settings.command_budget, fetched.instrument(span)).await {
+        Ok(Ok(appends)) => Ok(appends),
+        Ok(Err(status)) => Err(Trouble::Outage(
+            Needed::Owner,
+            format!("fetch {stream} from its owner: {status}"),
+        )),
+        Err(_) => Err(Trouble::Outage(
+            Needed::Owner,
+            format!("fetch {stream} from its owner: out of time"),
+        )),
+    }
+}
+
+/// Hands the next append of a root to the logic, if it wants it, and stores the progress; under the root's turn.
+pub(super) async fn deliver(
+    active: &Active,
+    append: &Append,
+    done: Option<Position>,
+) -> Result<Option<Projection>, Trouble> {
+    let is_wanted = active
+        .settings
+        .source(&append.stream.domain)
+        .is_some_and(|source| source.wants(append));
+    if !is_wanted {
+        active.advance(append, Default::default(), done).await?;
+        return Ok(None);
+    }
+    fail_point::hit("before_delivery");
+    let reaction = call(active, append).await?;
+    fail_point::hit("after_delivery");
+    let (caused, projection) = match reaction {
+        Reaction::Noted => (Default::default(), None),
+        Reaction::Projected(projection) => (Default::default(), Some(projection)),
+        Reaction::Wished(wishes) => (derive(&active.settings.id, append, wishes), None),
+    };
+    active.advance(append, caused, done).await?;
+    Ok(projection)
+}
+
+async fn call(active: &Active, append: &Append) -> Result<Reaction, Trouble> {
+    let settings = &active.settings;
+    let began = Instant::now();
+    let budget = settings.logic_budget;
+    let span = span(settings.id.kind, append);
+    let called = timeout(budget, active.ports.logic.handle(append, budget))
+        .instrument(span)
+        .await
+        .unwrap_or_else(|_| Err(logic::Error::Broken(out_of_time(budget))));
+    let outcome = match &called {
+        Ok(_) => "ok",
+        Err(logic::Error::Unreachable(_)) => "unreachable",
+        Err(logic::Error::Broken(_)) => "broken",
+        Err(logic::Error::Answered(_)) => "error",
+        Err(logic::Error::Contract(_)) => "contract",
+    };
+    instruments::called(
+        &settings.id,
+        &append.stream.domain,
+        outcome,
+        began.elapsed(),
+    );
+    called.map_err(|error| blame(append.first_sequence, error))
+}
+
+fn span(kind: ConsumerKind, append: &Append) -> tracing::Span {
+    let stream = &append.stream;
+    let (domain, root, correlation) = (&stream.domain, stream.root, &append.correlation_id);
+    match kind {
+        ConsumerKind::Projector => {
+            tracing::info_span!("projector.handle", %domain, %root, correlation_id = %correlation)
+        }
+        ConsumerKind::Saga => {
+            tracing::info_span!("saga.orchestrate", %domain, %root, correlation_id = %correlation)
+        }
+        ConsumerKind::ProcessManager => {
+            tracing::info_span!("pm.orchestrate", %domain, %root, correlation_id = %correlation)
+        }
+    }
+}
+
+fn out_of_time(budget: Duration) -> String {
+    format!("no answer within {budget:?}")
+}
+
+fn blame(at: Sequence, error: logic::Error) -> Trouble {
+    match error {
+        logic::Error::Unreachable(reason) => {
+            Trouble::Outage(Needed::Logic, format!("reach the logic: {reason}"))
+        }
+        logic::Error::Broken(reason) => Trouble::Broken(at, status(Code::Unavailable, reason)),
+        logic::Error::Answered(status) => Trouble::Failed(at, status),
+        logic::Error::Contract(reason) => Trouble::Failed(at, status(Code::Internal, reason)),
+    }
+}
+
+/// A status without details.
+pub(super) fn status(code: Code, message: impl Into<String>) -> Status {
+    Status {
+        code,
+        message: message.into(),
+        details: Bytes::new(),
+    }
+}
+
+fn torn(append: &Append) -> Trouble {
+    let detail = format!(
+        "the append at sequence {} of {} does not follow what was handled before",
+        append.first_sequence.0, append.stream
+    );
+    Trouble::Fatal(Error::Source {
+        domain: append.stream.domain.clone(),
+        cause: bus::Error::Corrupt(detail),
+    })
+}

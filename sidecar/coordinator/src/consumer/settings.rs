@@ -1,0 +1,116 @@
+//! What a consumer is told and what it is given.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::backoff::Policy;
+use crate::model::{Append, ConsumerId, Domain};
+use crate::port::backlog::Backlog;
+use crate::port::bus::Bus;
+use crate::port::leases::Leases;
+use crate::port::logic::ConsumerLogic;
+use crate::port::peers::{Appends, Commands};
+use crate::port::progress::Progress;
+
+/// How a consumer works.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Who it is; its progress, its lease and the ids of its commands are named after this.
+    pub id: ConsumerId,
+    /// What it reads.
+    pub sources: Vec<Source>,
+    /// The address at which other sidecars reach this one; it stands in the lease.
+    pub holder: String,
+    /// How long the lease outlives its last renewal.
+    pub lease_ttl: Duration,
+    /// How many roots are with the logic beside each other, and how many commands go out beside each other.
+    pub concurrency: usize,
+    /// How many appends of one source may be in memory.
+    pub credit: u32,
+    /// How long one call to the logic may take.
+    pub logic_budget: Duration,
+    /// How long one outgoing command may take, and one call to an owner.
+    pub command_budget: Duration,
+    /// How often an error is answered before the root, or the command, is set aside.
+    pub max_attempts: u32,
+    /// How long to wait between attempts.
+    pub backoff: Policy,
+    /// How long running calls may go on after the shutdown began.
+    pub grace: Duration,
+}
+
+impl Settings {
+    /// Settings with the defaults for everything but the names: 64 roots beside each other, 256 appends per source, 30 seconds per call,
+    /// 5 attempts, a lease of 15 seconds and 10 seconds of grace.
+    pub fn new(id: ConsumerId, sources: Vec<Source>, holder: String) -> Self {
+        Self {
+            id,
+            sources,
+            holder,
+            lease_ttl: Duration::from_secs(15),
+            concurrency: 64,
+            credit: 256,
+            logic_budget: Duration::from_secs(30),
+            command_budget: Duration::from_secs(30),
+            max_attempts: 5,
+            backoff: Policy::default(),
+            grace: Duration::from_secs(10),
+        }
+    }
+
+    pub(super) fn source(&self, domain: &Domain) -> Option<&Source> {
+        self.sources.iter().find(|source| source.domain == *domain)
+    }
+}
+
+/// A domain that a consumer reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The domain.
+    pub domain: Domain,
+    /// Where a consumer without progress begins.
+    pub start: Start,
+    /// The full names of the event types that it wants; absent wants all.
+    pub event_types: Option<BTreeSet<String>>,
+}
+
+impl Source {
+    /// Whether the logic is to see an append: it is delivered whole as soon as one event is wanted.
+    pub fn wants(&self, append: &Append) -> bool {
+        self.event_types.as_ref().is_none_or(|wanted| {
+            append
+                .events
+                .iter()
+                .any(|event| wanted.contains(event.payload.type_name()))
+        })
+    }
+}
+
+/// Where a consumer without progress begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// With the first event there ever was.
+    Beginning,
+    /// With the first event after it first subscribed.
+    Now,
+}
+
+/// What a consumer works with.
+#[derive(Clone)]
+pub struct Ports {
+    /// Brings appends.
+    pub bus: Arc<dyn Bus>,
+    /// Keeps how far the consumer got.
+    pub progress: Arc<dyn Progress>,
+    /// Lists what waits and what is set aside.
+    pub backlog: Arc<dyn Backlog>,
+    /// Says who may act for the consumer.
+    pub leases: Arc<dyn Leases>,
+    /// The user's logic.
+    pub logic: Arc<dyn ConsumerLogic>,
+    /// Executes what the logic asks for.
+    pub commands: Arc<dyn Commands>,
+    /// Reads missing appends from their owner.
+    pub appends: Arc<dyn Appends>,
+}

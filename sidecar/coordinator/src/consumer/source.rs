@@ -1,0 +1,284 @@
+//! One source: subscribed from where the consumer got to, each append given to its root's lane, and the subscription opened anew when it ends.
+
+use std::sync::Arc;
+
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{sleep, timeout};
+
+use super::active::Active;
+use super::attempt;
+use super::backoff::Backoff;
+use super::board::SourceState;
+use super::error::{Error, describe};
+use super::settings::{Source, Start};
+use crate::model::{Append, Cursor};
+use crate::port::bus::{self, Delivery, From, Subscribe, Subscription};
+use crate::port::store;
+
+/// Why reading stopped.
+enum Halt {
+    /// Something outside is away; it is tried again.
+    Again(String),
+    /// A person must look.
+    Stop(Error),
+    /// The consumer is ending.
+    Ending,
+}
+
+struct Reader {
+    active: Arc<Active>,
+    source: Source,
+    /// The last append received; the next must follow it.
+    last: Option<Cursor>,
+    running: JoinSet<()>,
+    backoff: Backoff,
+}
+
+/// Reads a source until the consumer ends, then waits for what is under way.
+pub(super) async fn run(active: Arc<Active>, source: Source) {
+    let mut reader = Reader {
+        backoff: Backoff::for_outage(active.settings.backoff),
+        active,
+        source,
+        last: None,
+        running: JoinSet::new(),
+    };
+    reader.read().await;
+    while let Some(joined) = reader.running.join_next().await {
+        reader.note(joined);
+    }
+}
+
+impl Reader {
+    async fn read(&mut self) {
+        loop {
+            let halted = match self.open().await {
+                Ok(subscription) => self.follow(subscription).await,
+                Err(halt) => halt,
+            };
+            match halted {
+                Halt::Ending => return,
+                Halt::Stop(error) => {
+                    let reason = describe(&error);
+                    tracing::error!(consumer = %self.active.settings.id, domain = %self.source.domain, error = reason, "a source is stopped");
+                    self.set_state(SourceState::Stopped(reason));
+                    self.active.fail(error);
+                    return;
+                }
+                Halt::Again(reason) => {
+                    tracing::warn!(consumer = %self.active.settings.id, domain = %self.source.domain, reason, "a subscription is opened anew");
+                    self.set_state(SourceState::Paused(reason));
+                    let stop = self.active.stop.clone();
+                    tokio::select! {
+                        () = stop.cancelled() => return,
+                        () = sleep(self.backoff.next()) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// Opens a subscription where the last one ended, where the stored progress says, or where a new consumer starts.
+    async fn open(&mut self) -> Result<Box<dyn Subscription>, Halt> {
+        self.make_room().await?;
+        let from = self.place().await?;
+        let settings = &self.active.settings;
+        let under_way = u32::try_from(self.running.len()).unwrap_or(u32::MAX);
+        let subscribe = Subscribe {
+            consumer: settings.id.clone(),
+            domain: self.source.domain.clone(),
+            from,
+            credit: settings.credit.saturating_sub(under_way).max(1),
+        };
+        let opening = timeout(
+            settings.command_budget,
+            self.active.ports.bus.subscribe(subscribe),
+        );
+        let opened = tokio::select! {
+            () = self.active.stop.cancelled() => return Err(Halt::Ending),
+            opened = opening => opened,
+        };
+        let subscription = opened
+            .map_err(|_| Halt::Again("open the subscription: out of time".into()))?
+            .map_err(|error| self.judge(error))?;
+        self.adopt(subscription.opened()).await?;
+        Ok(subscription)
+    }
+
+    /// Waits until at least one append may be under way.
+    async fn make_room(&mut self) -> Result<(), Halt> {
+        let credit = self.active.settings.credit.max(1) as usize;
+        while self.running.len() >= credit {
+            // Every delivery ends when the consumer stops.
+            if let Some(joined) = self.running.join_next().await {
+                self.note(joined);
+            }
+            if self.active.stop.is_cancelled() {
+                return Err(Halt::Ending);
+            }
+        }
+        Ok(())
+    }
+
+    async fn place(&mut self) -> Result<From, Halt> {
+        if let Some(last) = self.last {
+            return Ok(From::Cursor(last));
+        }
+        let id = &self.active.settings.id;
+        let stored = self
+            .active
+            .ports
+            .progress
+            .read_source(id, &self.source.domain)
+            .await;
+        let stored = stored.map_err(|error| self.judge_store(error))?;
+        Ok(match (stored, self.source.start) {
+            (Some(stored), _) => {
+                let cursor = stored.cursor;
+                self.active
+                    .board
+                    .opened(&self.source.domain, stored.start, cursor.position);
+                self.last = Some(cursor);
+                From::Cursor(cursor)
+            }
+            (None, Start::Beginning) => From::Beginning,
+            (None, Start::Now) => From::Now,
+        })
+    }
+
+    /// Checks where a subscription begins; for a new consumer that is stored first.
+    async fn adopt(&mut self, opened: Cursor) -> Result<(), Halt> {
+        if let Some(last) = self.last {
+            if last.identity != opened.identity {
+                return Err(self.stop(bus::Error::Diverged(
+                    "the source has another store id or incarnation".into(),
+                )));
+            }
+            if last.position != opened.position {
+                let detail = format!(
+                    "the subscription begins at {} and not at {}",
+                    opened.position.0, last.position.0
+                );
+                return Err(self.stop(bus::Error::Corrupt(detail)));
+            }
+            return Ok(());
+        }
+        let domain = &self.source.domain;
+        let id = &self.active.settings.id;
+        let stored = self
+            .active
+            .ports
+            .progress
+            .open_source(id, domain, opened)
+            .await;
+        let stored = stored.map_err(|error| self.judge_store(error))?;
+        let cursor = stored.cursor;
+        self.active
+            .board
+            .opened(domain, stored.start, cursor.position);
+        self.last = Some(cursor);
+        if cursor == opened {
+            return Ok(());
+        }
+        Err(Halt::Again("the start was stored before".into()))
+    }
+
+    async fn follow(&mut self, mut subscription: Box<dyn Subscription>) -> Halt {
+        self.set_state(SourceState::CatchingUp);
+        let stop = self.active.stop.clone();
+        loop {
+            let delivery = tokio::select! {
+                biased;
+                () = stop.cancelled() => return Halt::Ending,
+                Some(joined) = self.running.join_next() => {
+                    self.note(joined);
+                    subscription.grant(1);
+                    continue;
+                }
+                delivery = subscription.next() => delivery,
+            };
+            match delivery {
+                Ok(Delivery::Append(append)) => {
+                    self.backoff.reset();
+                    if let Err(halt) = self.receive(append) {
+                        return halt;
+                    }
+                }
+                Ok(Delivery::CaughtUp(head)) => {
+                    self.backoff.reset();
+                    self.active.board.saw_head(&self.source.domain, head);
+                    self.set_state(SourceState::Live);
+                }
+                Err(error) => return self.judge(error),
+            }
+        }
+    }
+
+    fn receive(&mut self, append: Append) -> Result<(), Halt> {
+        let Some(last) = self.last else {
+            return Err(Halt::Again("the start is not stored".into()));
+        };
+        let domain = &self.source.domain;
+        if append.events.is_empty()
+            || append.stream.domain != *domain
+            || append.position_before() != last.position
+        {
+            let detail = format!(
+                "after position {} came the append of {} that ends at {}",
+                last.position.0, append.stream, append.last_position.0
+            );
+            return Err(self.stop(bus::Error::Corrupt(detail)));
+        }
+        let end = Cursor {
+            position: append.last_position,
+            append_id: Some(append.id),
+            identity: last.identity,
+        };
+        self.last = Some(end);
+        self.active.board.saw_head(domain, end.position);
+        self.active
+            .committer
+            .begin(domain, end.identity, end.position, append.id);
+        let place = self
+            .active
+            .lanes
+            .take(append.stream.clone())
+            .expect("lanes have no bound of their own");
+        self.running
+            .spawn(attempt::deliver(Arc::clone(&self.active), append, place));
+        Ok(())
+    }
+
+    fn note(&self, joined: Result<(), JoinError>) {
+        if joined.is_err_and(|error| error.is_panic()) {
+            self.active.fail(Error::Panicked {
+                consumer: self.active.settings.id.to_string(),
+            });
+        }
+    }
+
+    fn judge(&self, error: bus::Error) -> Halt {
+        if error.is_retryable() {
+            return Halt::Again(describe(&error));
+        }
+        self.stop(error)
+    }
+
+    fn judge_store(&self, error: store::Error) -> Halt {
+        if error.is_retryable() {
+            return Halt::Again(describe(&error));
+        }
+        Halt::Stop(Error::from_store(&self.active.settings.id, error))
+    }
+
+    fn stop(&self, cause: bus::Error) -> Halt {
+        Halt::Stop(Error::Source {
+            domain: self.source.domain.clone(),
+            cause,
+        })
+    }
+
+    fn set_state(&self, state: SourceState) {
+        self.active.board.set_state(&self.source.domain, state);
+    }
+}

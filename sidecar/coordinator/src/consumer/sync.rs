@@ -1,0 +1,180 @@
+//! Synchronous calls: the caller waits until the consumer has handled a root up to a point, and gets the projection.
+
+use std::sync::Arc;
+
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::active::Active;
+use super::board::Needed;
+use super::root::{Trouble, catch_up, status};
+use crate::model::{Append, Code, Projection, Sequence, Status, StreamId};
+use crate::port::logic;
+use crate::port::progress::RootProgress;
+
+/// How far a synchronous call wants the consumer to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Until {
+    /// Past this append; what it holds is a hint, the events are read from their owner.
+    Append(Append),
+    /// Past all that the owner has of the stream.
+    Head(StreamId),
+}
+
+impl Until {
+    fn stream(&self) -> &StreamId {
+        match self {
+            Self::Append(append) => &append.stream,
+            Self::Head(stream) => stream,
+        }
+    }
+
+    fn next_sequence(&self) -> Option<Sequence> {
+        match self {
+            Self::Append(append) => Some(append.next_sequence()),
+            Self::Head(_) => None,
+        }
+    }
+}
+
+/// Runs a call as a task of the consumer, so that it comes to its end when the caller goes.
+pub(super) async fn call(
+    active: Arc<Active>,
+    until: Until,
+    deadline: Instant,
+) -> Result<Projection, Status> {
+    let working = Arc::clone(&active);
+    let task = active
+        .calls
+        .spawn(async move { reach(&working, &until, deadline).await });
+    match timeout_at(deadline, task).await {
+        Ok(Ok(reached)) => reached,
+        Ok(Err(_)) => Err(status(Code::Internal, "the synchronous call panicked")),
+        Err(_) => Err(status(
+            Code::DeadlineExceeded,
+            "the consumer was not reached in time",
+        )),
+    }
+}
+
+async fn reach(active: &Active, until: &Until, deadline: Instant) -> Result<Projection, Status> {
+    let stream = until.stream();
+    if active.settings.source(&stream.domain).is_none() {
+        return Err(status(
+            Code::InvalidArgument,
+            format!("{} does not read {}", active.settings.id, stream.domain),
+        ));
+    }
+    refuse_waiting(active, stream)?;
+    let ticket = active
+        .turns
+        .take(stream.clone())
+        .map_err(|full| status(Code::ResourceExhausted, full.to_string()))?;
+    let Ok(_turn) = timeout_at(deadline, ticket.granted()).await else {
+        return Err(status(
+            Code::DeadlineExceeded,
+            "the root's turn did not come in time",
+        ));
+    };
+    refuse_waiting(active, stream)?;
+    let reached = catch_up_to(active, until).await;
+    match settle(active, stream, reached).await? {
+        Some(projection) => Ok(projection),
+        None => project(active, stream, deadline).await,
+    }
+}
+
+/// A root that waits, or all of a paused consumer, is not waited for.
+fn refuse_waiting(active: &Active, stream: &StreamId) -> Result<(), Status> {
+    let reason = if active.stop.is_cancelled() {
+        Some("the consumer is ending".to_owned())
+    } else if let Some(reason) = active.board.pause_reason() {
+        Some(format!("the consumer is paused: {reason}"))
+    } else {
+        active
+            .is_waiting(stream)
+            .then(|| "the root waits after an error".to_owned())
+    };
+    reason.map_or(Ok(()), |reason| Err(not_reached(&reason)))
+}
+
+async fn catch_up_to(active: &Active, until: &Until) -> Result<Option<Projection>, Trouble> {
+    let stream = until.stream();
+    let RootProgress {
+        next_sequence,
+        parked,
+    } = active.read_root(stream).await?;
+    if let Some(parked) = parked {
+        let reason = format!("the root is set aside: {}", parked.error);
+        return Err(Trouble::Outage(Needed::Logic, reason));
+    }
+    let wanted = until.next_sequence();
+    if wanted.is_some() && next_sequence >= wanted {
+        return Ok(None);
+    }
+    let (reached, projection) = catch_up(active, stream, next_sequence, wanted).await?;
+    if wanted.is_some() && reached < wanted {
+        let reason = format!("the owner of {stream} does not show the append");
+        return Err(Trouble::Outage(Needed::Owner, reason));
+    }
+    Ok(projection)
+}
+
+async fn settle(
+    active: &Active,
+    stream: &StreamId,
+    reached: Result<Option<Projection>, Trouble>,
+) -> Result<Option<Projection>, Status> {
+    let trouble = match reached {
+        Ok(projection) => return Ok(projection),
+        Err(trouble) => trouble,
+    };
+    if let Trouble::Failed(at, error) = &trouble {
+        let counted = active
+            .count_failure(stream, (*at, error.clone()), None)
+            .await;
+        if let Err(Trouble::Fatal(error)) = counted {
+            active.fail(error);
+        }
+    }
+    Err(refuse(active, trouble))
+}
+
+/// The status that a caller gets for a trouble.
+pub(super) fn refuse(active: &Active, trouble: Trouble) -> Status {
+    match trouble {
+        Trouble::Failed(_, status) | Trouble::Broken(_, status) => status,
+        Trouble::Outage(_, reason) => not_reached(&reason),
+        Trouble::Ending => not_reached("the consumer is ending"),
+        Trouble::Fatal(error) => {
+            let refusal = status(Code::Internal, super::error::describe(&error));
+            active.fail(error);
+            refusal
+        }
+    }
+}
+
+async fn project(
+    active: &Active,
+    stream: &StreamId,
+    deadline: Instant,
+) -> Result<Projection, Status> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    let budget = left.min(active.settings.logic_budget);
+    let asked = timeout(budget, active.ports.logic.project(stream, budget)).await;
+    match asked {
+        Ok(Ok(projection)) => Ok(projection),
+        Ok(Err(logic::Error::Answered(status))) => Err(status),
+        Ok(Err(logic::Error::Contract(reason))) => Err(status(Code::Internal, reason)),
+        Ok(Err(error @ (logic::Error::Unreachable(_) | logic::Error::Broken(_)))) => {
+            Err(not_reached(&error.to_string()))
+        }
+        Err(_) => Err(status(
+            Code::DeadlineExceeded,
+            "the logic did not answer in time",
+        )),
+    }
+}
+
+pub(super) fn not_reached(reason: &str) -> Status {
+    status(Code::Unavailable, format!("not reached: {reason}"))
+}
