@@ -1,1 +1,3 @@
 //! The stores of Angzarr: adapters of the coordinator's store ports.
+
+pub mod sqlite;

@@ -1,0 +1,309 @@
+//! Appending a batch of proposals within a transaction.
+
+use std::collections::HashMap;
+
+use angzarr_coordinator::model::{
+    Append, Domain, Event, ExternalId, NewEvent, PayloadHash, Position, Sequence, Snapshot,
+    StreamId,
+};
+use angzarr_coordinator::port::log::{Outcome, Proposal};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::error::Fault;
+use super::load::{self, Probe};
+use super::row;
+
+/// A domain's number, once it has one, and the end of its log.
+struct Partition {
+    id: Option<i64>,
+    head: Position,
+}
+
+/// A stream's number, once it has one, and its length.
+#[derive(Clone, Copy)]
+pub(super) struct Stream {
+    pub(super) id: Option<i64>,
+    pub(super) next: Sequence,
+}
+
+/// What is left of a proposal's events after those that are known.
+enum Sifted<'a> {
+    Fresh {
+        events: Vec<&'a NewEvent>,
+        known: Vec<ExternalId>,
+    },
+    Reused(ExternalId),
+}
+
+/// Judges and records each proposal, in order; each sees those before it.
+pub(super) fn append(conn: &Connection, batch: &[Proposal]) -> Result<Vec<Outcome>, Fault> {
+    let mut partitions = HashMap::new();
+    let mut outcomes = Vec::with_capacity(batch.len());
+    for proposal in batch {
+        let domain = &proposal.stream.domain;
+        if !partitions.contains_key(domain) {
+            partitions.insert(domain.clone(), find_partition(conn, domain)?);
+        }
+        let partition = partitions
+            .get_mut(domain)
+            .expect("it was inserted if it was missing");
+        outcomes.push(append_one(conn, partition, proposal)?);
+    }
+    Ok(outcomes)
+}
+
+fn append_one(
+    conn: &Connection,
+    partition: &mut Partition,
+    proposal: &Proposal,
+) -> Result<Outcome, Fault> {
+    let stream = match partition.id {
+        Some(id) => load::find_stream(conn, id, &proposal.stream)?,
+        None => Stream::NEW,
+    };
+    if let (Some(id), Some(key)) = (stream.id, &proposal.key) {
+        match load::probe(conn, id, &proposal.stream, key)? {
+            Probe::Unknown => {}
+            Probe::Known(append) => return Ok(Outcome::Duplicate(append)),
+            Probe::Reused => {
+                return Ok(Outcome::KeyReused {
+                    key: key.id.to_string(),
+                });
+            }
+        }
+    }
+    let (events, known) = match sift(conn, stream, &proposal.events)? {
+        Sifted::Fresh { events, known } => (events, known),
+        Sifted::Reused(id) => {
+            return Ok(Outcome::KeyReused {
+                key: id.to_string(),
+            });
+        }
+    };
+    let is_repeat = events.is_empty() && !known.is_empty();
+    if !is_repeat && proposal.expected.is_some_and(|at| at != stream.next) {
+        return Ok(Outcome::Conflict {
+            actual: stream.next,
+        });
+    }
+    let append = record(conn, partition, stream, proposal, &events)?;
+    Ok(Outcome::Appended { append, known })
+}
+
+impl Stream {
+    /// A stream without any record.
+    pub(super) const NEW: Self = Self {
+        id: None,
+        next: Sequence::FIRST,
+    };
+}
+
+/// Leaves out the events whose external id is known, here or earlier in the proposal.
+fn sift<'a>(
+    conn: &Connection,
+    stream: Stream,
+    proposed: &'a [NewEvent],
+) -> Result<Sifted<'a>, Fault> {
+    let mut events = Vec::with_capacity(proposed.len());
+    let mut known = Vec::new();
+    let mut seen: HashMap<&ExternalId, PayloadHash> = HashMap::new();
+    for event in proposed {
+        let Some(key) = &event.external else {
+            events.push(event);
+            continue;
+        };
+        let recorded = match seen.get(&key.id) {
+            Some(hash) => Some(*hash),
+            None => find_external(conn, stream, &key.id)?,
+        };
+        match recorded {
+            None => events.push(event),
+            Some(hash) if hash == key.hash => known.push(key.id.clone()),
+            Some(_) => return Ok(Sifted::Reused(key.id.clone())),
+        }
+        seen.insert(&key.id, key.hash);
+    }
+    Ok(Sifted::Fresh { events, known })
+}
+
+/// Writes what is left of a proposal and returns it as recorded.
+fn record(
+    conn: &Connection,
+    partition: &mut Partition,
+    stream: Stream,
+    proposal: &Proposal,
+    events: &[&NewEvent],
+) -> Result<Append, Fault> {
+    let append = build_append(proposal, events, stream.next, partition.head);
+    let has_effect = !events.is_empty() || proposal.key.is_some() || proposal.snapshot.is_some();
+    if !has_effect {
+        return Ok(append);
+    }
+    let partition_id = match partition.id {
+        Some(id) => id,
+        None => insert_partition(conn, &proposal.stream.domain)?,
+    };
+    partition.id = Some(partition_id);
+    let id = put_stream(conn, partition_id, stream, &append)?;
+    if !append.events.is_empty() {
+        insert_append(conn, partition_id, id, &append, events)?;
+        partition.head = append.last_position;
+    }
+    if let Some(key) = &proposal.key {
+        let empty = append.events.is_empty().then(|| row::encode_empty(&append));
+        conn.prepare_cached(
+            "INSERT INTO commands (stream, command_id, hash, first_sequence, empty) VALUES (?, ?, ?, ?, ?)",
+        )?
+        .execute(params![id, key.id.as_str(), key.hash.0, append.first_sequence.0, empty])?;
+    }
+    if let Some(snapshot) = &proposal.snapshot {
+        put_snapshot(conn, id, snapshot)?;
+    }
+    Ok(append)
+}
+
+fn build_append(
+    proposal: &Proposal,
+    events: &[&NewEvent],
+    first: Sequence,
+    head: Position,
+) -> Append {
+    let recorded = events.iter().enumerate().map(|(index, event)| Event {
+        sequence: first.plus(index),
+        position: head.plus(index + 1),
+        payload: event.payload.clone(),
+        created_at: event.created_at,
+        external_id: event.external.as_ref().map(|key| key.id.clone()),
+    });
+    Append {
+        id: proposal.id,
+        stream: proposal.stream.clone(),
+        first_sequence: first,
+        last_position: head.plus(events.len()),
+        correlation_id: proposal.correlation_id.clone(),
+        command_id: proposal.key.as_ref().map(|key| key.id.clone()),
+        trace_parent: proposal.trace_parent.clone(),
+        events: recorded.collect(),
+    }
+}
+
+fn insert_append(
+    conn: &Connection,
+    partition: i64,
+    stream: i64,
+    append: &Append,
+    events: &[&NewEvent],
+) -> Result<(), Fault> {
+    let key = row::append_key(stream, append.first_sequence);
+    conn.prepare_cached(
+        "INSERT INTO appends (id, append_id, last_position, correlation_id, command_id, trace_parent, events) VALUES (?, ?, ?, ?, ?, ?, ?)",
+    )?
+    .execute(params![
+        key,
+        append.id.as_bytes(),
+        row::column(append.last_position.0),
+        append.correlation_id.as_str(),
+        append.command_id.as_ref().map(|id| id.as_str()),
+        append.trace_parent,
+        row::encode_events(events),
+    ])?;
+    conn.prepare_cached(
+        "INSERT INTO log (id, append, append_id, correlation_id) VALUES (?, ?, ?, ?)",
+    )?
+    .execute(params![
+        row::place_key(partition, append.last_position),
+        key,
+        append.id.as_bytes(),
+        append.correlation_id.as_str(),
+    ])?;
+    for external in events.iter().filter_map(|event| event.external.as_ref()) {
+        conn.prepare_cached("INSERT INTO externals (stream, external_id, hash) VALUES (?, ?, ?)")?
+            .execute(params![stream, external.id.as_str(), external.hash.0])?;
+    }
+    Ok(())
+}
+
+fn find_partition(conn: &Connection, domain: &Domain) -> Result<Partition, Fault> {
+    let id = load::partition_id(conn, domain)?;
+    let head = match id {
+        Some(id) => load::head(conn, id)?.map_or(Position::ORIGIN, |(position, _)| position),
+        None => Position::ORIGIN,
+    };
+    Ok(Partition { id, head })
+}
+
+fn insert_partition(conn: &Connection, domain: &Domain) -> Result<i64, Fault> {
+    conn.prepare_cached("INSERT INTO partitions (domain) VALUES (?)")?
+        .execute([domain.as_str()])?;
+    Ok(conn.last_insert_rowid())
+}
+
+fn put_stream(
+    conn: &Connection,
+    partition: i64,
+    stream: Stream,
+    append: &Append,
+) -> Result<i64, Fault> {
+    let next = append.next_sequence();
+    let Some(id) = stream.id else {
+        return insert_stream(conn, partition, &append.stream, next);
+    };
+    if next != stream.next {
+        conn.prepare_cached("UPDATE streams SET next_sequence = ? WHERE id = ?")?
+            .execute(params![next.0, id])?;
+    }
+    Ok(id)
+}
+
+fn insert_stream(
+    conn: &Connection,
+    partition: i64,
+    stream: &StreamId,
+    next: Sequence,
+) -> Result<i64, Fault> {
+    conn.prepare_cached(
+        "INSERT INTO streams (partition, edition, root, next_sequence) VALUES (?, ?, ?, ?)",
+    )?
+    .execute(params![
+        partition,
+        row::edition_column(&stream.edition),
+        stream.root.as_bytes(),
+        next.0
+    ])?;
+    Ok(conn.last_insert_rowid())
+}
+
+fn find_external(
+    conn: &Connection,
+    stream: Stream,
+    id: &ExternalId,
+) -> Result<Option<PayloadHash>, Fault> {
+    let Some(stream) = stream.id else {
+        return Ok(None);
+    };
+    let hash = conn
+        .prepare_cached("SELECT hash FROM externals WHERE stream = ? AND external_id = ?")?
+        .query_row(params![stream, id.as_str()], |row| row.get(0))
+        .optional()?;
+    Ok(hash.map(PayloadHash))
+}
+
+/// Keeps a snapshot unless a newer one of the same version is there.
+fn put_snapshot(conn: &Connection, stream: i64, snapshot: &Snapshot) -> Result<(), Fault> {
+    conn.prepare_cached(
+        "INSERT INTO snapshots (stream, sequence, version, seconds, nanos, type_url, state) VALUES (?, ?, ?, ?, ?, ?, ?)
+         ON CONFLICT (stream) DO UPDATE SET sequence = excluded.sequence, version = excluded.version, seconds = excluded.seconds,
+             nanos = excluded.nanos, type_url = excluded.type_url, state = excluded.state
+         WHERE sequence < excluded.sequence OR version <> excluded.version",
+    )?
+    .execute(params![
+        stream,
+        snapshot.sequence.0,
+        snapshot.version.0,
+        snapshot.created_at.seconds,
+        snapshot.created_at.nanos,
+        snapshot.state.type_url,
+        &snapshot.state.value[..],
+    ])?;
+    Ok(())
+}

@@ -1,0 +1,208 @@
+//! What waits for consumers, and what was set aside. Outgoing work is kept as the message that is sent.
+
+use angzarr_coordinator::model::{ConsumerId, CorrelationId, Facts, StreamId, Timestamp};
+use angzarr_coordinator::port::backlog::{Queued, Refused};
+use angzarr_coordinator::port::progress::{Outgoing, OutgoingId, Parked, Work};
+use angzarr_proto::v1;
+use angzarr_wire::{decode_command, decode_facts, decode_stream, encode_command, encode_facts};
+use prost::Message;
+use rusqlite::{Connection, Row, params};
+
+use super::error::Fault;
+use super::progress::{consumer_id, read_parked};
+use super::row;
+
+/// Outgoing work as it stands in columns.
+pub(super) struct Stored {
+    pub(super) command: Option<Vec<u8>>,
+    pub(super) facts: Option<Vec<u8>>,
+    pub(super) trace_parent: Option<String>,
+}
+
+/// Writes outgoing work.
+pub(super) fn encode_work(work: &Work) -> Stored {
+    match work {
+        Work::Command(command) => Stored {
+            command: Some(encode_command(command).encode_to_vec()),
+            facts: None,
+            trace_parent: command.trace_parent.clone(),
+        },
+        Work::Facts(facts) => Stored {
+            command: None,
+            facts: Some(encode_facts(facts).encode_to_vec()),
+            trace_parent: facts.trace_parent.clone(),
+        },
+    }
+}
+
+fn decode_work(stored: Stored) -> Result<Work, Fault> {
+    let broken = |error: angzarr_wire::Error| Fault::corrupt("outgoing work", error);
+    let unreadable = |error: prost::DecodeError| Fault::corrupt("outgoing work", error);
+    if let Some(bytes) = stored.command {
+        let book = v1::CommandBook::decode(&bytes[..]).map_err(unreadable)?;
+        let mut command = decode_command(book).map_err(broken)?;
+        command.trace_parent = stored.trace_parent;
+        return Ok(Work::Command(command));
+    }
+    let bytes = stored
+        .facts
+        .ok_or_else(|| Fault::corrupt("outgoing work", "it is empty"))?;
+    let book = v1::EventBook::decode(&bytes[..]).map_err(unreadable)?;
+    let mut facts = if book.pages.is_empty() {
+        decode_nothing(&book)?
+    } else {
+        // Every fact has its time already.
+        let unused = Timestamp {
+            seconds: 0,
+            nanos: 0,
+        };
+        decode_facts(book, unused).map_err(broken)?
+    };
+    facts.trace_parent = stored.trace_parent;
+    Ok(Work::Facts(facts))
+}
+
+/// A record without facts stands for a wish that nothing can be made of.
+fn decode_nothing(book: &v1::EventBook) -> Result<Facts, Fault> {
+    let cover = book.cover.as_ref();
+    let correlation = cover.map_or("", |cover| &cover.correlation_id);
+    Ok(Facts {
+        stream: decode_stream(cover).map_err(|error| Fault::corrupt("outgoing work", error))?,
+        correlation_id: CorrelationId::parse(correlation)
+            .map_err(|error| Fault::corrupt("outgoing work", error))?,
+        events: Vec::new(),
+        expected: None,
+        trace_parent: None,
+    })
+}
+
+macro_rules! work_columns {
+    () => {
+        "place, outgoing_id, trigger_domain, trigger_edition, trigger_root, command, facts, trace_parent, refusal_code, refusal_message, refusal_details"
+    };
+}
+
+fn read_outgoing(found: &Row<'_>) -> Result<(u64, Outgoing), Fault> {
+    let place = row::unsigned(found.get(0)?);
+    let stored = Stored {
+        command: found.get(5)?,
+        facts: found.get(6)?,
+        trace_parent: found.get(7)?,
+    };
+    let outgoing = Outgoing {
+        id: OutgoingId(found.get(1)?),
+        trigger: row::read_whole_stream_id(found, 2)?,
+        work: decode_work(stored)?,
+    };
+    Ok((place, outgoing))
+}
+
+fn read_refusal(found: &Row<'_>) -> Result<Refused, Fault> {
+    let (place, outgoing) = read_outgoing(found)?;
+    let refusal = row::read_status(found, 8)?
+        .ok_or_else(|| Fault::corrupt("refused work", "its refusal is missing"))?;
+    Ok(Refused {
+        place,
+        outgoing,
+        refusal,
+    })
+}
+
+/// Lists work without a final answer.
+pub(super) fn list_outgoing(
+    conn: &Connection,
+    consumer: &ConsumerId,
+    after: u64,
+    limit: usize,
+) -> Result<Vec<Queued>, Fault> {
+    const WAITING: &str = concat!(
+        "SELECT ",
+        work_columns!(),
+        " FROM outgoing WHERE consumer = ? AND place > ? AND refusal_code IS NULL ORDER BY place LIMIT ?"
+    );
+    list(conn, WAITING, consumer, (after, limit), |found| {
+        let (place, outgoing) = read_outgoing(found)?;
+        Ok(Queued { place, outgoing })
+    })
+}
+
+/// Lists refused work.
+pub(super) fn list_refused(
+    conn: &Connection,
+    consumer: &ConsumerId,
+    after: u64,
+    limit: usize,
+) -> Result<Vec<Refused>, Fault> {
+    const REFUSED: &str = concat!(
+        "SELECT ",
+        work_columns!(),
+        " FROM outgoing WHERE consumer = ? AND place > ? AND refusal_code IS NOT NULL ORDER BY place LIMIT ?"
+    );
+    list(conn, REFUSED, consumer, (after, limit), read_refusal)
+}
+
+fn list<T>(
+    conn: &Connection,
+    sql: &str,
+    consumer: &ConsumerId,
+    (after, limit): (u64, usize),
+    read: impl Fn(&Row<'_>) -> Result<T, Fault>,
+) -> Result<Vec<T>, Fault> {
+    let Some(id) = consumer_id(conn, consumer)? else {
+        return Ok(Vec::new());
+    };
+    let mut statement = conn.prepare_cached(sql)?;
+    let mut rows = statement.query(params![id, row::column(after), row::row_limit(limit)])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(read(row)?);
+    }
+    Ok(found)
+}
+
+/// Reads one piece of refused work.
+pub(super) fn read_refused(
+    conn: &Connection,
+    consumer: &ConsumerId,
+    id: &OutgoingId,
+) -> Result<Option<Refused>, Fault> {
+    const ONE: &str = concat!(
+        "SELECT ",
+        work_columns!(),
+        " FROM outgoing WHERE consumer = ? AND outgoing_id = ? AND refusal_code IS NOT NULL"
+    );
+    let Some(consumer) = consumer_id(conn, consumer)? else {
+        return Ok(None);
+    };
+    let mut statement = conn.prepare_cached(ONE)?;
+    let mut rows = statement.query(params![consumer, id.0])?;
+    rows.next()?.map(read_refusal).transpose()
+}
+
+/// Lists roots that are set aside.
+pub(super) fn list_parked(
+    conn: &Connection,
+    consumer: &ConsumerId,
+    after: Option<&StreamId>,
+    limit: usize,
+) -> Result<Vec<(StreamId, Parked)>, Fault> {
+    let Some(id) = consumer_id(conn, consumer)? else {
+        return Ok(Vec::new());
+    };
+    let mut statement = conn.prepare_cached(
+        "SELECT domain, edition, root, parked_sequence, parked_attempts, parked_code, parked_message, parked_details FROM roots
+         WHERE consumer = ? AND parked_sequence IS NOT NULL AND (domain, edition, root) > (?, ?, ?)
+         ORDER BY domain, edition, root LIMIT ?",
+    )?;
+    let domain = after.map_or("", |stream| stream.domain.as_str());
+    let edition = after.map_or("", |stream| row::edition_column(&stream.edition));
+    let root: &[u8] = after.map_or(&[], |stream| stream.root.as_bytes());
+    let mut rows = statement.query(params![id, domain, edition, root, row::row_limit(limit)])?;
+    let mut parked = Vec::new();
+    while let Some(found) = rows.next()? {
+        let why = read_parked(found, 3)?
+            .ok_or_else(|| Fault::corrupt("parked root", "its sequence is missing"))?;
+        parked.push((row::read_whole_stream_id(found, 0)?, why));
+    }
+    Ok(parked)
+}

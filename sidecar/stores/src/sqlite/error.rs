@@ -1,0 +1,128 @@
+//! Driver errors as ours, recognised by code.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use angzarr_coordinator::port::store::Error;
+use rusqlite::ErrorCode;
+
+/// Why a store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The linked SQLite has a fault that can corrupt a store.
+    #[error("SQLite {found} is too old; a store needs at least {needed}")]
+    OldDriver {
+        /// The version that is linked.
+        found: &'static str,
+        /// The oldest that is safe.
+        needed: &'static str,
+    },
+    /// Another process has it open.
+    #[error("the store {path} is in use by another process; only one may open it")]
+    InUse {
+        /// The database file.
+        path: PathBuf,
+    },
+    /// The file system refused.
+    #[error("{what} {path}")]
+    File {
+        /// What was tried, as the start of a sentence.
+        what: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It was written by a newer version that this one cannot read.
+    #[error(
+        "the store {path} has format {version}, which needs a version of Angzarr that reads format {min_reader}; this one reads format {ours}"
+    )]
+    Newer {
+        /// The database file.
+        path: PathBuf,
+        /// Its format.
+        version: u32,
+        /// The format that a reader must know.
+        min_reader: u32,
+        /// The format that this version knows.
+        ours: u32,
+    },
+    /// It is a database of something else.
+    #[error("{path} is not a store of Angzarr; give another path")]
+    NotAStore {
+        /// The file.
+        path: PathBuf,
+    },
+    /// SQLite failed.
+    #[error("open the store {path}")]
+    Driver {
+        /// The database file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: rusqlite::Error,
+    },
+}
+
+/// What stops a piece of work within a transaction.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Fault {
+    /// SQLite failed.
+    #[error(transparent)]
+    Driver(#[from] rusqlite::Error),
+    /// The lease was taken over. Raised before anything is written.
+    #[error("the lease of {name} was taken over")]
+    Fenced { name: String },
+    /// A row holds what it must not hold.
+    #[error("{0}")]
+    Corrupt(String),
+}
+
+impl Fault {
+    /// A row that cannot be read, with the reason.
+    pub(super) fn corrupt(what: &str, reason: impl ToString) -> Self {
+        Self::Corrupt(format!("{what}: {}", reason.to_string()))
+    }
+
+    /// What it means to a reader: nothing is lost, other reads go on.
+    pub(super) fn reading(self) -> Error {
+        self.map(|driver| match driver.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => corrupt(&driver),
+            _ => Error::Unavailable(Arc::new(driver)),
+        })
+    }
+
+    /// What it means to a writer before the commit: the transaction is rolled back, but a failed write leaves the files in doubt.
+    pub(super) fn writing(self) -> Error {
+        self.map(|driver| match driver.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Error::Full(Arc::new(driver)),
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => corrupt(&driver),
+            Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch) => corrupt(&driver),
+            Some(ErrorCode::SystemIoFailure) => Error::Fatal(Arc::new(driver)),
+            _ => Error::Unavailable(Arc::new(driver)),
+        })
+    }
+
+    fn map(self, driver: impl FnOnce(rusqlite::Error) -> Error) -> Error {
+        match self {
+            Self::Driver(error) => driver(error),
+            Self::Fenced { name } => Error::Fenced { name },
+            Self::Corrupt(what) => Error::Corrupt(what),
+        }
+    }
+}
+
+/// What a failed commit or checkpoint means. Only a full disk and a busy database leave no doubt: SQLite reports them before the record that
+/// makes the transaction valid is written.
+pub(super) fn committing(error: rusqlite::Error) -> Error {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => Error::Full(Arc::new(error)),
+        Some(ErrorCode::DatabaseBusy) => Error::Unavailable(Arc::new(error)),
+        _ => Error::Fatal(Arc::new(error)),
+    }
+}
+
+fn corrupt(error: &rusqlite::Error) -> Error {
+    Error::Corrupt(error.to_string())
+}

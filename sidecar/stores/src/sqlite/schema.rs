@@ -1,0 +1,174 @@
+//! Opening the database file: the lock, the settings, the schema and who the store is.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use angzarr_coordinator::model::{Incarnation, StoreId, StoreIdentity};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+
+use super::error::{Fault, OpenError};
+use super::row;
+
+/// The format that this version writes and reads.
+const FORMAT: u32 = 1;
+/// The oldest SQLite without the fault that can corrupt a WAL when it is reset.
+const NEEDED: (i32, &str) = (3_051_003, "3.51.3");
+/// Connections for reads.
+const READERS: usize = 3;
+/// Statements that a connection keeps prepared.
+const STATEMENTS: usize = 64;
+/// How long a connection waits for another one of this process.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// An open database.
+pub(super) struct Opened {
+    pub(super) writer: Connection,
+    pub(super) readers: Vec<Connection>,
+    pub(super) identity: StoreIdentity,
+    /// Held as long as the store is open.
+    pub(super) lock: File,
+}
+
+/// Opens a database file and makes it, if it is missing.
+pub(super) fn open(path: &Path) -> Result<Opened, OpenError> {
+    if rusqlite::version_number() < NEEDED.0 {
+        return Err(OpenError::OldDriver {
+            found: rusqlite::version(),
+            needed: NEEDED.1,
+        });
+    }
+    let lock = lock(path)?;
+    let writer = connect(path).map_err(driver(path))?;
+    let identity = prepare(&writer, path)?;
+    sync_folder(path)?;
+    let readers: Result<Vec<_>, _> = (0..READERS).map(|_| connect_reader(path)).collect();
+    Ok(Opened {
+        writer,
+        readers: readers.map_err(driver(path))?,
+        identity,
+        lock,
+    })
+}
+
+fn driver(path: &Path) -> impl Fn(rusqlite::Error) -> OpenError {
+    let path = path.to_owned();
+    move |source| OpenError::Driver {
+        path: path.clone(),
+        source,
+    }
+}
+
+fn lock(path: &Path) -> Result<File, OpenError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let beside = PathBuf::from(name);
+    let failed = |what| {
+        let path = beside.clone();
+        move |source| OpenError::File { what, path, source }
+    };
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&beside)
+        .map_err(failed("create the lock"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse {
+            path: path.to_owned(),
+        }),
+        Err(TryLockError::Error(source)) => Err(failed("lock")(source)),
+    }
+}
+
+/// Makes the entry of a new file durable.
+fn sync_folder(path: &Path) -> Result<(), OpenError> {
+    let folder = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    let synced = File::open(folder).and_then(|folder| folder.sync_all());
+    synced.map_err(|source| OpenError::File {
+        what: "sync the folder",
+        path: folder.to_owned(),
+        source,
+    })
+}
+
+fn connect(path: &Path) -> Result<Connection, rusqlite::Error> {
+    let conn = Connection::open(path)?;
+    conn.busy_timeout(BUSY)?;
+    conn.set_prepared_statement_cache_capacity(STATEMENTS);
+    conn.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+    conn.pragma_update(None, "synchronous", "FULL")?;
+    conn.pragma_update(None, "temp_store", "MEMORY")?;
+    conn.pragma_update(None, "cache_size", -8_192)?;
+    // The file keeps its size over checkpoints, so that a flush writes data only.
+    conn.pragma_update_and_check(None, "journal_size_limit", -1, |_| Ok(()))?;
+    conn.pragma_update_and_check(None, "wal_autocheckpoint", 4_000, |_| Ok(()))?;
+    Ok(conn)
+}
+
+fn connect_reader(path: &Path) -> Result<Connection, rusqlite::Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags)?;
+    conn.busy_timeout(BUSY)?;
+    conn.set_prepared_statement_cache_capacity(STATEMENTS);
+    conn.pragma_update(None, "cache_size", -4_096)?;
+    conn.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
+    Ok(conn)
+}
+
+/// Makes the schema where there is none, and says which history the store holds.
+fn prepare(conn: &Connection, path: &Path) -> Result<StoreIdentity, OpenError> {
+    let tables: i64 = conn
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+        .map_err(driver(path))?;
+    if tables == 0 {
+        create(conn).map_err(driver(path))?;
+    }
+    let not_a_store = || OpenError::NotAStore {
+        path: path.to_owned(),
+    };
+    let is_ours = conn
+        .query_row(
+            "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'format'",
+            [],
+            |_| Ok(()),
+        )
+        .optional()
+        .map_err(driver(path))?;
+    is_ours.ok_or_else(not_a_store)?;
+    let read = conn.query_row(
+        "SELECT version, min_reader, store_id, incarnation FROM format WHERE id = 1",
+        [],
+        |found| Ok((found.get(0)?, found.get(1)?, row::read_identity(found, 2))),
+    );
+    let (version, min_reader, identity): (u32, u32, Result<StoreIdentity, Fault>) =
+        read.map_err(driver(path))?;
+    if min_reader > FORMAT {
+        return Err(OpenError::Newer {
+            path: path.to_owned(),
+            version,
+            min_reader,
+            ours: FORMAT,
+        });
+    }
+    identity.map_err(|_| not_a_store())
+}
+
+fn create(conn: &Connection) -> Result<(), rusqlite::Error> {
+    let creation = conn.unchecked_transaction()?;
+    conn.execute_batch(include_str!("schema.sql"))?;
+    conn.execute(
+        "INSERT INTO format (id, version, min_reader, store_id, incarnation) VALUES (1, ?, ?, ?, ?)",
+        params![
+            FORMAT,
+            FORMAT,
+            StoreId::random().as_bytes(),
+            Incarnation::random().as_bytes()
+        ],
+    )?;
+    creation.commit()
+}

@@ -1,0 +1,267 @@
+//! The threads of an open store: one that writes, a few that read.
+//!
+//! # Design
+//! Writes that wait together share one transaction and so one flush. A piece of work that fails may have written something, so the transaction is
+//! rolled back and each piece is run again in one of its own; a lost lease is noticed before anything is written and fails alone.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use angzarr_coordinator::port::store::{Cause, Error};
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use super::error::{Fault, committing};
+
+/// Pieces of work that may wait for a thread.
+const QUEUE: usize = 1_024;
+/// Writes that share a transaction.
+const SHARED: usize = 256;
+
+type Reading = Box<dyn FnOnce(&Connection) + Send>;
+
+/// Where work is handed in.
+pub(super) struct Threads {
+    writes: mpsc::Sender<Box<dyn Write>>,
+    reads: mpsc::Sender<Reading>,
+}
+
+/// Awaits the threads; they end when the last handle on the store is gone.
+pub(super) struct Running(Vec<JoinHandle<()>>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        for thread in self.0.drain(..) {
+            // A panic of a thread was reported to whoever waited for its answer.
+            let _ = thread.join();
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the store is closed")]
+struct Closed;
+
+fn closed() -> Error {
+    Error::Unavailable(Arc::new(Closed))
+}
+
+impl Threads {
+    /// Starts the threads over their connections.
+    pub(super) fn start(
+        writer: Connection,
+        readers: Vec<Connection>,
+    ) -> std::io::Result<(Self, Running)> {
+        let (writes, incoming) = mpsc::channel(QUEUE);
+        let (reads, waiting) = mpsc::channel(QUEUE);
+        let waiting = Arc::new(Mutex::new(waiting));
+        let mut running = Running(Vec::with_capacity(readers.len() + 1));
+        let writing = std::thread::Builder::new().name("store-write".to_owned());
+        running
+            .0
+            .push(writing.spawn(move || write(&writer, incoming))?);
+        for reader in readers {
+            let waiting = Arc::clone(&waiting);
+            let reading = std::thread::Builder::new().name("store-read".to_owned());
+            running
+                .0
+                .push(reading.spawn(move || read(&reader, &waiting))?);
+        }
+        Ok((Self { writes, reads }, running))
+    }
+
+    /// Runs a piece of work in a transaction; after `Ok` it is durable. It may be run twice, the first time without effect.
+    pub(super) async fn write<T: Send + 'static>(
+        &self,
+        work: impl Fn(&Connection) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Error> {
+        let (reply, answer) = oneshot::channel();
+        let piece = Piece {
+            work,
+            done: None,
+            reply,
+        };
+        self.writes
+            .send(Box::new(piece))
+            .await
+            .map_err(|_| closed())?;
+        answer.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// Runs a piece of work in one read snapshot.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Error> {
+        let (reply, answer) = oneshot::channel();
+        let reading: Reading = Box::new(move |conn| {
+            let read = in_snapshot(conn, work);
+            // Whoever asked may be gone.
+            let _ = reply.send(read.map_err(Fault::reading));
+        });
+        self.reads.send(reading).await.map_err(|_| closed())?;
+        answer.await.unwrap_or_else(|_| Err(closed()))
+    }
+}
+
+fn in_snapshot<T>(
+    conn: &Connection,
+    work: impl FnOnce(&Connection) -> Result<T, Fault>,
+) -> Result<T, Fault> {
+    let snapshot = conn.unchecked_transaction()?;
+    let read = work(conn)?;
+    snapshot.finish()?;
+    Ok(read)
+}
+
+fn read(conn: &Connection, waiting: &Mutex<mpsc::Receiver<Reading>>) {
+    loop {
+        let next = waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .blocking_recv();
+        match next {
+            Some(reading) => reading(conn),
+            None => return,
+        }
+    }
+}
+
+/// A write that waits for its transaction.
+trait Write: Send {
+    /// Does the work, and keeps what it brought.
+    fn run(&mut self, conn: &Connection) -> Result<(), Fault>;
+    /// Answers whoever waits.
+    fn answer(self: Box<Self>, committed: Result<(), Error>);
+}
+
+struct Piece<T, F> {
+    work: F,
+    done: Option<T>,
+    reply: oneshot::Sender<Result<T, Error>>,
+}
+
+impl<T: Send, F: Fn(&Connection) -> Result<T, Fault> + Send> Write for Piece<T, F> {
+    fn run(&mut self, conn: &Connection) -> Result<(), Fault> {
+        self.done = Some((self.work)(conn)?);
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), Error>) {
+        let Self { done, reply, .. } = *self;
+        let answer = committed.and_then(|()| done.ok_or_else(closed));
+        // Whoever asked may be gone.
+        let _ = reply.send(answer);
+    }
+}
+
+fn write(conn: &Connection, mut incoming: mpsc::Receiver<Box<dyn Write>>) {
+    let mut failed: Option<Cause> = None;
+    while let Some(first) = incoming.blocking_recv() {
+        let mut group = vec![first];
+        while group.len() < SHARED
+            && let Ok(next) = incoming.try_recv()
+        {
+            group.push(next);
+        }
+        if let Some(cause) = &failed {
+            answer(group, || Err(Error::Fatal(Arc::clone(cause))));
+            continue;
+        }
+        failed = write_group(conn, group);
+    }
+}
+
+/// Runs writes in one transaction, or else each in its own; answers why nothing may be written any more, if so.
+fn write_group(conn: &Connection, mut group: Vec<Box<dyn Write>>) -> Option<Cause> {
+    let mut fenced = Vec::new();
+    let committed = transact(conn, &mut group, &mut fenced);
+    match committed {
+        Err(Stopped::Work(_)) if group.len() > 1 => {
+            for alone in group {
+                let failed = write_group(conn, vec![alone]);
+                if failed.is_some() {
+                    // The rest is dropped, which answers that the store is closed.
+                    return failed;
+                }
+            }
+            None
+        }
+        Ok(()) => {
+            for (index, piece) in group.into_iter().enumerate() {
+                let lost = fenced.iter().find(|(at, _)| *at == index);
+                piece.answer(lost.map_or(Ok(()), |(_, name)| {
+                    Err(Error::Fenced { name: name.clone() })
+                }));
+            }
+            None
+        }
+        Err(Stopped::Work(error) | Stopped::Commit(error)) => {
+            let cause = match &error {
+                Error::Fatal(cause) => Some(Arc::clone(cause)),
+                Error::Unavailable(_)
+                | Error::Full(_)
+                | Error::Fenced { .. }
+                | Error::Corrupt(_) => None,
+            };
+            answer(group, || Err(share(&error)));
+            cause
+        }
+    }
+}
+
+/// What stopped a transaction.
+enum Stopped {
+    /// A piece of work; nothing was written.
+    Work(Error),
+    /// The commit.
+    Commit(Error),
+}
+
+fn transact(
+    conn: &Connection,
+    group: &mut [Box<dyn Write>],
+    fenced: &mut Vec<(usize, String)>,
+) -> Result<(), Stopped> {
+    let begun = conn.execute_batch("BEGIN IMMEDIATE");
+    begun.map_err(|error| Stopped::Commit(Fault::Driver(error).writing()))?;
+    for (index, piece) in group.iter_mut().enumerate() {
+        match piece.run(conn) {
+            Ok(()) => {}
+            Err(Fault::Fenced { name }) => fenced.push((index, name)),
+            Err(fault) => {
+                roll_back(conn);
+                return Err(Stopped::Work(fault.writing()));
+            }
+        }
+    }
+    conn.execute_batch("COMMIT").map_err(|error| {
+        roll_back(conn);
+        Stopped::Commit(committing(error))
+    })
+}
+
+fn roll_back(conn: &Connection) {
+    if !conn.is_autocommit()
+        && let Err(error) = conn.execute_batch("ROLLBACK")
+    {
+        tracing::error!(%error, "a transaction was not rolled back");
+    }
+}
+
+fn answer(group: Vec<Box<dyn Write>>, outcome: impl Fn() -> Result<(), Error>) {
+    for piece in group {
+        piece.answer(outcome());
+    }
+}
+
+/// The same error once more, for another who waited.
+fn share(error: &Error) -> Error {
+    match error {
+        Error::Unavailable(cause) => Error::Unavailable(Arc::clone(cause)),
+        Error::Full(cause) => Error::Full(Arc::clone(cause)),
+        Error::Fenced { name } => Error::Fenced { name: name.clone() },
+        Error::Corrupt(what) => Error::Corrupt(what.clone()),
+        Error::Fatal(cause) => Error::Fatal(Arc::clone(cause)),
+    }
+}
