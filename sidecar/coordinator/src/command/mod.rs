@@ -76,6 +76,17 @@ pub struct Settings {
     pub limits: Limits,
 }
 
+/// The point in a stream at which a command is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Point {
+    /// The end.
+    Now,
+    /// After this event.
+    Through(Sequence),
+    /// Before the first event.
+    BeforeFirst,
+}
+
 /// Executes the commands of one domain.
 pub struct Executor {
     settings: Settings,
@@ -203,45 +214,21 @@ impl Executor {
         }
     }
 
-    /// Asks the logic what it would answer after the event `as_of`; nothing is stored, so the positions in the result are those before
-    /// the first.
+    /// Asks the logic what it would answer at a point; nothing is stored, so the positions in the result are those before the first.
     ///
     /// # Errors
     /// As [`Error`] says.
     pub async fn dry_run(
         &self,
         command: Command,
-        as_of: Sequence,
+        point: Point,
         deadline: Instant,
     ) -> Result<Executed, Error> {
         self.validate(
             &command.stream,
             command.pages.iter().map(|page| page.size()),
         )?;
-        let load = Load {
-            through: Some(as_of),
-            ..self.load_of(&command, None)
-        };
-        let Loaded::History {
-            snapshot,
-            events,
-            next_sequence,
-        } = self.appender.load(load).await?
-        else {
-            return Err(self.too_large(&command.stream));
-        };
-        if as_of >= next_sequence {
-            return Err(Error::Invalid(format!(
-                "as_of_sequence is {}, the stream has {} events",
-                as_of.0, next_sequence.0
-            )));
-        }
-        let history = History {
-            stream: command.stream.clone(),
-            snapshot,
-            events,
-            next_sequence: as_of.plus(1),
-        };
+        let history = self.history_at(&command, point).await?;
         check_expected(&command, history.next_sequence)?;
         let next = history.next_sequence;
         let checked = self.decide(history, &command, deadline).await?;
@@ -270,6 +257,45 @@ impl Executor {
             append,
             is_replayed: false,
             known: Vec::new(),
+        })
+    }
+
+    async fn history_at(&self, command: &Command, point: Point) -> Result<History, Error> {
+        let through = match point {
+            Point::Now => None,
+            Point::Through(sequence) => Some(sequence),
+            Point::BeforeFirst => {
+                return Ok(History {
+                    stream: command.stream.clone(),
+                    snapshot: None,
+                    events: Vec::new(),
+                    next_sequence: Sequence::FIRST,
+                });
+            }
+        };
+        let load = Load {
+            through,
+            ..self.load_of(command, None)
+        };
+        let Loaded::History {
+            snapshot,
+            events,
+            next_sequence,
+        } = self.appender.load(load).await?
+        else {
+            return Err(self.too_large(&command.stream));
+        };
+        if let Some(through) = through.filter(|through| *through >= next_sequence) {
+            return Err(Error::Invalid(format!(
+                "as_of_sequence is {}, the stream has {} events",
+                through.0, next_sequence.0
+            )));
+        }
+        Ok(History {
+            stream: command.stream.clone(),
+            snapshot,
+            events,
+            next_sequence: through.map_or(next_sequence, |through| through.plus(1)),
         })
     }
 

@@ -45,6 +45,7 @@ pub use sync::Until;
 
 use crate::model::{Projection, Status};
 use crate::port::leases::Grant;
+use crate::port::progress::Outgoing;
 use active::Active;
 use backoff::Backoff;
 use board::Board;
@@ -56,20 +57,23 @@ const PARKED_PAGE: usize = 1_000;
 
 /// A projector, saga or process manager as a reader of events.
 pub struct Consumer {
-    settings: Arc<Settings>,
+    settings: Mutex<Arc<Settings>>,
     ports: Ports,
     board: Arc<Board>,
     active: Mutex<Option<Arc<Active>>>,
+    /// Ends the work under way, so that it begins anew with other settings.
+    round: Mutex<CancellationToken>,
 }
 
 impl Consumer {
     /// Makes a consumer that does not run yet.
     pub fn new(settings: Settings, ports: Ports) -> Self {
         Self {
-            settings: Arc::new(settings),
+            settings: Mutex::new(Arc::new(settings)),
             ports,
             board: Arc::default(),
             active: Mutex::default(),
+            round: Mutex::default(),
         }
     }
 
@@ -85,23 +89,47 @@ impl Consumer {
         (consumer, task)
     }
 
+    /// The settings now.
+    pub fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&lock(&self.settings))
+    }
+
+    /// Takes over other settings: what runs is finished and stored, then the work goes on with the new ones. Id and sources must be the same.
+    pub fn configure(&self, settings: Settings) {
+        let mut current = lock(&self.settings);
+        if **current != settings {
+            *current = Arc::new(settings);
+            lock(&self.round).cancel();
+        }
+    }
+
     /// Waits for the lease, then consumes until the shutdown; what runs then is finished and stored, as far as the grace allows. May be called
     /// again after it returned.
     ///
     /// # Errors
     /// [`Error`] when going on makes no sense; whatever may pass is waited for.
     pub async fn run(&self, shutdown: CancellationToken) -> Result<(), Error> {
-        let Some(epoch) = self.acquire(&shutdown).await? else {
+        while !shutdown.is_cancelled() {
+            let round = shutdown.child_token();
+            *lock(&self.round) = round.clone();
+            self.run_round(self.settings(), round).await?;
+        }
+        Ok(())
+    }
+
+    async fn run_round(
+        &self,
+        settings: Arc<Settings>,
+        shutdown: CancellationToken,
+    ) -> Result<(), Error> {
+        let Some(epoch) = self.acquire(&settings, &shutdown).await? else {
             return Ok(());
         };
-        let ran = self.work(epoch, &shutdown).await;
+        let ran = self.work(&settings, epoch, &shutdown).await;
         lock(&self.active).take();
         self.board.ended();
-        let name = self.settings.id.to_string();
-        let released = timeout(
-            self.settings.lease_ttl,
-            self.ports.leases.release(&name, epoch),
-        );
+        let name = settings.id.to_string();
+        let released = timeout(settings.lease_ttl, self.ports.leases.release(&name, epoch));
         if !matches!(released.await, Ok(Ok(()))) {
             // It expires by itself.
             tracing::warn!(consumer = name, "the lease was not given back");
@@ -115,18 +143,30 @@ impl Consumer {
     /// The status of the logic, or UNAVAILABLE at once when the consumer does not run here ([`Snapshot::holder`] says where), is paused, or the
     /// root waits or is set aside; DEADLINE_EXCEEDED when the budget is used up.
     pub async fn handle_sync(&self, until: Until, budget: Duration) -> Result<Projection, Status> {
-        sync::call(self.active()?, until, Instant::now() + budget).await
+        sync::project(self.active()?, until, Instant::now() + budget).await
+    }
+
+    /// Brings a saga up to a point of a root and answers what that caused, which is stored to be sent; nothing when it was there already.
+    ///
+    /// # Errors
+    /// As those of [`Consumer::handle_sync`].
+    pub async fn orchestrate(
+        &self,
+        until: Until,
+        budget: Duration,
+    ) -> Result<Vec<Outgoing>, Status> {
+        sync::orchestrate(self.active()?, until, Instant::now() + budget).await
     }
 
     /// The state of the consumer now.
     pub fn snapshot(&self) -> Snapshot {
-        let domains: Vec<_> = self
-            .settings
+        let settings = self.settings();
+        let domains: Vec<_> = settings
             .sources
             .iter()
             .map(|source| source.domain.clone())
             .collect();
-        self.board.snapshot(&self.settings.id, &domains)
+        self.board.snapshot(&settings.id, &domains)
     }
 
     fn active(&self) -> Result<Arc<Active>, Status> {
@@ -135,13 +175,16 @@ impl Consumer {
                 Holder::Elsewhere(address) => format!("{address} acts for it"),
                 Holder::Unknown | Holder::Here(_) => "it does not run".to_owned(),
             };
-            sync::not_reached(&format!("{}: {holder}", self.settings.id))
+            sync::not_reached(&format!("{}: {holder}", self.settings().id))
         })
     }
 
     /// Waits for the lease; answers its epoch, or nothing when the shutdown came first.
-    async fn acquire(&self, shutdown: &CancellationToken) -> Result<Option<u64>, Error> {
-        let settings = &self.settings;
+    async fn acquire(
+        &self,
+        settings: &Settings,
+        shutdown: &CancellationToken,
+    ) -> Result<Option<u64>, Error> {
         let name = settings.id.to_string();
         let mut backoff = Backoff::new(settings.backoff);
         loop {
@@ -178,15 +221,20 @@ impl Consumer {
     }
 
     /// Works under a lease until the shutdown or a failure.
-    async fn work(&self, epoch: u64, shutdown: &CancellationToken) -> Result<(), Error> {
+    async fn work(
+        &self,
+        settings: &Arc<Settings>,
+        epoch: u64,
+        shutdown: &CancellationToken,
+    ) -> Result<(), Error> {
         let (handle, committer) = Committer::new(
-            Arc::clone(&self.settings),
+            Arc::clone(settings),
             self.ports.clone(),
             Arc::clone(&self.board),
             epoch,
         );
         let active = Arc::new(Active::new(
-            Arc::clone(&self.settings),
+            Arc::clone(settings),
             self.ports.clone(),
             Arc::clone(&self.board),
             handle,
@@ -195,7 +243,7 @@ impl Consumer {
         let mut keepers = JoinSet::new();
         keepers.spawn(commit(Arc::clone(&active), committer, finish.clone()));
         keepers.spawn(renew(Arc::clone(&active), epoch, finish.clone()));
-        match until(shutdown, self.count_parked()).await {
+        match until(shutdown, self.count_parked(settings)).await {
             None => active.stop.cancel(),
             Some(Err(error)) => active.fail(error),
             Some(Ok(parked)) => self.board.set_parked(parked),
@@ -203,16 +251,16 @@ impl Consumer {
         lock(&self.active).replace(Arc::clone(&active));
         let mut workers = JoinSet::new();
         workers.spawn(outgoing::run(Arc::clone(&active)));
-        for source in &self.settings.sources {
+        for source in &settings.sources {
             workers.spawn(source::run(Arc::clone(&active), source.clone()));
         }
         self.watch(&active, &mut workers, &mut keepers, shutdown)
             .await;
         self.drain(&active, workers).await;
         finish.cancel();
-        let kept = timeout(self.settings.grace, join(&active, &mut keepers)).await;
+        let kept = timeout(settings.grace, join(&active, &mut keepers)).await;
         if kept.is_err() {
-            tracing::warn!(consumer = %self.settings.id, "the store did not take the last progress in time");
+            tracing::warn!(consumer = %settings.id, "the store did not take the last progress in time");
             keepers.shutdown().await;
         }
         active.failure().map_or(Ok(()), Err)
@@ -234,7 +282,7 @@ impl Consumer {
             };
             if joined.is_err() {
                 active.fail(Error::Panicked {
-                    consumer: self.settings.id.to_string(),
+                    consumer: active.settings.id.to_string(),
                 });
             }
         }
@@ -243,19 +291,19 @@ impl Consumer {
     async fn drain(&self, active: &Active, mut workers: JoinSet<()>) {
         active.stop.cancel();
         active.calls.close();
-        let drained = timeout(self.settings.grace, async {
+        let drained = timeout(active.settings.grace, async {
             join(active, &mut workers).await;
             active.calls.wait().await;
         });
         if drained.await.is_err() {
-            tracing::warn!(consumer = %self.settings.id, "deliveries under way are given up; they come again");
+            tracing::warn!(consumer = %active.settings.id, "deliveries under way are given up; they come again");
             workers.shutdown().await;
         }
     }
 
-    async fn count_parked(&self) -> Result<u64, Error> {
-        let id = &self.settings.id;
-        let mut backoff = Backoff::new(self.settings.backoff);
+    async fn count_parked(&self, settings: &Settings) -> Result<u64, Error> {
+        let id = &settings.id;
+        let mut backoff = Backoff::new(settings.backoff);
         let mut last = None;
         let mut count = 0;
         loop {

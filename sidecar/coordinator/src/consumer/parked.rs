@@ -29,10 +29,8 @@ impl Consumer {
         after: Option<&StreamId>,
         limit: usize,
     ) -> Result<Vec<(StreamId, Parked)>, Status> {
-        let listed = self
-            .ports
-            .backlog
-            .list_parked(&self.settings.id, after, limit);
+        let settings = self.settings();
+        let listed = self.ports.backlog.list_parked(&settings.id, after, limit);
         listed.await.map_err(refuse_store)
     }
 
@@ -41,10 +39,8 @@ impl Consumer {
     /// # Errors
     /// UNAVAILABLE when the store does not answer.
     pub async fn list_refused(&self, after: u64, limit: usize) -> Result<Vec<Refused>, Status> {
-        let listed = self
-            .ports
-            .backlog
-            .list_refused(&self.settings.id, after, limit);
+        let settings = self.settings();
+        let listed = self.ports.backlog.list_refused(&settings.id, after, limit);
         listed.await.map_err(refuse_store)
     }
 
@@ -57,7 +53,7 @@ impl Consumer {
         let read = self
             .ports
             .progress
-            .read_roots(&self.settings.id, streams)
+            .read_roots(&self.settings().id, streams)
             .await;
         let progress = read.map_err(refuse_store)?.into_iter().next();
         progress
@@ -70,7 +66,11 @@ impl Consumer {
     /// # Errors
     /// NOT_FOUND when there is none of this id, UNAVAILABLE when the store does not answer.
     pub async fn show_refused(&self, id: &OutgoingId) -> Result<Refused, Status> {
-        let read = self.ports.backlog.read_refused(&self.settings.id, id).await;
+        let read = self
+            .ports
+            .backlog
+            .read_refused(&self.settings().id, id)
+            .await;
         read.map_err(refuse_store)?.ok_or_else(|| {
             status(
                 Code::NotFound,
@@ -103,7 +103,7 @@ impl Consumer {
     pub async fn resend(&self, id: &OutgoingId) -> Result<(), Status> {
         self.show_refused(id).await?;
         let active = self.active()?;
-        tracing::info!(consumer = %self.settings.id, id = id.0, "refused work is sent again on request");
+        tracing::info!(consumer = %self.settings().id, id = id.0, "refused work is sent again on request");
         let step = Step::Resend { id: id.clone() };
         let stored = active.commit(vec![step], None).await;
         stored.map_err(|trouble| refuse(&active, trouble))?;
@@ -118,7 +118,7 @@ impl Consumer {
     pub async fn discard(&self, id: &OutgoingId) -> Result<(), Status> {
         self.show_refused(id).await?;
         let active = self.active()?;
-        tracing::info!(consumer = %self.settings.id, id = id.0, "refused work is given up on request");
+        tracing::info!(consumer = %self.settings().id, id = id.0, "refused work is given up on request");
         let step = Step::Discard { id: id.clone() };
         let stored = active.commit(vec![step], None).await;
         stored.map_err(|trouble| refuse(&active, trouble))
@@ -128,7 +128,7 @@ impl Consumer {
         let active = self.active()?;
         let working = Arc::clone(&active);
         let stream = stream.clone();
-        tracing::info!(consumer = %self.settings.id, domain = %stream.domain, root = %stream.root, ?first, "a root is brought back on request");
+        tracing::info!(consumer = %self.settings().id, domain = %stream.domain, root = %stream.root, ?first, "a root is brought back on request");
         let task = active
             .calls
             .spawn(async move { bring_back(&working, &stream, first).await });

@@ -13,8 +13,9 @@ use super::error::Error;
 use super::instruments;
 use crate::fail_point;
 use crate::model::{Append, Code, ConsumerKind, Position, Projection, Sequence, Status, StreamId};
+use crate::port::bus;
 use crate::port::logic::{self, Reaction};
-use crate::port::{bus, progress::RootProgress};
+use crate::port::progress::{Outgoing, RootProgress};
 
 /// Why an append was not handled.
 #[derive(Debug)]
@@ -29,6 +30,15 @@ pub(super) enum Trouble {
     Ending,
     /// The consumer must end.
     Fatal(Error),
+}
+
+/// What handling brought.
+#[derive(Debug, Default)]
+pub(super) struct Handled {
+    /// The last projection.
+    pub(super) projection: Option<Projection>,
+    /// What is to be sent, stored already.
+    pub(super) caused: Vec<Outgoing>,
 }
 
 /// What is to be done with an append, seen from a root's progress.
@@ -86,32 +96,34 @@ pub(super) async fn handle(active: &Active, append: &Append) -> Result<(), Troub
 }
 
 /// Handles what the owner has of a root from a sequence on, before a sequence or to the end; under the root's turn. Answers the sequence to handle
-/// next and the last projection.
+/// next and what it brought.
 pub(super) async fn catch_up(
     active: &Active,
     stream: &StreamId,
     from: Option<Sequence>,
     before: Option<Sequence>,
-) -> Result<(Option<Sequence>, Option<Projection>), Trouble> {
+) -> Result<(Option<Sequence>, Handled), Trouble> {
     let mut next = from;
-    let mut projection = None;
+    let mut all = Handled::default();
     loop {
         let mut has_moved = false;
         for append in fetch(active, stream, next).await? {
             if before.is_some_and(|before| append.first_sequence >= before) {
-                return Ok((next, projection));
+                return Ok((next, all));
             }
             match next {
                 Some(next) if append.next_sequence() <= next => continue,
                 Some(next) if append.first_sequence != next => return Err(torn(&append)),
                 Some(_) | None => {}
             }
-            projection = deliver(active, &append, None).await?;
+            let handled = deliver(active, &append, None).await?;
+            all.projection = handled.projection;
+            all.caused.extend(handled.caused);
             next = Some(append.next_sequence());
             has_moved = true;
         }
         if !has_moved {
-            return Ok((next, projection));
+            return Ok((next, all));
         }
     }
 }
@@ -147,25 +159,26 @@ pub(super) async fn deliver(
     active: &Active,
     append: &Append,
     done: Option<Position>,
-) -> Result<Option<Projection>, Trouble> {
+) -> Result<Handled, Trouble> {
     let is_wanted = active
         .settings
         .source(&append.stream.domain)
         .is_some_and(|source| source.wants(append));
     if !is_wanted {
         active.advance(append, Default::default(), done).await?;
-        return Ok(None);
+        return Ok(Handled::default());
     }
     fail_point::hit("before_delivery");
     let reaction = call(active, append).await?;
     fail_point::hit("after_delivery");
-    let (caused, projection) = match reaction {
+    let (steps, projection) = match reaction {
         Reaction::Noted => (Default::default(), None),
         Reaction::Projected(projection) => (Default::default(), Some(projection)),
         Reaction::Wished(wishes) => (derive(&active.settings.id, append, wishes), None),
     };
-    active.advance(append, caused, done).await?;
-    Ok(projection)
+    let caused = steps.0.clone();
+    active.advance(append, steps, done).await?;
+    Ok(Handled { projection, caused })
 }
 
 async fn call(active: &Active, append: &Append) -> Result<Reaction, Trouble> {

@@ -14,7 +14,7 @@ use crate::port::peers::{Appends, Commands};
 use crate::port::progress::Progress;
 
 /// How a consumer works.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// Who it is; its progress, its lease and the ids of its commands are named after this.
     pub id: ConsumerId,

@@ -6,10 +6,10 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::active::Active;
 use super::board::Needed;
-use super::root::{Trouble, catch_up, status};
+use super::root::{Handled, Trouble, catch_up, status};
 use crate::model::{Append, Code, Projection, Sequence, Status, StreamId};
 use crate::port::logic;
-use crate::port::progress::RootProgress;
+use crate::port::progress::{Outgoing, RootProgress};
 
 /// How far a synchronous call wants the consumer to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,16 +36,41 @@ impl Until {
     }
 }
 
-/// Runs a call as a task of the consumer, so that it comes to its end when the caller goes.
-pub(super) async fn call(
+/// Brings a projector up to a point and answers its projection.
+pub(super) async fn project(
     active: Arc<Active>,
     until: Until,
     deadline: Instant,
 ) -> Result<Projection, Status> {
     let working = Arc::clone(&active);
-    let task = active
-        .calls
-        .spawn(async move { reach(&working, &until, deadline).await });
+    let call = async move {
+        let stream = until.stream();
+        match reach(&working, &until, deadline).await?.projection {
+            Some(projection) => Ok(projection),
+            None => ask_projection(&working, stream, deadline).await,
+        }
+    };
+    run(&active, deadline, call).await
+}
+
+/// Brings a saga up to a point and answers what that caused.
+pub(super) async fn orchestrate(
+    active: Arc<Active>,
+    until: Until,
+    deadline: Instant,
+) -> Result<Vec<Outgoing>, Status> {
+    let working = Arc::clone(&active);
+    let call = async move { Ok(reach(&working, &until, deadline).await?.caused) };
+    run(&active, deadline, call).await
+}
+
+/// Runs a call as a task of the consumer, so that it comes to its end when the caller goes.
+async fn run<T: Send + 'static>(
+    active: &Active,
+    deadline: Instant,
+    call: impl Future<Output = Result<T, Status>> + Send + 'static,
+) -> Result<T, Status> {
+    let task = active.calls.spawn(call);
     match timeout_at(deadline, task).await {
         Ok(Ok(reached)) => reached,
         Ok(Err(_)) => Err(status(Code::Internal, "the synchronous call panicked")),
@@ -56,7 +81,7 @@ pub(super) async fn call(
     }
 }
 
-async fn reach(active: &Active, until: &Until, deadline: Instant) -> Result<Projection, Status> {
+async fn reach(active: &Active, until: &Until, deadline: Instant) -> Result<Handled, Status> {
     let stream = until.stream();
     if active.settings.source(&stream.domain).is_none() {
         return Err(status(
@@ -77,10 +102,7 @@ async fn reach(active: &Active, until: &Until, deadline: Instant) -> Result<Proj
     };
     refuse_waiting(active, stream)?;
     let reached = catch_up_to(active, until).await;
-    match settle(active, stream, reached).await? {
-        Some(projection) => Ok(projection),
-        None => project(active, stream, deadline).await,
-    }
+    settle(active, stream, reached).await
 }
 
 /// A root that waits, or all of a paused consumer, is not waited for.
@@ -97,7 +119,7 @@ fn refuse_waiting(active: &Active, stream: &StreamId) -> Result<(), Status> {
     reason.map_or(Ok(()), |reason| Err(not_reached(&reason)))
 }
 
-async fn catch_up_to(active: &Active, until: &Until) -> Result<Option<Projection>, Trouble> {
+async fn catch_up_to(active: &Active, until: &Until) -> Result<Handled, Trouble> {
     let stream = until.stream();
     let RootProgress {
         next_sequence,
@@ -109,23 +131,23 @@ async fn catch_up_to(active: &Active, until: &Until) -> Result<Option<Projection
     }
     let wanted = until.next_sequence();
     if wanted.is_some() && next_sequence >= wanted {
-        return Ok(None);
+        return Ok(Handled::default());
     }
-    let (reached, projection) = catch_up(active, stream, next_sequence, wanted).await?;
+    let (reached, handled) = catch_up(active, stream, next_sequence, wanted).await?;
     if wanted.is_some() && reached < wanted {
         let reason = format!("the owner of {stream} does not show the append");
         return Err(Trouble::Outage(Needed::Owner, reason));
     }
-    Ok(projection)
+    Ok(handled)
 }
 
 async fn settle(
     active: &Active,
     stream: &StreamId,
-    reached: Result<Option<Projection>, Trouble>,
-) -> Result<Option<Projection>, Status> {
+    reached: Result<Handled, Trouble>,
+) -> Result<Handled, Status> {
     let trouble = match reached {
-        Ok(projection) => return Ok(projection),
+        Ok(handled) => return Ok(handled),
         Err(trouble) => trouble,
     };
     if let Trouble::Failed(at, error) = &trouble {
@@ -153,7 +175,7 @@ pub(super) fn refuse(active: &Active, trouble: Trouble) -> Status {
     }
 }
 
-async fn project(
+async fn ask_projection(
     active: &Active,
     stream: &StreamId,
     deadline: Instant,

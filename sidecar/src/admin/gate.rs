@@ -1,0 +1,32 @@
+//! Changes of the sidecar's life: open, close, drain.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+
+use super::Shared;
+use super::shape::Life;
+use super::statusz::life;
+
+pub(super) async fn open(State(shared): State<Arc<Shared>>) -> Json<Life> {
+    if shared.admin.lifecycle.open() {
+        tracing::info!("the sidecar is open for clients");
+    }
+    Json(life(&shared.admin.lifecycle))
+}
+
+pub(super) async fn close(State(shared): State<Arc<Shared>>) -> Json<Life> {
+    if shared.admin.lifecycle.close() {
+        tracing::info!("the sidecar is closed for clients");
+    }
+    Json(life(&shared.admin.lifecycle))
+}
+
+/// Answers when the drain is over, whoever began it.
+pub(super) async fn drain(State(shared): State<Arc<Shared>>) -> Json<Life> {
+    let lifecycle = &shared.admin.lifecycle;
+    lifecycle.begin_drain();
+    lifecycle.drained().await;
+    Json(life(lifecycle))
+}

@@ -1,0 +1,135 @@
+//! The admin port: probes, status, metrics, and what people change in a running sidecar, over plain HTTP.
+//!
+//! | request | does |
+//! | --- | --- |
+//! | `GET /startz` | 200 once the gRPC port listens |
+//! | `GET /readyz` | 200 or 503, with the reasons |
+//! | `GET /livez` | 200 as long as tasks get their turn |
+//! | `GET /statusz` | everything that can be known, as JSON |
+//! | `GET /metrics` | the metrics in Prometheus' text form |
+//! | `GET /drained` | waits a second for a drain to begin, then for its end |
+//! | `POST /drain` | begins the drain and waits for its end |
+//! | `POST /open`, `POST /close` | lets commands of clients in, or not |
+//! | `GET /parked`, `GET /parked/show` | roots that are set aside for a consumer |
+//! | `POST /parked/replay`, `POST /parked/skip` | brings a root back |
+//! | `GET /refused`, `GET /refused/show` | commands and facts that their targets refused |
+//! | `POST /refused/resend`, `POST /refused/discard` | sends one again, or gives it up |
+//!
+//! Whatever changes something is asked with POST, accepted from loopback only, and noted in the log.
+
+mod gate;
+mod guard;
+mod heartbeat;
+mod probes;
+mod refusal;
+mod refused;
+mod statusz;
+mod which;
+
+mod parked;
+pub mod shape;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use angzarr_config::Routing;
+use angzarr_coordinator::consumer::Consumer;
+use angzarr_coordinator::model::StoreIdentity;
+use angzarr_coordinator::port::store::Durability;
+use axum::Router;
+use axum::middleware::from_fn;
+use axum::routing::{get, post};
+use prometheus::Registry;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::health::Health;
+use crate::lifecycle::Lifecycle;
+use heartbeat::Heartbeat;
+
+/// How long requests under way may go on after the shutdown.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// What the admin port shows and changes.
+pub struct Admin {
+    /// The life of the sidecar.
+    pub lifecycle: Arc<Lifecycle>,
+    /// Its health.
+    pub health: Arc<Health>,
+    /// Its consumers.
+    pub consumers: Vec<Arc<Consumer>>,
+    /// The routing in force.
+    pub routing: watch::Receiver<Arc<Routing>>,
+    /// Why the last routing document was not taken, if it was not.
+    pub routing_error: watch::Receiver<Option<String>>,
+    /// Which history its store holds.
+    pub identity: StoreIdentity,
+    /// What an acknowledged write survives.
+    pub durability: Durability,
+    /// The namespace of its components.
+    pub namespace: String,
+    /// Its metrics.
+    pub registry: Registry,
+}
+
+/// What the routes share.
+struct Shared {
+    admin: Admin,
+    heartbeat: Heartbeat,
+}
+
+/// Serves the admin port until the shutdown, and the requests under way then.
+///
+/// # Errors
+/// The listener's.
+pub async fn serve(
+    listener: TcpListener,
+    admin: Admin,
+    shutdown: CancellationToken,
+) -> std::io::Result<()> {
+    let (heartbeat, beating) = Heartbeat::start();
+    let shared = Arc::new(Shared { admin, heartbeat });
+    let service = router(shared).into_make_service_with_connect_info::<SocketAddr>();
+    let serving = axum::serve(listener, service)
+        .with_graceful_shutdown(shutdown.clone().cancelled_owned())
+        .into_future();
+    let mut serving = std::pin::pin!(serving);
+    let served = tokio::select! {
+        served = &mut serving => served,
+        () = shutdown.cancelled() => {
+            // Whoever still waits after the grace is cut off with the process.
+            timeout(GRACE, serving).await.unwrap_or(Ok(()))
+        }
+    };
+    beating.abort();
+    served
+}
+
+fn router(shared: Arc<Shared>) -> Router {
+    let changes = Router::new()
+        .route("/drain", post(gate::drain))
+        .route("/open", post(gate::open))
+        .route("/close", post(gate::close))
+        .route("/parked/replay", post(parked::replay))
+        .route("/parked/skip", post(parked::skip))
+        .route("/refused/resend", post(refused::resend))
+        .route("/refused/discard", post(refused::discard))
+        .route_layer(from_fn(guard::only_loopback));
+    Router::new()
+        .route("/startz", get(probes::startz))
+        .route("/readyz", get(probes::readyz))
+        .route("/livez", get(probes::livez))
+        .route("/drained", get(probes::drained))
+        .route("/metrics", get(probes::metrics))
+        .route("/statusz", get(statusz::statusz))
+        .route("/parked", get(parked::list))
+        .route("/parked/show", get(parked::show))
+        .route("/refused", get(refused::list))
+        .route("/refused/show", get(refused::show))
+        .merge(changes)
+        .fallback(refusal::unknown_path)
+        .with_state(shared)
+}

@@ -1,0 +1,125 @@
+//! Commands and facts of a consumer that their targets refused for good.
+
+use std::sync::Arc;
+
+use angzarr_coordinator::model::Payload;
+use angzarr_coordinator::port::backlog::Refused;
+use angzarr_coordinator::port::progress::{OutgoingId, Work};
+use axum::Json;
+use axum::extract::{Query, State};
+use serde::Deserialize;
+
+use super::Shared;
+use super::parked::page_size;
+use super::refusal::{Refusal, code_name};
+use super::shape::{Handled, PageSummary, RefusedPage, RefusedWork};
+use super::which::{self, title};
+
+/// Asks for a page of refused work.
+#[derive(Debug, Deserialize)]
+pub(super) struct Page {
+    consumer: Option<String>,
+    #[serde(default)]
+    after: u64,
+    limit: Option<usize>,
+}
+
+/// Names one piece of refused work.
+#[derive(Debug, Deserialize)]
+pub(super) struct Which {
+    consumer: Option<String>,
+    id: String,
+}
+
+pub(super) async fn list(
+    State(shared): State<Arc<Shared>>,
+    Query(page): Query<Page>,
+) -> Result<Json<RefusedPage>, Refusal> {
+    let consumer = which::consumer(&shared.admin.consumers, page.consumer.as_deref())?;
+    let limit = page_size(page.limit);
+    let listed = consumer.list_refused(page.after, limit).await?;
+    let next = listed
+        .last()
+        .filter(|_| listed.len() == limit)
+        .map(|last| last.place);
+    Ok(Json(RefusedPage {
+        consumer: title(&consumer.snapshot().id),
+        refused: listed.into_iter().map(work).collect(),
+        next,
+    }))
+}
+
+pub(super) async fn show(
+    State(shared): State<Arc<Shared>>,
+    Query(which): Query<Which>,
+) -> Result<Json<RefusedWork>, Refusal> {
+    let consumer = which::consumer(&shared.admin.consumers, which.consumer.as_deref())?;
+    let shown = consumer.show_refused(&OutgoingId(which.id)).await?;
+    Ok(Json(work(shown)))
+}
+
+pub(super) async fn resend(
+    State(shared): State<Arc<Shared>>,
+    Query(which): Query<Which>,
+) -> Result<Json<Handled>, Refusal> {
+    let consumer = which::consumer(&shared.admin.consumers, which.consumer.as_deref())?;
+    let id = OutgoingId(which.id);
+    consumer.resend(&id).await?;
+    Ok(handled(id, "resent"))
+}
+
+pub(super) async fn discard(
+    State(shared): State<Arc<Shared>>,
+    Query(which): Query<Which>,
+) -> Result<Json<Handled>, Refusal> {
+    let consumer = which::consumer(&shared.admin.consumers, which.consumer.as_deref())?;
+    let id = OutgoingId(which.id);
+    consumer.discard(&id).await?;
+    Ok(handled(id, "discarded"))
+}
+
+fn handled(id: OutgoingId, outcome: &str) -> Json<Handled> {
+    Json(Handled {
+        id: id.0,
+        outcome: outcome.to_owned(),
+    })
+}
+
+fn work(refused: Refused) -> RefusedWork {
+    let outgoing = refused.outgoing;
+    let (kind, target, correlation_id, pages) = match &outgoing.work {
+        Work::Command(command) => (
+            "command",
+            &command.stream,
+            &command.correlation_id,
+            command.pages.iter().map(page).collect(),
+        ),
+        Work::Facts(facts) => (
+            "facts",
+            &facts.stream,
+            &facts.correlation_id,
+            facts
+                .events
+                .iter()
+                .map(|event| page(&event.payload))
+                .collect(),
+        ),
+    };
+    RefusedWork {
+        trigger: outgoing.trigger.to_string(),
+        kind: kind.to_owned(),
+        target: target.to_string(),
+        correlation_id: correlation_id.to_string(),
+        pages,
+        code: code_name(refused.refusal.code).to_owned(),
+        error: refused.refusal.message,
+        id: outgoing.id.0,
+    }
+}
+
+fn page(payload: &Payload) -> PageSummary {
+    PageSummary {
+        type_name: payload.type_name().to_owned(),
+        bytes: payload.value.len(),
+    }
+}

@@ -1,0 +1,127 @@
+//! Everything that can be known of a running sidecar.
+
+use std::sync::Arc;
+
+use angzarr_config::routing::SCHEMA_VERSION;
+use angzarr_coordinator::consumer::{Holder, Snapshot, SourceSnapshot, SourceState};
+use angzarr_coordinator::model::Position;
+use angzarr_coordinator::port::store::Durability;
+use axum::Json;
+use axum::extract::State;
+
+use super::shape::{
+    ComponentStatus, ConsumerStatus, Life, Readiness, RoutingStatus, SourceStatus, Statusz,
+    StoreStatus,
+};
+use super::{Admin, Shared};
+use crate::health::{Component, LogicState};
+use crate::lifecycle::Lifecycle;
+
+pub(super) async fn statusz(State(shared): State<Arc<Shared>>) -> Json<Statusz> {
+    let admin = &shared.admin;
+    let reasons = admin.health.reasons();
+    let consumers = admin.consumers.iter();
+    Json(Statusz {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        namespace: admin.namespace.clone(),
+        store: StoreStatus {
+            id: admin.identity.store_id.to_string(),
+            incarnation: admin.identity.incarnation.to_string(),
+            durability: durability(admin.durability).to_owned(),
+        },
+        lifecycle: life(&admin.lifecycle),
+        readiness: Readiness {
+            ready: reasons.is_empty(),
+            reasons,
+        },
+        routing: routing(admin),
+        components: admin
+            .health
+            .components()
+            .into_iter()
+            .map(component)
+            .collect(),
+        consumers: consumers.map(|it| consumer(it.snapshot())).collect(),
+    })
+}
+
+pub(super) fn life(lifecycle: &Lifecycle) -> Life {
+    let state = lifecycle.state();
+    Life {
+        phase: state.phase.as_str().to_owned(),
+        open: state.is_open,
+    }
+}
+
+fn durability(durability: Durability) -> &'static str {
+    match durability {
+        Durability::Process => "process",
+        Durability::Disk => "disk",
+        Durability::Majority => "majority",
+    }
+}
+
+fn routing(admin: &Admin) -> RoutingStatus {
+    let routing = admin.routing.borrow().clone();
+    RoutingStatus {
+        loaded: admin.health.is_routing_loaded(),
+        hash: routing.hash(),
+        schema_version: routing.schema_version,
+        reads_schema_version: SCHEMA_VERSION,
+        error: admin.routing_error.borrow().clone(),
+    }
+}
+
+fn component((component, state): (&Component, LogicState)) -> ComponentStatus {
+    let (logic, reason) = match state {
+        LogicState::Unknown => ("unknown", None),
+        LogicState::Reachable => ("reachable", None),
+        LogicState::Unreachable(why) => ("unreachable", Some(why)),
+    };
+    ComponentStatus {
+        kind: component.kind.as_str().to_owned(),
+        name: component.name.clone(),
+        logic: logic.to_owned(),
+        reason,
+    }
+}
+
+fn consumer(snapshot: Snapshot) -> ConsumerStatus {
+    let (holder, epoch, address) = match snapshot.holder {
+        Holder::Unknown => ("unknown", None, None),
+        Holder::Here(epoch) => ("here", Some(epoch), None),
+        Holder::Elsewhere(address) => ("elsewhere", None, Some(address)),
+    };
+    ConsumerStatus {
+        kind: snapshot.id.kind.as_str().to_owned(),
+        name: snapshot.id.name.to_string(),
+        holder: holder.to_owned(),
+        epoch,
+        address,
+        ready: snapshot.is_ready,
+        sources: snapshot.sources.into_iter().map(source).collect(),
+        parked: snapshot.parked,
+        outgoing: snapshot.outgoing,
+        outgoing_waits: snapshot.outgoing_waits,
+    }
+}
+
+fn source(snapshot: SourceSnapshot) -> SourceStatus {
+    let number = |position: Option<Position>| position.map(|position| position.0);
+    let (state, reason) = match snapshot.state {
+        SourceState::Connecting => ("connecting", None),
+        SourceState::CatchingUp => ("catching-up", None),
+        SourceState::Live => ("live", None),
+        SourceState::Paused(why) => ("paused", Some(why)),
+        SourceState::Stopped(why) => ("stopped", Some(why)),
+    };
+    SourceStatus {
+        domain: snapshot.domain.to_string(),
+        start: number(snapshot.start),
+        cursor: number(snapshot.cursor),
+        head: number(snapshot.head),
+        lag: snapshot.lag,
+        state: state.to_owned(),
+        reason,
+    }
+}

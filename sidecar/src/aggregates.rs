@@ -1,0 +1,136 @@
+//! The aggregates of this sidecar.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use angzarr_config::routing;
+use angzarr_coordinator::command::{Appender, Executor, Limits, Settings};
+use angzarr_coordinator::model::{Domain, SnapshotVersion};
+use angzarr_coordinator::port::clock::Clock;
+use angzarr_coordinator::port::logic::AggregateLogic;
+
+/// An aggregate as it is configured for the life of the process.
+pub struct Aggregate {
+    /// Its domain.
+    pub domain: Domain,
+    /// The version of its snapshots.
+    pub snapshot_version: SnapshotVersion,
+    /// Its logic.
+    pub logic: Arc<dyn AggregateLogic>,
+}
+
+/// The executors of all aggregates, made anew when the limits change.
+///
+/// # Design
+/// Commands under way end in the executor that they began in. For that moment a root may have two turns; the sequence check of the store keeps it
+/// right, so limits need no lock on the way of every command.
+pub struct Aggregates {
+    aggregates: Vec<Aggregate>,
+    appender: Appender,
+    clock: Arc<dyn Clock>,
+    executors: RwLock<Executors>,
+}
+
+struct Executors {
+    limits: routing::Limits,
+    by_domain: HashMap<Domain, Arc<Executor>>,
+}
+
+impl Aggregates {
+    /// Makes the executors.
+    pub fn new(
+        aggregates: Vec<Aggregate>,
+        appender: Appender,
+        clock: Arc<dyn Clock>,
+        limits: &routing::Limits,
+    ) -> Self {
+        let by_domain = build(&aggregates, &appender, &clock, limits);
+        let executors = RwLock::new(Executors {
+            limits: limits.clone(),
+            by_domain,
+        });
+        Self {
+            aggregates,
+            appender,
+            clock,
+            executors,
+        }
+    }
+
+    /// The executor of a domain, if it is served here.
+    pub fn executor(&self, domain: &Domain) -> Option<Arc<Executor>> {
+        self.executors
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .by_domain
+            .get(domain)
+            .cloned()
+    }
+
+    /// The aggregates.
+    pub fn list(&self) -> &[Aggregate] {
+        &self.aggregates
+    }
+
+    /// The domains served here.
+    pub fn domains(&self) -> Vec<Domain> {
+        self.aggregates
+            .iter()
+            .map(|aggregate| aggregate.domain.clone())
+            .collect()
+    }
+
+    /// The version of the snapshots of a domain that is served here.
+    pub fn snapshot_version(&self, domain: &Domain) -> Option<SnapshotVersion> {
+        let aggregate = self
+            .aggregates
+            .iter()
+            .find(|aggregate| aggregate.domain == *domain);
+        aggregate.map(|aggregate| aggregate.snapshot_version)
+    }
+
+    /// Takes over other limits.
+    pub fn configure(&self, limits: &routing::Limits) {
+        let mut executors = self
+            .executors
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        if executors.limits != *limits {
+            let by_domain = build(&self.aggregates, &self.appender, &self.clock, limits);
+            *executors = Executors {
+                limits: limits.clone(),
+                by_domain,
+            };
+        }
+    }
+}
+
+fn build(
+    aggregates: &[Aggregate],
+    appender: &Appender,
+    clock: &Arc<dyn Clock>,
+    limits: &routing::Limits,
+) -> HashMap<Domain, Arc<Executor>> {
+    let executors = aggregates.iter().map(|aggregate| {
+        let settings = Settings {
+            domain: aggregate.domain.clone(),
+            snapshot_version: aggregate.snapshot_version,
+            limits: decode_limits(limits),
+        };
+        let logic = Arc::clone(&aggregate.logic);
+        let executor = Executor::new(settings, appender.clone(), logic, Arc::clone(clock));
+        (aggregate.domain.clone(), Arc::new(executor))
+    });
+    executors.collect()
+}
+
+fn decode_limits(limits: &routing::Limits) -> Limits {
+    Limits {
+        page_bytes: limits.page_bytes,
+        append_bytes: limits.append_bytes,
+        append_pages: limits.append_pages,
+        history_bytes: limits.history_bytes,
+        in_flight_per_root: limits.in_flight_per_root,
+        in_flight: limits.in_flight,
+    }
+}

@@ -1,0 +1,129 @@
+//! The command line: the sidecar itself, and what people ask of one that runs.
+//!
+//! ```text
+//! angzarr-sidecar ─▶ run
+//! angzarr-sidecar drain | parked … ─▶ loopback admin port of the running sidecar ─▶ table or JSON
+//! ```
+
+mod client;
+mod parked;
+mod table;
+
+use std::fmt;
+
+use clap::{Args, Parser, Subcommand};
+use url::Url;
+
+pub use client::{Client, Error};
+
+use crate::admin::shape::Life;
+use parked::Parked;
+
+/// Runs the event-sourcing pipeline beside the user's logic, or asks a running sidecar.
+#[derive(Debug, Parser)]
+#[command(name = "angzarr-sidecar", version, about, long_about = None)]
+pub struct Cli {
+    /// What to do; nothing runs the sidecar.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Runs the sidecar, as configured by ANGZARR_CONFIG; also without any subcommand.
+    Run,
+    /// Asks a running sidecar.
+    #[command(flatten)]
+    Ask(Ask),
+}
+
+/// What to ask a running sidecar.
+#[derive(Debug, Subcommand)]
+pub enum Ask {
+    /// Drains the running sidecar and waits until nothing is under way any more.
+    Drain(Target),
+    /// Looks at what was set aside for a consumer, brings it back or gives it up.
+    Parked {
+        /// What to do with it.
+        #[command(subcommand)]
+        what: Parked,
+    },
+}
+
+/// Which sidecar is asked, and how the answer looks.
+#[derive(Debug, Clone, Args)]
+pub struct Target {
+    /// The admin port of the running sidecar; changes are accepted on loopback only.
+    #[arg(long, env = "ANGZARR_ADMIN", default_value = "http://127.0.0.1:9090", value_name = "URL", value_parser = read_address)]
+    pub admin: Url,
+    /// Prints the answer as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Reads `http://host:port`, or `host:port` as people write it.
+fn read_address(text: &str) -> Result<Url, String> {
+    let full = if text.contains("://") {
+        text.to_owned()
+    } else {
+        format!("http://{text}")
+    };
+    Url::parse(&full)
+        .ok()
+        .filter(|url| url.scheme() == "http" && url.has_host())
+        .ok_or_else(|| "write http://host:port, such as http://127.0.0.1:9090".to_owned())
+}
+
+/// Asks the running sidecar and writes its answer.
+///
+/// # Errors
+/// [`Error`] is a sentence for the user.
+pub async fn ask(ask: Ask, out: &mut dyn fmt::Write) -> Result<(), Error> {
+    match ask {
+        Ask::Drain(target) => drain(&target, out).await,
+        Ask::Parked { what } => parked::ask(what, out).await,
+    }
+}
+
+async fn drain(target: &Target, out: &mut dyn fmt::Write) -> Result<(), Error> {
+    let life: Life = Client::new(&target.admin).post("/drain", &[]).await?;
+    if target.json {
+        return write_json(out, &life);
+    }
+    writeln!(out, "The sidecar is {}.", life.phase)?;
+    Ok(())
+}
+
+fn write_json(out: &mut dyn fmt::Write, answer: &impl serde::Serialize) -> Result<(), Error> {
+    let text = serde_json::to_string_pretty(answer).expect("answers are plain data");
+    writeln!(out, "{text}")?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn nothing_runs_the_sidecar() {
+        let cli = Cli::try_parse_from(["angzarr-sidecar"]).unwrap();
+        assert!(cli.command.is_none());
+    }
+
+    #[test]
+    fn an_address_needs_no_scheme() {
+        let url = read_address("127.0.0.1:19090").unwrap();
+        assert_eq!(url.as_str(), "http://127.0.0.1:19090/");
+        for wrong in ["", "https://127.0.0.1:1", "http://"] {
+            assert!(read_address(wrong).is_err(), "{wrong} was accepted");
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! What was set aside, for people: roots that the logic failed on, and commands and facts that their targets refused.
+
+use std::fmt;
+
+use clap::{Args, Subcommand};
+
+use super::client::{Client, Error};
+use super::table::Table;
+use super::{Target, write_json};
+use crate::admin::shape::{
+    BroughtBack, Handled, ParkedPage, ParkedRoot, RefusedPage, RefusedWork, Statusz,
+};
+
+/// What to do with what was set aside.
+#[derive(Debug, Subcommand)]
+pub enum Parked {
+    /// Lists roots that are set aside, and refused commands and facts.
+    List(Scope),
+    /// Shows why a root is set aside, or why a command was refused.
+    Show(Entry),
+    /// Delivers a root from where it failed, then takes it back in.
+    Replay(Entry),
+    /// Takes a root back in without the append on which the logic failed.
+    Skip(Entry),
+    /// Sends a refused command or record again.
+    Resend(Entry),
+    /// Gives a refused command or record up.
+    Discard(Entry),
+}
+
+/// Whose.
+#[derive(Debug, Args)]
+pub struct Scope {
+    /// The consumer, as name or kind/name such as saga/loyalty; all by default.
+    #[arg(long)]
+    pub consumer: Option<String>,
+    /// Which sidecar is asked.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// Which one.
+#[derive(Debug, Args)]
+pub struct Entry {
+    /// A root as the list shows it (domain/edition/root, or domain/root), or the id of a refused command.
+    #[arg(value_name = "ROOT|ID")]
+    pub which: String,
+    /// The consumer, as name or kind/name; needed when the sidecar runs several.
+    #[arg(long)]
+    pub consumer: Option<String>,
+    /// Which sidecar is asked.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// Everything that is set aside for one consumer.
+#[derive(Debug, serde::Serialize)]
+struct Aside {
+    consumer: String,
+    roots: Vec<ParkedRoot>,
+    refused: Vec<RefusedWork>,
+}
+
+pub(super) async fn ask(what: Parked, out: &mut dyn fmt::Write) -> Result<(), Error> {
+    match what {
+        Parked::List(scope) => list(&scope, out).await,
+        Parked::Show(entry) if entry.is_root() => {
+            let root: ParkedRoot = entry.get("/parked/show").await?;
+            entry.write(out, &root, |out| write_root(out, &root))
+        }
+        Parked::Show(entry) => {
+            let work: RefusedWork = entry.get("/refused/show").await?;
+            entry.write(out, &work, |out| write_work(out, &work))
+        }
+        Parked::Replay(entry) => bring_back(&entry, "/parked/replay", out).await,
+        Parked::Skip(entry) => bring_back(&entry, "/parked/skip", out).await,
+        Parked::Resend(entry) => handle(&entry, "/refused/resend", out).await,
+        Parked::Discard(entry) => handle(&entry, "/refused/discard", out).await,
+    }
+}
+
+impl Entry {
+    /// Roots have slashes, ids have none.
+    fn is_root(&self) -> bool {
+        self.which.contains('/')
+    }
+
+    fn query(&self) -> Vec<(&'static str, &str)> {
+        let key = if self.is_root() { "root" } else { "id" };
+        let mut query = vec![(key, self.which.as_str())];
+        query.extend(self.consumer.as_deref().map(|named| ("consumer", named)));
+        query
+    }
+
+    async fn get<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
+        let client = Client::new(&self.target.admin);
+        client.get(path, &self.query()).await
+    }
+
+    async fn post<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
+        let client = Client::new(&self.target.admin);
+        client.post(path, &self.query()).await
+    }
+
+    fn write(
+        &self,
+        out: &mut dyn fmt::Write,
+        answer: &impl serde::Serialize,
+        text: impl FnOnce(&mut dyn fmt::Write) -> fmt::Result,
+    ) -> Result<(), Error> {
+        if self.target.json {
+            return write_json(out, answer);
+        }
+        text(out)?;
+        Ok(())
+    }
+}
+
+async fn bring_back(entry: &Entry, path: &str, out: &mut dyn fmt::Write) -> Result<(), Error> {
+    let back: BroughtBack = entry.post(path).await?;
+    entry.write(out, &back, |out| {
+        let (stream, next) = (&back.stream, back.next_sequence);
+        writeln!(out, "{stream} is back; its next sequence is {next}.")
+    })
+}
+
+async fn handle(entry: &Entry, path: &str, out: &mut dyn fmt::Write) -> Result<(), Error> {
+    let handled: Handled = entry.post(path).await?;
+    entry.write(out, &handled, |out| {
+        writeln!(out, "{} is {}.", handled.id, handled.outcome)
+    })
+}
+
+async fn list(scope: &Scope, out: &mut dyn fmt::Write) -> Result<(), Error> {
+    let client = Client::new(&scope.target.admin);
+    let consumers = match &scope.consumer {
+        Some(named) => vec![named.clone()],
+        None => {
+            let status: Statusz = client.get("/statusz", &[]).await?;
+            let consumers = status.consumers.iter();
+            consumers
+                .map(|it| format!("{}/{}", it.kind, it.name))
+                .collect()
+        }
+    };
+    let mut all = Vec::with_capacity(consumers.len());
+    for consumer in &consumers {
+        all.push(Aside {
+            consumer: consumer.clone(),
+            roots: list_roots(&client, consumer).await?,
+            refused: list_refused(&client, consumer).await?,
+        });
+    }
+    if scope.target.json {
+        return write_json(out, &all);
+    }
+    write_all(out, &all)?;
+    Ok(())
+}
+
+async fn list_roots(client: &Client, consumer: &str) -> Result<Vec<ParkedRoot>, Error> {
+    let mut all = Vec::new();
+    let mut after: Option<String> = None;
+    loop {
+        let mut query = vec![("consumer", consumer)];
+        query.extend(after.as_deref().map(|after| ("after", after)));
+        let page: ParkedPage = client.get("/parked", &query).await?;
+        all.extend(page.roots);
+        after = page.next;
+        if after.is_none() {
+            return Ok(all);
+        }
+    }
+}
+
+async fn list_refused(client: &Client, consumer: &str) -> Result<Vec<RefusedWork>, Error> {
+    let mut all = Vec::new();
+    let mut after = 0;
+    loop {
+        let place = after.to_string();
+        let query = [("consumer", consumer), ("after", place.as_str())];
+        let page: RefusedPage = client.get("/refused", &query).await?;
+        all.extend(page.refused);
+        match page.next {
+            Some(next) => after = next,
+            None => return Ok(all),
+        }
+    }
+}
+
+fn write_all(out: &mut dyn fmt::Write, all: &[Aside]) -> fmt::Result {
+    let mut roots = Table::new(["CONSUMER", "ROOT", "SEQUENCE", "ATTEMPTS", "ERROR"]);
+    let mut refused = Table::new(["CONSUMER", "ID", "TARGET", "PAGES", "REFUSAL"]);
+    for aside in all {
+        for root in &aside.roots {
+            roots.push([
+                aside.consumer.clone(),
+                root.stream.clone(),
+                root.sequence.to_string(),
+                root.attempts.to_string(),
+                format!("{}: {}", root.code, root.error),
+            ]);
+        }
+        for work in &aside.refused {
+            refused.push([
+                aside.consumer.clone(),
+                work.id.clone(),
+                work.target.clone(),
+                pages(work),
+                format!("{}: {}", work.code, work.error),
+            ]);
+        }
+    }
+    if roots.is_empty() && refused.is_empty() {
+        return writeln!(out, "Nothing is set aside.");
+    }
+    if !roots.is_empty() {
+        write!(out, "{roots}")?;
+    }
+    if !roots.is_empty() && !refused.is_empty() {
+        writeln!(out)?;
+    }
+    if !refused.is_empty() {
+        write!(out, "{refused}")?;
+    }
+    Ok(())
+}
+
+fn pages(work: &RefusedWork) -> String {
+    let pages = work.pages.iter();
+    pages
+        .map(|page| format!("{} ({} bytes)", page.type_name, page.bytes))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn write_root(out: &mut dyn fmt::Write, root: &ParkedRoot) -> fmt::Result {
+    writeln!(out, "root      {}", root.stream)?;
+    writeln!(out, "sequence  {}", root.sequence)?;
+    writeln!(out, "attempts  {}", root.attempts)?;
+    writeln!(out, "error     {}: {}", root.code, root.error)
+}
+
+fn write_work(out: &mut dyn fmt::Write, work: &RefusedWork) -> fmt::Result {
+    writeln!(out, "id           {}", work.id)?;
+    writeln!(out, "kind         {}", work.kind)?;
+    writeln!(out, "trigger      {}", work.trigger)?;
+    writeln!(out, "target       {}", work.target)?;
+    writeln!(out, "correlation  {}", work.correlation_id)?;
+    writeln!(out, "pages        {}", pages(work))?;
+    writeln!(out, "refusal      {}: {}", work.code, work.error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::shape::PageSummary;
+
+    #[test]
+    fn the_list_shows_roots_and_refusals_in_columns() {
+        let aside = Aside {
+            consumer: "saga/heron".to_owned(),
+            roots: vec![ParkedRoot {
+                stream: "fen/angzarr/1".to_owned(),
+                sequence: 7,
+                attempts: 5,
+                code: "INTERNAL".to_owned(),
+                error: "out of fish".to_owned(),
+            }],
+            refused: vec![RefusedWork {
+                id: "ab12".to_owned(),
+                trigger: "fen/angzarr/1".to_owned(),
+                kind: "command".to_owned(),
+                target: "reed/angzarr/2".to_owned(),
+                correlation_id: "c".to_owned(),
+                pages: vec![PageSummary {
+                    type_name: "reed.Grow".to_owned(),
+                    bytes: 12,
+                }],
+                code: "FAILED_PRECONDITION".to_owned(),
+                error: "it is winter".to_owned(),
+            }],
+        };
+        let mut out = String::new();
+        write_all(&mut out, &[aside]).unwrap();
+        let expected = "\
+CONSUMER    ROOT           SEQUENCE  ATTEMPTS  ERROR
+saga/heron  fen/angzarr/1  7         5         INTERNAL: out of fish
+
+CONSUMER    ID    TARGET          PAGES                 REFUSAL
+saga/heron  ab12  reed/angzarr/2  reed.Grow (12 bytes)  FAILED_PRECONDITION: it is winter
+";
+        assert_eq!(out, expected);
+    }
+
+    #[test]
+    fn an_empty_list_says_so() {
+        let mut out = String::new();
+        write_all(&mut out, &[]).unwrap();
+        assert_eq!(out, "Nothing is set aside.\n");
+    }
+}

@@ -1,0 +1,67 @@
+//! Passing a call on to the sidecar that owns the domain.
+
+use std::time::Duration;
+
+use rand::Rng;
+use tokio::time::{Instant, sleep, timeout};
+use tonic::{Response, Status};
+
+use crate::transport::{Failure, judge};
+
+/// How often a call is made at the most.
+const MAX_ATTEMPTS: u32 = 4;
+/// The longest pause before the second attempt; it doubles.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+
+/// Makes a call until it is answered, the deadline comes or the attempts are used up. The call must be harmless when repeated: a command has its
+/// id before it is passed on.
+///
+/// # Errors
+/// The status of the owner. After an attempt whose outcome is unknown, every error is UNAVAILABLE: that attempt may have taken effect.
+pub async fn forward<T, F>(
+    deadline: Instant,
+    mut call: impl FnMut(Duration) -> F,
+) -> Result<T, Status>
+where
+    F: Future<Output = Result<Response<T>, Status>>,
+{
+    let mut is_unknown = false;
+    let mut last = Status::deadline_exceeded(
+        "the deadline passed before the owner was asked; nothing was stored",
+    );
+    for attempt in 0..MAX_ATTEMPTS {
+        let budget = deadline.saturating_duration_since(Instant::now());
+        if budget.is_zero() {
+            break;
+        }
+        let status = match timeout(budget, call(budget)).await {
+            Ok(Ok(response)) => return Ok(response.into_inner()),
+            Ok(Err(status)) => status,
+            Err(_) => {
+                return Err(Status::deadline_exceeded(
+                    "the owner did not answer in time; the outcome is unknown",
+                ));
+            }
+        };
+        match judge(&status) {
+            Failure::Answered if is_unknown => return Err(unknown(&status)),
+            Failure::Answered => return Err(status),
+            Failure::Unreachable => {}
+            Failure::Broken => is_unknown = true,
+        }
+        last = Status::unavailable(format!(
+            "reach the owner of the domain: {}",
+            status.message()
+        ));
+        let pause = (FIRST_PAUSE * 2_u32.pow(attempt)).mul_f64(rand::rng().random());
+        sleep(pause.min(deadline.saturating_duration_since(Instant::now()))).await;
+    }
+    Err(if is_unknown { unknown(&last) } else { last })
+}
+
+fn unknown(status: &Status) -> Status {
+    Status::unavailable(format!(
+        "an attempt broke under way, so whether it took effect is unknown; repeat it with the same id ({})",
+        status.message()
+    ))
+}

@@ -1,0 +1,192 @@
+//! The way of a command through the edge: read, executed, followed by its synchronous stage, answered.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use angzarr_coordinator::command::{Executor, Point};
+use angzarr_coordinator::model::{Append, Command, Domain, StoreIdentity};
+use angzarr_coordinator::port::clock::Clock;
+use angzarr_coordinator::port::peers::Projectors;
+use angzarr_coordinator::port::store::Durability;
+use angzarr_proto::v1;
+use angzarr_wire::{decode_command, decode_facts, decode_timestamp, encode_executed};
+use tokio::time::Instant;
+use tonic::Status;
+use tonic::metadata::MetadataMap;
+
+use super::call::Call;
+use super::status::{of_command, of_query, of_wire};
+use crate::aggregates::Aggregates;
+use crate::lifecycle::Lifecycle;
+use crate::projectors::run_stage;
+use crate::query::Reader;
+use crate::routes::Routes;
+
+/// What is kept of a caller's deadline for the answer to travel.
+const MARGIN: Duration = Duration::from_millis(20);
+
+/// Executes commands of clients and peers in the own domains.
+pub struct Commands {
+    /// The own domains.
+    pub aggregates: Arc<Aggregates>,
+    /// The settings that change.
+    pub routes: Arc<Routes>,
+    /// The projectors that SIMPLE waits for.
+    pub projectors: Arc<dyn Projectors>,
+    /// Reads of the own store.
+    pub reader: Reader,
+    /// Whether clients are admitted.
+    pub lifecycle: Arc<Lifecycle>,
+    /// Dates facts without a time.
+    pub clock: Arc<dyn Clock>,
+    /// Which history the receipts are of.
+    pub identity: StoreIdentity,
+    /// What an acknowledged command survives.
+    pub durability: Durability,
+}
+
+/// How far a command waits for what follows from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// It does not.
+    None,
+    /// For the synchronous projectors.
+    Simple,
+}
+
+impl Commands {
+    /// Reads what a call brings beside its message.
+    pub(super) fn call(&self, metadata: &MetadataMap) -> Call {
+        Call::read(metadata, self.routes.current().timeouts.command)
+    }
+
+    /// Refuses clients while the sidecar is closed or drains.
+    pub(super) fn admit(&self) -> Result<(), Status> {
+        if self.lifecycle.is_open() {
+            return Ok(());
+        }
+        Err(Status::unavailable(
+            "the sidecar takes no commands now; nothing was stored, try again",
+        ))
+    }
+
+    /// Executes a command here.
+    pub(super) async fn execute(
+        &self,
+        command: Command,
+        mode: Mode,
+        deadline: Instant,
+    ) -> Result<v1::CommandResponse, Status> {
+        let executor = self.executor(&command.stream.domain)?;
+        let id = command.id.clone();
+        let executed = executor.execute(command, deadline).await;
+        let executed = executed.map_err(|error| of_command(&error, Some(&id)))?;
+        let mut response = encode_executed(&executed, self.identity, self.durability);
+        match mode {
+            Mode::None => {}
+            Mode::Simple => self.follow(&executed.append, deadline, &mut response).await,
+        }
+        Ok(response)
+    }
+
+    /// Runs the synchronous stage; what fails is told beside the events, which stand.
+    async fn follow(&self, append: &Append, deadline: Instant, response: &mut v1::CommandResponse) {
+        let left = deadline
+            .saturating_duration_since(Instant::now())
+            .saturating_sub(MARGIN);
+        let budget = left.min(self.routes.current().timeouts.sync);
+        let stage = run_stage(&*self.projectors, append, budget).await;
+        response.projections = stage.projections;
+        response.reaction_errors = stage.errors;
+        if let Some(receipt) = &mut response.receipt {
+            receipt.consumers_reached = stage.reached;
+        }
+    }
+
+    /// Records facts here.
+    pub(super) async fn record(
+        &self,
+        book: v1::EventBook,
+        call: Call,
+    ) -> Result<v1::CommandResponse, Status> {
+        let mut facts = decode_facts(book, self.clock.now()).map_err(|breach| of_wire(&breach))?;
+        facts.trace_parent = call.trace_parent;
+        let executor = self.executor(&facts.stream.domain)?;
+        let executed = executor
+            .record(facts, call.deadline)
+            .await
+            .map_err(|error| of_command(&error, None))?;
+        Ok(encode_executed(&executed, self.identity, self.durability))
+    }
+
+    /// Asks the logic what it would answer.
+    pub(super) async fn dry_run(
+        &self,
+        request: v1::DryRunRequest,
+        call: Call,
+    ) -> Result<v1::CommandResponse, Status> {
+        let book = request
+            .command
+            .ok_or_else(|| Status::invalid_argument("command is missing"))?;
+        let command = read_command(book, &call)?;
+        let executor = self.executor(&command.stream.domain)?;
+        let point = match request.point {
+            None => Point::Now,
+            Some(v1::dry_run_request::Point::AsOfSequence(sequence)) => {
+                Point::Through(angzarr_coordinator::model::Sequence(sequence))
+            }
+            Some(v1::dry_run_request::Point::AsOfTime(time)) => {
+                let through = self
+                    .reader
+                    .through_time(&command.stream, decode_timestamp(time))
+                    .await;
+                through
+                    .map_err(|error| of_query(&error))?
+                    .map_or(Point::BeforeFirst, Point::Through)
+            }
+        };
+        let answered = executor
+            .dry_run(command, point, call.deadline)
+            .await
+            .map_err(|error| of_command(&error, None))?;
+        let mut response = encode_executed(&answered, self.identity, self.durability);
+        response.receipt = None;
+        Ok(response)
+    }
+
+    fn executor(&self, domain: &Domain) -> Result<Arc<Executor>, Status> {
+        self.aggregates
+            .executor(domain)
+            .ok_or_else(|| Status::not_found(format!("domain {domain} is not served by this sidecar; use CommandGateway to reach any domain")))
+    }
+}
+
+/// Reads a command with what the call brought beside it.
+pub(super) fn read_command(book: v1::CommandBook, call: &Call) -> Result<Command, Status> {
+    let mut command = decode_command(book).map_err(|breach| of_wire(&breach))?;
+    command.trace_parent = call.trace_parent.clone();
+    Ok(command)
+}
+
+/// Reads a command with its synchronous mode.
+pub(super) fn read_sync(book: v1::SyncCommandBook) -> Result<(v1::CommandBook, Mode), Status> {
+    let mode = match v1::SyncMode::try_from(book.sync_mode) {
+        Ok(v1::SyncMode::None) => Mode::None,
+        Ok(v1::SyncMode::Simple) => Mode::Simple,
+        Ok(v1::SyncMode::Cascade) => {
+            return Err(Status::unimplemented(
+                "sync_mode CASCADE is not served yet; use SIMPLE or NONE",
+            ));
+        }
+        Err(_) => {
+            return Err(Status::invalid_argument(format!(
+                "sync_mode has the unknown value {}",
+                book.sync_mode
+            )));
+        }
+    };
+    let command = book
+        .command
+        .ok_or_else(|| Status::invalid_argument("command is missing"))?;
+    Ok((command, mode))
+}

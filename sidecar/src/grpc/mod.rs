@@ -1,0 +1,94 @@
+//! The gRPC services of a sidecar. Wire types stop here: inside, only the model moves.
+
+mod call;
+mod commands;
+mod coordinator;
+mod gateway;
+mod projector;
+mod query;
+mod saga;
+pub mod status;
+
+use std::time::Duration;
+
+use angzarr_proto::FILE_DESCRIPTOR_SET;
+use angzarr_proto::v1::business_coordinator_server::BusinessCoordinatorServer;
+use angzarr_proto::v1::command_gateway_server::CommandGatewayServer;
+use angzarr_proto::v1::event_query_server::EventQueryServer;
+use angzarr_proto::v1::projector_coordinator_server::ProjectorCoordinatorServer;
+use angzarr_proto::v1::saga_coordinator_server::SagaCoordinatorServer;
+use tonic::transport::Server;
+use tonic::transport::server::Router;
+
+pub use commands::Commands;
+pub use coordinator::Coordinator;
+pub use gateway::Gateway;
+pub use projector::ProjectorService;
+pub use query::QueryService;
+pub use saga::{OwnSaga, SagaService};
+
+/// The most bytes of one message: a history and what belongs to it.
+pub const MESSAGE_BYTES: usize = 20 << 20;
+
+/// How long a connection may live; clients then open a new one, so that new replicas get their share.
+const MAX_CONNECTION_AGE: Duration = Duration::from_secs(30 * 60);
+/// How often an idle connection is checked.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+
+/// The names of the services whose health is told, beside that of the whole.
+pub const SERVICES: [&str; 5] = [
+    "angzarr.v1.BusinessCoordinator",
+    "angzarr.v1.CommandGateway",
+    "angzarr.v1.EventQuery",
+    "angzarr.v1.ProjectorCoordinator",
+    "angzarr.v1.SagaCoordinator",
+];
+
+/// The services of the contract.
+pub struct Services {
+    /// Commands to the own domains.
+    pub coordinator: Coordinator,
+    /// Commands to any domain.
+    pub gateway: Gateway,
+    /// Reads.
+    pub query: QueryService,
+    /// Events for the own projectors.
+    pub projector: ProjectorService,
+    /// Events for the own sagas.
+    pub saga: SagaService,
+}
+
+/// Makes a router with all services and their descriptions.
+///
+/// # Errors
+/// When the contract's own descriptors cannot be read.
+pub fn build_router(services: Services) -> Result<Router, tonic_reflection::server::Error> {
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+    };
+    let coordinator = BusinessCoordinatorServer::new(services.coordinator)
+        .max_decoding_message_size(MESSAGE_BYTES)
+        .max_encoding_message_size(MESSAGE_BYTES);
+    let gateway = CommandGatewayServer::new(services.gateway)
+        .max_decoding_message_size(MESSAGE_BYTES)
+        .max_encoding_message_size(MESSAGE_BYTES);
+    let query = EventQueryServer::new(services.query).max_encoding_message_size(MESSAGE_BYTES);
+    let projector = ProjectorCoordinatorServer::new(services.projector)
+        .max_decoding_message_size(MESSAGE_BYTES)
+        .max_encoding_message_size(MESSAGE_BYTES);
+    let saga = SagaCoordinatorServer::new(services.saga)
+        .max_decoding_message_size(MESSAGE_BYTES)
+        .max_encoding_message_size(MESSAGE_BYTES);
+    Ok(Server::builder()
+        .tcp_nodelay(true)
+        .http2_keepalive_interval(Some(KEEP_ALIVE))
+        .max_connection_age(MAX_CONNECTION_AGE)
+        .add_service(coordinator)
+        .add_service(gateway)
+        .add_service(query)
+        .add_service(projector)
+        .add_service(saga)
+        .add_service(reflection().build_v1()?)
+        .add_service(reflection().build_v1alpha()?))
+}

@@ -1,0 +1,393 @@
+//! What readiness depends on, looked at again and again, and told to whoever asks over gRPC health, `/readyz` or a watch.
+//!
+//! Ready is a sidecar that has started and does not drain, has its routing, reaches the logic of each component, and has stored the start of every
+//! source of its consumers. Being closed for clients does not count: what opens a sidecar waits for it to be ready.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use angzarr_coordinator::consumer::Consumer;
+use angzarr_coordinator::model::ConsumerKind;
+use angzarr_coordinator::port::logic::{self, AggregateLogic, ConsumerLogic};
+use tokio::sync::watch;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tonic_health::ServingStatus;
+use tonic_health::pb::health_server::HealthServer;
+use tonic_health::server::{HealthReporter, HealthService};
+
+use crate::lifecycle::{Lifecycle, Phase};
+
+/// One thing that a sidecar runs, with the logic that it depends on.
+pub struct Component {
+    /// What it is.
+    pub kind: ComponentKind,
+    /// Its name; an aggregate's is its domain.
+    pub name: String,
+    /// Its logic.
+    pub logic: Logic,
+}
+
+/// What a component is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ComponentKind {
+    /// It takes the commands of a domain.
+    Aggregate,
+    /// It reads events.
+    Consumer(ConsumerKind),
+}
+
+impl ComponentKind {
+    /// The word in `/statusz` and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Aggregate => "aggregate",
+            Self::Consumer(kind) => kind.as_str(),
+        }
+    }
+}
+
+/// The logic of a component.
+#[derive(Clone)]
+pub enum Logic {
+    /// Of an aggregate.
+    Aggregate(Arc<dyn AggregateLogic>),
+    /// Of a projector, saga or process manager.
+    Consumer(Arc<dyn ConsumerLogic>),
+}
+
+impl Logic {
+    async fn probe(&self) -> Result<(), logic::Error> {
+        match self {
+            Self::Aggregate(logic) => logic.probe().await,
+            Self::Consumer(logic) => logic.probe().await,
+        }
+    }
+}
+
+/// Whether a component's logic answers.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum LogicState {
+    /// It was not asked yet.
+    #[default]
+    Unknown,
+    /// It answered when it was last asked.
+    Reachable,
+    /// It did not, for this reason.
+    Unreachable(String),
+}
+
+/// How often to look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Periods {
+    /// Between probes of a logic that does not answer; default 1s.
+    pub unanswered: Duration,
+    /// Between probes of a logic that answered; default 5s.
+    pub answered: Duration,
+    /// How long a probe may take; default 2s.
+    pub patience: Duration,
+    /// Between judgements of the whole; default 250ms.
+    pub judgement: Duration,
+}
+
+impl Default for Periods {
+    fn default() -> Self {
+        Self {
+            unanswered: Duration::from_secs(1),
+            answered: Duration::from_secs(5),
+            patience: Duration::from_secs(2),
+            judgement: Duration::from_millis(250),
+        }
+    }
+}
+
+/// What [`Health`] looks at.
+pub struct Watched {
+    /// The life of the sidecar.
+    pub lifecycle: Arc<Lifecycle>,
+    /// What it runs.
+    pub components: Vec<Component>,
+    /// Its consumers.
+    pub consumers: Vec<Arc<Consumer>>,
+    /// The full names of its gRPC services; each has the state of the whole.
+    pub services: Vec<String>,
+    /// How often to look.
+    pub periods: Periods,
+}
+
+/// The health of this sidecar.
+pub struct Health {
+    watched: Watched,
+    /// In the order of the components; every section is short.
+    logic: Mutex<Vec<LogicState>>,
+    is_routing_loaded: AtomicBool,
+    is_ready: watch::Sender<bool>,
+    reporter: HealthReporter,
+}
+
+impl Health {
+    /// Makes a health that is not ready yet, and says so over gRPC from the start.
+    pub async fn new(watched: Watched) -> Self {
+        let states = vec![LogicState::Unknown; watched.components.len()];
+        let health = Self {
+            watched,
+            logic: Mutex::new(states),
+            is_routing_loaded: AtomicBool::new(false),
+            is_ready: watch::Sender::new(false),
+            reporter: HealthReporter::new(),
+        };
+        health.tell(false).await;
+        health
+    }
+
+    /// The service `grpc.health.v1.Health`.
+    pub fn service(&self) -> HealthServer<HealthService> {
+        HealthServer::new(HealthService::from_health_reporter(self.reporter.clone()))
+    }
+
+    /// Notes that a routing is in force.
+    pub fn note_routing(&self) {
+        self.is_routing_loaded.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a routing is in force.
+    pub fn is_routing_loaded(&self) -> bool {
+        self.is_routing_loaded.load(Ordering::Relaxed)
+    }
+
+    /// Whether the sidecar is ready.
+    pub fn is_ready(&self) -> bool {
+        self.reasons().is_empty()
+    }
+
+    /// Follows whether the sidecar is ready, as far as [`Health::run`] runs.
+    pub fn watch(&self) -> watch::Receiver<bool> {
+        self.is_ready.subscribe()
+    }
+
+    /// Why the sidecar is not ready, a sentence each; none when it is.
+    pub fn reasons(&self) -> Vec<String> {
+        let mut reasons = Vec::new();
+        match self.watched.lifecycle.state().phase {
+            Phase::Starting => reasons.push("the gRPC port does not listen yet".to_owned()),
+            Phase::Serving => {}
+            Phase::Draining => reasons.push("the sidecar drains".to_owned()),
+            Phase::Drained => reasons.push("the sidecar is drained".to_owned()),
+        }
+        if !self.is_routing_loaded() {
+            reasons.push("no routing is loaded".to_owned());
+        }
+        for (component, state) in self.components() {
+            let (kind, name) = (component.kind.as_str(), &component.name);
+            match state {
+                LogicState::Reachable => {}
+                LogicState::Unknown => {
+                    reasons.push(format!("the logic of {kind} {name} was not asked yet"));
+                }
+                LogicState::Unreachable(why) => {
+                    reasons.push(format!("the logic of {kind} {name} does not answer: {why}"));
+                }
+            }
+        }
+        for consumer in &self.watched.consumers {
+            let snapshot = consumer.snapshot();
+            if !snapshot.is_ready {
+                let (kind, name) = (snapshot.id.kind.as_str(), &snapshot.id.name);
+                reasons.push(format!(
+                    "{kind} {name} has not stored the start of every source"
+                ));
+            }
+        }
+        reasons
+    }
+
+    /// The components with the state of their logic.
+    pub fn components(&self) -> Vec<(&Component, LogicState)> {
+        let states = self.states().clone();
+        self.watched.components.iter().zip(states).collect()
+    }
+
+    /// Looks until the shutdown; after it nothing is ready.
+    ///
+    /// # Errors
+    /// The panic of a probe.
+    pub async fn run(self: Arc<Self>, stop: CancellationToken) -> Result<(), JoinError> {
+        let mut probes = JoinSet::new();
+        for index in 0..self.watched.components.len() {
+            let health = Arc::clone(&self);
+            probes.spawn(async move { health.probe(index).await });
+        }
+        let mut life = self.watched.lifecycle.watch();
+        loop {
+            self.judge().await;
+            tokio::select! {
+                () = stop.cancelled() => break,
+                // The lifecycle lives as long as `self`, so this never fails.
+                _ = life.changed() => {}
+                () = sleep(self.watched.periods.judgement) => {}
+                Some(Err(panic)) = probes.join_next() => return Err(panic),
+            }
+        }
+        self.is_ready.send_replace(false);
+        self.tell(false).await;
+        probes.shutdown().await;
+        Ok(())
+    }
+
+    async fn judge(&self) {
+        let reasons = self.reasons();
+        let is_ready = reasons.is_empty();
+        if self.is_ready.send_replace(is_ready) == is_ready {
+            return;
+        }
+        if is_ready {
+            tracing::info!("the sidecar is ready");
+        } else {
+            tracing::warn!(reasons = reasons.join("; "), "the sidecar is not ready");
+        }
+        self.tell(is_ready).await;
+    }
+
+    async fn tell(&self, is_ready: bool) {
+        let status = if is_ready {
+            ServingStatus::Serving
+        } else {
+            ServingStatus::NotServing
+        };
+        self.reporter.set_service_status("", status).await;
+        for service in &self.watched.services {
+            self.reporter.set_service_status(service, status).await;
+        }
+    }
+
+    async fn probe(&self, index: usize) -> ! {
+        let periods = self.watched.periods;
+        let component = &self.watched.components[index];
+        loop {
+            let probing = timeout(periods.patience, component.logic.probe()).await;
+            let state = match probing {
+                Ok(Ok(())) => LogicState::Reachable,
+                Ok(Err(error)) => LogicState::Unreachable(error.to_string()),
+                Err(_) => LogicState::Unreachable(format!("no answer in {:?}", periods.patience)),
+            };
+            let pause = match state {
+                LogicState::Reachable => periods.answered,
+                LogicState::Unknown | LogicState::Unreachable(_) => periods.unanswered,
+            };
+            self.states()[index] = state;
+            sleep(pause).await;
+        }
+    }
+
+    fn states(&self) -> std::sync::MutexGuard<'_, Vec<LogicState>> {
+        // Each state is replaced as a whole, so a panic elsewhere does not spoil them.
+        self.logic.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use angzarr_coordinator::model::{Answer, Command, History};
+    use async_trait::async_trait;
+    use tonic::Request;
+    use tonic_health::pb::HealthCheckRequest;
+    use tonic_health::pb::health_server::Health as _;
+
+    use super::*;
+
+    struct Switch(AtomicBool);
+
+    #[async_trait]
+    impl AggregateLogic for Switch {
+        async fn handle(
+            &self,
+            _: History,
+            _: &Command,
+            _: Duration,
+        ) -> Result<Answer, logic::Error> {
+            Ok(Answer::default())
+        }
+
+        async fn probe(&self) -> Result<(), logic::Error> {
+            if self.0.load(Ordering::Relaxed) {
+                Ok(())
+            } else {
+                Err(logic::Error::Unreachable("nobody listens".to_owned()))
+            }
+        }
+    }
+
+    async fn with_logic(logic: Arc<Switch>) -> (Arc<Lifecycle>, Arc<Health>) {
+        let lifecycle = Arc::new(Lifecycle::new_open());
+        let component = Component {
+            kind: ComponentKind::Aggregate,
+            name: "heron".to_owned(),
+            logic: Logic::Aggregate(logic),
+        };
+        let health = Health::new(Watched {
+            lifecycle: Arc::clone(&lifecycle),
+            components: vec![component],
+            consumers: Vec::new(),
+            services: vec!["angzarr.v1.EventQuery".to_owned()],
+            periods: Periods::default(),
+        });
+        (lifecycle, Arc::new(health.await))
+    }
+
+    async fn serving(health: &Health, service: &str) -> i32 {
+        let service_of_health = HealthService::from_health_reporter(health.reporter.clone());
+        let asked = Request::new(HealthCheckRequest {
+            service: service.to_owned(),
+        });
+        let answer = service_of_health.check(asked).await.unwrap();
+        answer.into_inner().status
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sidecar_is_ready_once_everything_that_it_needs_is_there() {
+        let logic = Arc::new(Switch(AtomicBool::new(false)));
+        let (lifecycle, health) = with_logic(Arc::clone(&logic)).await;
+        assert_eq!(serving(&health, "").await, 2);
+        assert_eq!(health.reasons().len(), 3);
+        let mut ready = health.watch();
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(Arc::clone(&health).run(stop.clone()));
+        lifecycle.mark_started();
+        health.note_routing();
+        logic.0.store(true, Ordering::Relaxed);
+        ready.wait_for(|ready| *ready).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert_eq!(serving(&health, "").await, 1);
+        assert_eq!(serving(&health, "angzarr.v1.EventQuery").await, 1);
+
+        logic.0.store(false, Ordering::Relaxed);
+        ready.wait_for(|ready| !*ready).await.unwrap();
+        assert!(health.reasons()[0].contains("nobody listens"));
+        logic.0.store(true, Ordering::Relaxed);
+        ready.wait_for(|ready| *ready).await.unwrap();
+
+        lifecycle.begin_drain();
+        ready.wait_for(|ready| !*ready).await.unwrap();
+        assert_eq!(health.reasons(), ["the sidecar drains"]);
+        stop.cancel();
+        running.await.unwrap().unwrap();
+        assert_eq!(serving(&health, "").await, 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_gate_does_not_count() {
+        let logic = Arc::new(Switch(AtomicBool::new(true)));
+        let (lifecycle, health) = with_logic(logic).await;
+        lifecycle.close();
+        lifecycle.mark_started();
+        health.note_routing();
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(Arc::clone(&health).run(stop.clone()));
+        let mut ready = health.watch();
+        ready.wait_for(|ready| *ready).await.unwrap();
+        stop.cancel();
+        running.await.unwrap().unwrap();
+    }
+}

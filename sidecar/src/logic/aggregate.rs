@@ -1,0 +1,56 @@
+//! An aggregate's logic.
+
+use std::time::Duration;
+
+use angzarr_config::endpoint::Endpoint;
+use angzarr_coordinator::model::{Answer, Command, History};
+use angzarr_coordinator::port::logic::{AggregateLogic, Error};
+use angzarr_proto::v1::business_logic_client::BusinessLogicClient;
+use angzarr_wire::{decode_answer, encode_contextual};
+use async_trait::async_trait;
+use tonic::transport::Channel;
+
+use super::error::{probe, within};
+use super::{MESSAGE_BYTES, channel};
+use crate::transport::request;
+
+/// Calls `BusinessLogic.Handle`.
+pub struct GrpcAggregate {
+    client: BusinessLogicClient<Channel>,
+    address: Endpoint,
+}
+
+impl GrpcAggregate {
+    /// Makes a client that connects when it is first used.
+    pub fn new(address: Endpoint) -> Self {
+        let client = BusinessLogicClient::new(channel(&address))
+            .max_decoding_message_size(MESSAGE_BYTES)
+            .max_encoding_message_size(MESSAGE_BYTES);
+        Self { client, address }
+    }
+}
+
+#[async_trait]
+impl AggregateLogic for GrpcAggregate {
+    async fn handle(
+        &self,
+        history: History,
+        command: &Command,
+        budget: Duration,
+    ) -> Result<Answer, Error> {
+        let message = encode_contextual(&history, command);
+        let request = request(
+            message,
+            Some(command.correlation_id.as_str()),
+            command.trace_parent.as_deref(),
+        );
+        let mut client = self.client.clone();
+        within(budget, client.handle(request))
+            .await
+            .map(decode_answer)
+    }
+
+    async fn probe(&self) -> Result<(), Error> {
+        probe(self.address.as_str()).await
+    }
+}

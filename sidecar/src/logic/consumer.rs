@@ -1,0 +1,181 @@
+//! The logic of projectors and sagas.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use angzarr_config::boot::Mode;
+use angzarr_config::endpoint::Endpoint;
+use angzarr_coordinator::model::{Append, History, Projection, Sequence, StreamId};
+use angzarr_coordinator::port::clock::Clock;
+use angzarr_coordinator::port::logic::{ConsumerLogic, Error, Reaction, Wish};
+use angzarr_proto::v1;
+use angzarr_proto::v1::projector_client::ProjectorClient;
+use angzarr_proto::v1::saga_client::SagaClient;
+use angzarr_wire::{
+    decode_projection, decode_wished_command, decode_wished_facts, encode_append, encode_book,
+};
+use async_trait::async_trait;
+use tonic::transport::Channel;
+
+use super::error::{probe, within};
+use super::{MESSAGE_BYTES, channel};
+use crate::transport::{PROJECTOR, put, request};
+
+/// Calls `Projector.Handle` or `Projector.HandleSync`, by its mode.
+pub struct GrpcProjector {
+    client: ProjectorClient<Channel>,
+    address: Endpoint,
+    name: String,
+    mode: Mode,
+}
+
+impl GrpcProjector {
+    /// Makes a client that connects when it is first used.
+    pub fn new(name: String, mode: Mode, address: Endpoint) -> Self {
+        let client = ProjectorClient::new(channel(&address))
+            .max_decoding_message_size(MESSAGE_BYTES)
+            .max_encoding_message_size(MESSAGE_BYTES);
+        Self {
+            client,
+            address,
+            name,
+            mode,
+        }
+    }
+
+    async fn handle_sync(
+        &self,
+        book: v1::EventBook,
+        trace: Option<&str>,
+        budget: Duration,
+    ) -> Result<Projection, Error> {
+        let correlation = book
+            .cover
+            .as_ref()
+            .map(|cover| cover.correlation_id.clone());
+        let mut request = request(book, correlation.as_deref(), trace);
+        put(request.metadata_mut(), PROJECTOR, Some(&self.name));
+        let mut client = self.client.clone();
+        let projection = within(budget, client.handle_sync(request)).await?;
+        decode_projection(projection).map_err(|breach| Error::Contract(breach.to_string()))
+    }
+}
+
+#[async_trait]
+impl ConsumerLogic for GrpcProjector {
+    async fn handle(&self, append: &Append, budget: Duration) -> Result<Reaction, Error> {
+        let book = encode_append(append);
+        let trace = append.trace_parent.as_deref();
+        match self.mode {
+            Mode::Sync => self
+                .handle_sync(book, trace, budget)
+                .await
+                .map(Reaction::Projected),
+            Mode::Async => {
+                let mut request = request(book, Some(append.correlation_id.as_str()), trace);
+                put(request.metadata_mut(), PROJECTOR, Some(&self.name));
+                let mut client = self.client.clone();
+                within(budget, client.handle(request))
+                    .await
+                    .map(|()| Reaction::Noted)
+            }
+        }
+    }
+
+    async fn project(&self, stream: &StreamId, budget: Duration) -> Result<Projection, Error> {
+        let empty = History {
+            stream: stream.clone(),
+            snapshot: None,
+            events: Vec::new(),
+            next_sequence: Sequence::FIRST,
+        };
+        self.handle_sync(encode_book(&empty), None, budget).await
+    }
+
+    async fn probe(&self) -> Result<(), Error> {
+        probe(self.address.as_str()).await
+    }
+}
+
+/// Calls `Saga.HandleSync`, or `Saga.Handle` where the logic has only that.
+pub struct GrpcSaga {
+    client: SagaClient<Channel>,
+    address: Endpoint,
+    clock: Arc<dyn Clock>,
+}
+
+impl GrpcSaga {
+    /// Makes a client that connects when it is first used.
+    pub fn new(address: Endpoint, clock: Arc<dyn Clock>) -> Self {
+        let client = SagaClient::new(channel(&address))
+            .max_decoding_message_size(MESSAGE_BYTES)
+            .max_encoding_message_size(MESSAGE_BYTES);
+        Self {
+            client,
+            address,
+            clock,
+        }
+    }
+
+    fn decode(&self, response: v1::SagaResponse) -> Vec<Wish> {
+        let mut wishes = Vec::with_capacity(response.commands.len() + response.events.len());
+        for book in response.commands {
+            let target = target(book.cover.as_ref());
+            wishes.push(match decode_wished_command(book) {
+                Ok(command) => Wish::Command(command),
+                Err(breach) => Wish::Malformed {
+                    target,
+                    reason: breach.to_string(),
+                },
+            });
+        }
+        for book in response.events {
+            let target = target(book.cover.as_ref());
+            wishes.push(match decode_wished_facts(book, self.clock.now()) {
+                Ok(facts) => Wish::Facts(facts),
+                Err(breach) => Wish::Malformed {
+                    target,
+                    reason: breach.to_string(),
+                },
+            });
+        }
+        wishes
+    }
+}
+
+fn target(cover: Option<&v1::Cover>) -> String {
+    cover.map_or_else(|| "no target".to_owned(), |cover| cover.domain.clone())
+}
+
+#[async_trait]
+impl ConsumerLogic for GrpcSaga {
+    async fn handle(&self, append: &Append, budget: Duration) -> Result<Reaction, Error> {
+        let (correlation, trace) = (
+            Some(append.correlation_id.as_str()),
+            append.trace_parent.as_deref(),
+        );
+        let mut client = self.client.clone();
+        let call = client.handle_sync(request(encode_append(append), correlation, trace));
+        match within(budget, call).await {
+            Ok(response) => Ok(Reaction::Wished(self.decode(response))),
+            Err(Error::Answered(status))
+                if status.code == angzarr_coordinator::model::Code::Unimplemented =>
+            {
+                let mut client = self.client.clone();
+                let call = client.handle(request(encode_append(append), correlation, trace));
+                within(budget, call)
+                    .await
+                    .map(|()| Reaction::Wished(Vec::new()))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn project(&self, _stream: &StreamId, _budget: Duration) -> Result<Projection, Error> {
+        Err(Error::Contract("a saga has no projection".to_owned()))
+    }
+
+    async fn probe(&self) -> Result<(), Error> {
+        probe(self.address.as_str()).await
+    }
+}

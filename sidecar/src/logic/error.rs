@@ -1,0 +1,40 @@
+//! Tells an answer of the logic from a call that never reached it or broke.
+
+use std::time::Duration;
+
+use angzarr_coordinator::port::logic::Error;
+use angzarr_wire::decode_status;
+use tokio::time::timeout;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Response, Status};
+
+use crate::transport::{Failure, judge};
+
+/// Awaits a call for as long as it may take, and judges how it ended.
+pub(super) async fn within<T>(
+    budget: Duration,
+    call: impl Future<Output = Result<Response<T>, Status>>,
+) -> Result<T, Error> {
+    let status = match timeout(budget, call).await {
+        Ok(Ok(response)) => return Ok(response.into_inner()),
+        Ok(Err(status)) => status,
+        Err(_) => return Err(Error::Broken(format!("no answer within {budget:?}"))),
+    };
+    Err(match judge(&status) {
+        Failure::Answered => Error::Answered(decode_status(&status)),
+        Failure::Unreachable => Error::Unreachable(status.message().to_owned()),
+        Failure::Broken => Error::Broken(status.message().to_owned()),
+    })
+}
+
+/// Asks whether something listens.
+pub(super) async fn probe(logic: &str) -> Result<(), Error> {
+    let endpoint = Endpoint::from_shared(logic.to_owned()).expect("an endpoint is a URL");
+    let connected: Result<Channel, _> = endpoint
+        .connect_timeout(super::CONNECT_TIMEOUT)
+        .connect()
+        .await;
+    connected
+        .map(drop)
+        .map_err(|error| Error::Unreachable(error.to_string()))
+}

@@ -1,0 +1,29 @@
+//! The user's logic over gRPC, on localhost.
+
+mod aggregate;
+mod consumer;
+mod error;
+
+use std::time::Duration;
+
+use angzarr_config::endpoint::Endpoint;
+use tonic::transport::Channel;
+
+pub use aggregate::GrpcAggregate;
+pub use consumer::{GrpcProjector, GrpcSaga};
+
+/// The most bytes of one message to or from the logic: a history and what belongs to it.
+const MESSAGE_BYTES: usize = 20 << 20;
+
+/// How long a connection to the logic may take to open.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Makes a channel that connects when it is first used, and again whenever the logic comes back.
+fn channel(logic: &Endpoint) -> Channel {
+    let endpoint = tonic::transport::Endpoint::from_shared(logic.as_str().to_owned())
+        .expect("an endpoint is a URL");
+    endpoint
+        .connect_timeout(CONNECT_TIMEOUT)
+        .tcp_nodelay(true)
+        .connect_lazy()
+}

@@ -1,0 +1,156 @@
+//! The synchronous stage of a command: the projectors that it waits for, here or elsewhere.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use angzarr_coordinator::consumer::{Consumer, Until};
+use angzarr_coordinator::model::{Append, Code, Domain, Projection, Status};
+use angzarr_coordinator::port::peers::Projectors;
+use angzarr_proto::v1;
+use angzarr_proto::v1::projector_coordinator_client::ProjectorCoordinatorClient;
+use angzarr_wire::{decode_projection, decode_status, encode_append, encode_projection};
+use async_trait::async_trait;
+use futures::future::join_all;
+use tonic::transport::Channel;
+
+use crate::grpc::MESSAGE_BYTES;
+use crate::routes::Routes;
+use crate::transport::{Failure, PROJECTOR, judge, put, request};
+
+/// A projector of this sidecar.
+#[derive(Clone)]
+pub struct OwnProjector {
+    /// Its name.
+    pub name: String,
+    /// The domains that it reads.
+    pub domains: Vec<Domain>,
+    /// Whether commands in mode SIMPLE wait for it.
+    pub is_synchronous: bool,
+    /// Its consumer.
+    pub consumer: Arc<Consumer>,
+}
+
+/// The projectors of this sidecar, and those that it has a route to.
+pub struct KnownProjectors {
+    /// Those of this sidecar.
+    pub own: Vec<OwnProjector>,
+    /// The others.
+    pub routes: Arc<Routes>,
+}
+
+#[async_trait]
+impl Projectors for KnownProjectors {
+    fn names(&self, domain: &Domain) -> Vec<String> {
+        let own = self
+            .own
+            .iter()
+            .filter(|own| own.is_synchronous && own.domains.contains(domain));
+        let mut names: Vec<_> = own.map(|own| own.name.clone()).collect();
+        names.extend(self.routes.projectors(domain));
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    async fn project(
+        &self,
+        projector: &str,
+        append: &Append,
+        budget: Duration,
+    ) -> Result<Projection, Status> {
+        let domain = &append.stream.domain;
+        if let Some(own) = self
+            .own
+            .iter()
+            .find(|own| own.name == projector && own.domains.contains(domain))
+        {
+            return own
+                .consumer
+                .handle_sync(Until::Append(append.clone()), budget)
+                .await;
+        }
+        let channel = self
+            .routes
+            .projector(domain, projector)
+            .ok_or_else(|| Status {
+                code: Code::Unavailable,
+                message: format!("no route leads to projector {projector}"),
+                details: Default::default(),
+            })?;
+        ask(channel, projector, append, budget).await
+    }
+}
+
+async fn ask(
+    channel: Channel,
+    projector: &str,
+    append: &Append,
+    budget: Duration,
+) -> Result<Projection, Status> {
+    let mut client = ProjectorCoordinatorClient::new(channel)
+        .max_decoding_message_size(MESSAGE_BYTES)
+        .max_encoding_message_size(MESSAGE_BYTES);
+    let correlation = Some(append.correlation_id.as_str());
+    let mut request = request(
+        encode_append(append),
+        correlation,
+        append.trace_parent.as_deref(),
+    );
+    put(request.metadata_mut(), PROJECTOR, Some(projector));
+    request.set_timeout(budget);
+    let unavailable = |message: String| Status {
+        code: Code::Unavailable,
+        message,
+        details: Default::default(),
+    };
+    let called = tokio::time::timeout(budget, client.handle_sync(request)).await;
+    let called = called.map_err(|_| Status {
+        code: Code::DeadlineExceeded,
+        message: format!("projector {projector} did not answer in time"),
+        details: Default::default(),
+    })?;
+    let projection = called.map_err(|status| match judge(&status) {
+        Failure::Answered => decode_status(&status),
+        Failure::Unreachable | Failure::Broken => {
+            unavailable(format!("reach projector {projector}: {}", status.message()))
+        }
+    })?;
+    decode_projection(projection.into_inner()).map_err(|breach| unavailable(breach.to_string()))
+}
+
+/// What the synchronous stage brought.
+#[derive(Debug, Default)]
+pub struct Stage {
+    /// The projections.
+    pub projections: Vec<v1::Projection>,
+    /// Who was not reached or failed; the events stand.
+    pub errors: Vec<v1::ReactionError>,
+    /// The projectors that got there.
+    pub reached: Vec<String>,
+}
+
+/// Runs the synchronous projectors of an append, beside each other.
+pub async fn run_stage(projectors: &dyn Projectors, append: &Append, budget: Duration) -> Stage {
+    let names = projectors.names(&append.stream.domain);
+    let asked = names
+        .iter()
+        .map(|name| projectors.project(name, append, budget));
+    let answers = join_all(asked).await;
+    let mut stage = Stage::default();
+    for (name, answer) in names.into_iter().zip(answers) {
+        match answer {
+            Ok(projection) => {
+                stage.projections.push(encode_projection(&projection));
+                stage.reached.push(name);
+            }
+            Err(status) => stage.errors.push(v1::ReactionError {
+                component: name,
+                kind: v1::ComponentKind::Projector.into(),
+                code: status.code as i32,
+                not_reached: matches!(status.code, Code::Unavailable | Code::DeadlineExceeded),
+                message: status.message,
+            }),
+        }
+    }
+    stage
+}

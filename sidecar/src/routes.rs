@@ -1,0 +1,202 @@
+//! Where the others are: the routing document, reloaded while the sidecar runs.
+//!
+//! # Design
+//! The document is looked at once a second instead of being watched: a mounted ConfigMap changes through symbolic links, which file watches
+//! see differently from system to system, and a second is nothing beside the time that it takes to arrive.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use angzarr_buses::direct::topology::{Owner, Owners};
+use angzarr_config::endpoint::Endpoint;
+use angzarr_config::routing::Routing;
+use angzarr_coordinator::feed::InProcess;
+use angzarr_coordinator::model::Domain;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Channel;
+
+use crate::settings::routing_file;
+
+/// How often the document is looked at.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// How long a connection to a peer may take to open.
+const CONNECT_WITHIN: Duration = Duration::from_secs(3);
+/// How often an idle connection is checked; a peer that vanished without a word is noticed after twice that.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+/// The current routing document, with connections to those it names.
+pub struct Routes {
+    current: watch::Sender<Arc<Routing>>,
+    channels: Mutex<HashMap<Vec<Endpoint>, Channel>>,
+    problem: watch::Sender<Option<String>>,
+}
+
+impl Routes {
+    /// Starts with a document.
+    pub fn new(routing: Routing) -> Self {
+        Self {
+            current: watch::Sender::new(Arc::new(routing)),
+            channels: Mutex::default(),
+            problem: watch::Sender::new(None),
+        }
+    }
+
+    /// The document now.
+    pub fn current(&self) -> Arc<Routing> {
+        self.current.borrow().clone()
+    }
+
+    /// Watches the document.
+    pub fn watch(&self) -> watch::Receiver<Arc<Routing>> {
+        self.current.subscribe()
+    }
+
+    /// Watches why the file could not be taken over, if so; the document before it stays in use.
+    pub fn watch_problem(&self) -> watch::Receiver<Option<String>> {
+        self.problem.subscribe()
+    }
+
+    /// A connection to a sidecar that owns a domain, if a route leads there.
+    pub fn owner(&self, domain: &Domain) -> Option<Channel> {
+        let routing = self.current();
+        let endpoints = routing.owners.get(domain.as_str())?;
+        self.channel(endpoints)
+    }
+
+    /// The domains that a route leads to.
+    pub fn domains(&self) -> Vec<Domain> {
+        let routing = self.current();
+        // Names that are no domains own nothing.
+        let parsed = routing.owners.keys().map(|name| Domain::parse(name));
+        parsed.filter_map(Result::ok).collect()
+    }
+
+    /// The synchronous projectors of a domain that run elsewhere.
+    pub fn projectors(&self, domain: &Domain) -> Vec<String> {
+        let routing = self.current();
+        let known = routing.projectors.get(domain.as_str());
+        known.map_or_else(Vec::new, |projectors| projectors.keys().cloned().collect())
+    }
+
+    /// A connection to a synchronous projector of a domain, if a route leads there.
+    pub fn projector(&self, domain: &Domain, name: &str) -> Option<Channel> {
+        let routing = self.current();
+        let endpoints = routing.projectors.get(domain.as_str())?.get(name)?;
+        self.channel(endpoints)
+    }
+
+    /// Takes over another document.
+    pub fn replace(&self, routing: Routing) {
+        let in_use = endpoints_of(&routing);
+        self.locked()
+            .retain(|endpoints, _| in_use.contains(&endpoints));
+        self.current.send_replace(Arc::new(routing));
+    }
+
+    /// Looks at the document that a path names until `stop`, and takes over what changed, if it is valid.
+    pub async fn follow(&self, named: &Path, stop: CancellationToken) {
+        let mut last = None;
+        while stop
+            .run_until_cancelled(tokio::time::sleep(LOOK_AGAIN))
+            .await
+            .is_some()
+        {
+            let file = routing_file(named);
+            let text = match tokio::fs::read_to_string(&file).await {
+                Ok(text) => text,
+                Err(error) => {
+                    self.report(format!("read {}: {error}", file.display()));
+                    continue;
+                }
+            };
+            if last.as_ref() == Some(&text) {
+                continue;
+            }
+            match Routing::parse(&text) {
+                Ok(routing) => self.take_over(routing),
+                Err(error) => self.report(format!("{}: {error}", file.display())),
+            }
+            last = Some(text);
+        }
+    }
+
+    fn take_over(&self, routing: Routing) {
+        self.problem
+            .send_if_modified(|problem| problem.take().is_some());
+        let hash = routing.hash();
+        if hash != self.current().hash() {
+            tracing::info!(hash, "the routing changed");
+            self.replace(routing);
+        }
+    }
+
+    fn report(&self, problem: String) {
+        self.problem.send_if_modified(|known| {
+            let is_news = known.as_ref() != Some(&problem);
+            if is_news {
+                tracing::error!(problem, "the routing stays as it was");
+            }
+            *known = Some(problem);
+            is_news
+        });
+    }
+
+    fn channel(&self, endpoints: &[Endpoint]) -> Option<Channel> {
+        if endpoints.is_empty() {
+            return None;
+        }
+        let mut channels = self.locked();
+        let channel = channels
+            .entry(endpoints.to_vec())
+            .or_insert_with(|| connect(endpoints));
+        Some(channel.clone())
+    }
+
+    fn locked(&self) -> MutexGuard<'_, HashMap<Vec<Endpoint>, Channel>> {
+        // Entries are put in whole, so a panic elsewhere does not spoil the map.
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn endpoints_of(routing: &Routing) -> Vec<&Vec<Endpoint>> {
+    let projectors = routing.projectors.values().flat_map(BTreeMap::values);
+    routing.owners.values().chain(projectors).collect()
+}
+
+/// Connections are opened when they are first used, and anew, names resolved again, whenever they broke.
+fn connect(endpoints: &[Endpoint]) -> Channel {
+    let mut targets = endpoints.iter().map(|endpoint| {
+        tonic::transport::Endpoint::from_shared(endpoint.as_str().to_owned())
+            .expect("an endpoint is a URL")
+            .connect_timeout(CONNECT_WITHIN)
+            .http2_keep_alive_interval(KEEP_ALIVE)
+            .keep_alive_timeout(KEEP_ALIVE)
+            .tcp_nodelay(true)
+    });
+    match (targets.next(), targets.len()) {
+        (Some(only), 0) => only.connect_lazy(),
+        (first, _) => Channel::balance_list(first.into_iter().chain(targets)),
+    }
+}
+
+/// Who owns a domain's log, here or elsewhere.
+pub struct Directory {
+    /// The domains whose log is in the own store.
+    pub own: Vec<Domain>,
+    /// The own store.
+    pub source: InProcess,
+    /// The others.
+    pub routes: Arc<Routes>,
+}
+
+impl Owners for Directory {
+    fn owner(&self, domain: &Domain) -> Option<Owner> {
+        if self.own.contains(domain) {
+            return Some(Owner::Here(self.source.clone()));
+        }
+        self.routes.owner(domain).map(Owner::There)
+    }
+}

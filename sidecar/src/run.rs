@@ -1,0 +1,187 @@
+//! A sidecar from its settings to its end.
+//!
+//! ```text
+//! bind ─▶ open the store ─▶ aggregates, consumers ─▶ serve ─▶ drain ─▶ end
+//! ```
+
+mod build;
+mod fleet;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use angzarr_config::boot::Ports;
+use anyhow::{Context, Result, anyhow};
+use prometheus::Registry;
+use tokio::net::TcpListener;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{sleep, timeout};
+use tokio_stream::wrappers::TcpListenerStream;
+use tokio_util::sync::CancellationToken;
+
+use crate::admin;
+use crate::settings::Settings;
+use build::Sidecar;
+use fleet::Running;
+
+/// How long a drain waits, beyond loopback, for everybody to notice that this sidecar takes nothing new.
+const PROPAGATION: Duration = Duration::from_secs(3);
+/// How long the last tasks may take to end.
+const LAST_GRACE: Duration = Duration::from_secs(2);
+
+/// Runs a sidecar until `stop` is cancelled; then it drains and ends.
+///
+/// # Errors
+/// Why it could not start, or why it cannot go on; nothing acknowledged is lost by that.
+pub async fn run(settings: Settings, registry: Registry, stop: CancellationToken) -> Result<()> {
+    let ports = &settings.boot.ports;
+    let grpc = bind(ports, ports.grpc, "ports.grpc").await?;
+    let admin = bind(ports, ports.admin, "ports.admin").await?;
+    let address = grpc.local_addr().context("read the own address")?;
+    tracing::info!(grpc = %address, admin = ?admin.local_addr().ok(), "the sidecar starts");
+    let sidecar = Sidecar::build(&settings, registry, address).await?;
+    serve(sidecar, grpc, admin, stop).await
+}
+
+async fn bind(ports: &Ports, port: u16, field: &str) -> Result<TcpListener> {
+    let address = SocketAddr::new(ports.bind, port);
+    let listener = TcpListener::bind(address).await;
+    listener.with_context(|| format!("listen on {address}; set {field} to a free port"))
+}
+
+type Server = JoinHandle<Result<(), tonic::transport::Error>>;
+
+async fn serve(
+    sidecar: Sidecar,
+    grpc: TcpListener,
+    admin: TcpListener,
+    stop: CancellationToken,
+) -> Result<()> {
+    let Sidecar {
+        router,
+        shown,
+        routing,
+        routes,
+        aggregates,
+        fleet,
+        appender,
+        fatal,
+        closing,
+    } = sidecar;
+    let lifecycle = Arc::clone(&shown.lifecycle);
+    let health = Arc::clone(&shown.health);
+    let address = grpc.local_addr().context("read the own address")?;
+    let shutdown = closing.clone().cancelled_owned();
+    let mut server: Server =
+        tokio::spawn(router.serve_with_incoming_shutdown(TcpListenerStream::new(grpc), shutdown));
+
+    let end = CancellationToken::new();
+    let mut parts: JoinSet<Result<()>> = JoinSet::new();
+    let admin_end = end.clone();
+    parts.spawn(async move {
+        admin::serve(admin, shown, admin_end)
+            .await
+            .context("serve the admin port")
+    });
+    let health_end = end.clone();
+    parts.spawn(async move { health.run(health_end).await.context("watch the logic") });
+    if let Some(named) = routing {
+        let (routes, end) = (Arc::clone(&routes), end.clone());
+        parts.spawn(async move {
+            routes.follow(&named, end).await;
+            Ok(())
+        });
+    }
+    let (configured, configured_end) = (fleet.clone(), end.clone());
+    let watched = Arc::clone(&routes);
+    parts.spawn(async move {
+        let mut changes = watched.watch();
+        while let Some(Ok(())) = configured_end.run_until_cancelled(changes.changed()).await {
+            let routing = changes.borrow_and_update().clone();
+            aggregates.configure(&routing.limits);
+            configured.configure(&routing);
+        }
+        Ok(())
+    });
+    parts.spawn(async move { appender.join().await.context("append") });
+
+    let mut running = fleet.start();
+    drop(fleet);
+    lifecycle.mark_started();
+    let draining = lifecycle.draining();
+    let ended = tokio::select! {
+        () = stop.cancelled() => Ok(()),
+        () = draining.cancelled() => Ok(()),
+        () = fatal.cancelled() => Err(anyhow!("the store failed for good; start the sidecar again once its disk is well")),
+        error = running.failed() => Err(error),
+        Some(part) = parts.join_next() => Err(unexpected(part.map_err(Into::into).flatten())),
+        served = &mut server => Err(unexpected(served.map_err(Into::into).and_then(|served| served.map_err(Into::into)))),
+    };
+    if ended.is_ok() {
+        lifecycle.begin_drain();
+        let pause = if address.ip().is_loopback() {
+            Duration::ZERO
+        } else {
+            PROPAGATION
+        };
+        drain(
+            running,
+            pause,
+            closing,
+            server,
+            routes.current().timeouts.drain,
+        )
+        .await;
+        lifecycle.finish_drain();
+        // Drained on request: whoever asked ends the process, too, and reads its state until then.
+        stop.cancelled().await;
+    }
+    end.cancel();
+    finish(parts).await;
+    ended
+}
+
+/// Lets everything under way come to its end: consumers first, then, when nobody sends any more, the commands.
+async fn drain(
+    running: Running,
+    pause: Duration,
+    closing: CancellationToken,
+    server: Server,
+    within: Duration,
+) {
+    let drained = timeout(within, async move {
+        tokio::join!(running.stop(), sleep(pause));
+        closing.cancel();
+        match server.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the server ended badly"),
+            Err(error) => tracing::error!(%error, "the server panicked"),
+        }
+    });
+    if drained.await.is_err() {
+        tracing::warn!(
+            ?within,
+            "the drain took too long; calls under way are cut off, their callers repeat them"
+        );
+    }
+}
+
+async fn finish(mut parts: JoinSet<Result<()>>) {
+    let ended = timeout(LAST_GRACE, async {
+        while let Some(part) = parts.join_next().await {
+            if let Err(error) = part.map_err(anyhow::Error::from).flatten() {
+                tracing::warn!(%error, "a part of the sidecar ended badly");
+            }
+        }
+    });
+    if ended.await.is_err() {
+        parts.shutdown().await;
+    }
+}
+
+/// A part that runs as long as the sidecar came to an end.
+fn unexpected(part: Result<()>) -> anyhow::Error {
+    part.err()
+        .unwrap_or_else(|| anyhow!("a part of the sidecar ended by itself"))
+}

@@ -1,0 +1,145 @@
+//! The consumers of this sidecar: started, configured anew, stopped.
+
+use std::collections::BTreeSet;
+use std::error::Error as _;
+use std::sync::Arc;
+
+use angzarr_config::boot::{self, Start};
+use angzarr_config::routing::Routing;
+use angzarr_coordinator::consumer::{Consumer, Error, Policy, Settings, Source, Start as Begin};
+use angzarr_coordinator::model::{ConsumerId, Domain};
+use anyhow::{Context, Result};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// All consumers.
+#[derive(Clone, Default)]
+pub(super) struct Fleet {
+    consumers: Vec<Arc<Consumer>>,
+}
+
+impl Fleet {
+    pub(super) fn add(&mut self, consumer: Arc<Consumer>) {
+        self.consumers.push(consumer);
+    }
+
+    pub(super) fn list(&self) -> Vec<Arc<Consumer>> {
+        self.consumers.clone()
+    }
+
+    /// Takes over the delivery settings of a routing.
+    pub(super) fn configure(&self, routing: &Routing) {
+        for consumer in &self.consumers {
+            let before = consumer.settings();
+            let settings = Settings::new(
+                before.id.clone(),
+                before.sources.clone(),
+                before.holder.clone(),
+            );
+            consumer.configure(apply(settings, routing));
+        }
+    }
+
+    /// Starts all consumers.
+    pub(super) fn start(&self) -> Running {
+        let stop = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        for consumer in &self.consumers {
+            let (consumer, stop) = (Arc::clone(consumer), stop.clone());
+            tasks.spawn(run(consumer, stop));
+        }
+        Running { stop, tasks }
+    }
+}
+
+/// Runs a consumer until the stop. One whose source has another history stands still, visible in the status, since a person must decide; the
+/// others go on.
+async fn run(consumer: Arc<Consumer>, stop: CancellationToken) -> Result<()> {
+    let name = consumer.settings().id.to_string();
+    loop {
+        match consumer.run(stop.clone()).await {
+            Ok(()) => return Ok(()),
+            Err(error) if error.is_retryable() => {
+                tracing::warn!(consumer = name, %error, "the consumer begins anew")
+            }
+            Err(error @ Error::Source { .. }) => {
+                let cause = error.source().map(ToString::to_string);
+                tracing::error!(consumer = name, %error, cause, "the consumer stands still");
+                stop.cancelled().await;
+                return Ok(());
+            }
+            Err(error) => return Err(error).with_context(|| format!("run {name}")),
+        }
+    }
+}
+
+/// Consumers under way.
+pub(super) struct Running {
+    stop: CancellationToken,
+    tasks: JoinSet<Result<()>>,
+}
+
+impl Running {
+    /// Waits until a consumer fails; for ever, when none does.
+    pub(super) async fn failed(&mut self) -> anyhow::Error {
+        while let Some(ended) = self.tasks.join_next().await {
+            if let Err(error) = ended.map_err(anyhow::Error::from).flatten() {
+                return error;
+            }
+        }
+        std::future::pending().await
+    }
+
+    /// Stops all consumers; what runs is finished and stored.
+    pub(super) async fn stop(mut self) {
+        self.stop.cancel();
+        while let Some(ended) = self.tasks.join_next().await {
+            if let Err(error) = ended.map_err(anyhow::Error::from).flatten() {
+                tracing::error!(%error, "a consumer ended badly");
+            }
+        }
+    }
+}
+
+/// The settings of a consumer under a routing.
+pub(super) fn settings(
+    id: ConsumerId,
+    sources: Vec<Source>,
+    holder: String,
+    routing: &Routing,
+) -> Settings {
+    apply(Settings::new(id, sources, holder), routing)
+}
+
+fn apply(settings: Settings, routing: &Routing) -> Settings {
+    let delivery = &routing.delivery;
+    Settings {
+        concurrency: delivery.concurrency,
+        credit: delivery.credit,
+        logic_budget: routing.timeouts.logic,
+        command_budget: routing.timeouts.command,
+        max_attempts: delivery.max_attempts,
+        backoff: Policy {
+            first: delivery.backoff_initial,
+            longest: delivery.backoff_max,
+        },
+        ..settings
+    }
+}
+
+/// Reads the sources of a component.
+pub(super) fn read_sources(sources: &[boot::Source], start: Start) -> Result<Vec<Source>> {
+    let read = sources.iter().map(|source| {
+        let wanted: BTreeSet<_> = source.event_types.iter().cloned().collect();
+        Ok(Source {
+            domain: Domain::parse(&source.domain)
+                .with_context(|| format!("read the source {:?}", source.domain))?,
+            start: match start {
+                Start::Beginning => Begin::Beginning,
+                Start::Now => Begin::Now,
+            },
+            event_types: (!wanted.is_empty()).then_some(wanted),
+        })
+    });
+    read.collect()
+}

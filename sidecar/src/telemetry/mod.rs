@@ -1,0 +1,11 @@
+//! What a sidecar tells of itself: logs and metrics.
+//!
+//! Both are set up once, before anything else starts: instruments are made when they are first used, from the meter that is global then.
+
+mod consumers;
+mod logs;
+mod metrics;
+
+pub use consumers::observe_consumers;
+pub use logs::start_logs;
+pub use metrics::start_metrics;

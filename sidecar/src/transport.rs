@@ -1,0 +1,57 @@
+//! How a gRPC call failed: whether the other side answered, was never reached, or went away under way.
+
+use std::error::Error;
+
+use tonic::metadata::MetadataMap;
+use tonic::{ConnectError, Request, Status};
+
+/// How a call failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// The other side answered with a status.
+    Answered,
+    /// The call never left: no connection could be made.
+    Unreachable,
+    /// The connection or the call broke after it was made; what the other side did is unknown.
+    Broken,
+}
+
+/// Judges a failed call. A status that came over the wire has no source; one that our side made of a failure carries that failure.
+pub fn judge(status: &Status) -> Failure {
+    let mut source = status.source();
+    if source.is_none() {
+        return Failure::Answered;
+    }
+    while let Some(cause) = source {
+        if cause.is::<ConnectError>() {
+            return Failure::Unreachable;
+        }
+        source = cause.source();
+    }
+    Failure::Broken
+}
+
+/// Makes a request that carries the thread of the workflow and the trace.
+pub fn request<T>(message: T, correlation: Option<&str>, trace_parent: Option<&str>) -> Request<T> {
+    let mut request = Request::new(message);
+    put(request.metadata_mut(), CORRELATION, correlation);
+    put(request.metadata_mut(), TRACE_PARENT, trace_parent);
+    request
+}
+
+/// Adds metadata if there is a value.
+pub fn put(metadata: &mut MetadataMap, key: &'static str, value: Option<&str>) {
+    // Ids with bytes that metadata cannot carry stand in the message itself.
+    if let Some(value) = value.and_then(|value| value.parse().ok()) {
+        metadata.insert(key, value);
+    }
+}
+
+/// The metadata that carries the thread of the workflow.
+pub const CORRELATION: &str = "x-correlation-id";
+/// The metadata that carries the W3C trace context.
+pub const TRACE_PARENT: &str = "traceparent";
+/// The metadata that says which projector of several is meant.
+pub const PROJECTOR: &str = "x-angzarr-projector";
+/// The metadata of a query that a sidecar passed on; it is not passed on again.
+pub const FORWARDED: &str = "x-angzarr-forwarded";
