@@ -16,4 +16,6 @@ pub mod fail_point;
 pub mod feed;
 pub mod model;
 pub mod port;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 pub mod turns;
