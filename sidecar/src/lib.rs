@@ -20,6 +20,7 @@ pub mod health;
 pub mod lifecycle;
 pub mod logic;
 pub mod open;
+pub mod process;
 pub mod projectors;
 pub mod query;
 pub mod routes;

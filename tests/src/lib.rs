@@ -1,1 +1,13 @@
 //! What needs more than one crate: contract suites, fault injection, benchmarks.
+//!
+//! [`sidecar`] starts real processes, [`probe`] is logic that checks what it is given, [`client`] asks and repeats.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on says why and ends"
+)]
+
+pub mod client;
+pub mod probe;
+pub mod sidecar;

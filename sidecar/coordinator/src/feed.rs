@@ -196,7 +196,8 @@ async fn verify(log: &dyn Log, domain: &Domain, cursor: Cursor) -> Result<(), bu
     if cursor.position > page.head {
         return diverged("it is beyond the head");
     }
-    if page.previous != cursor.append_id {
+    let is_within = page.previous.is_none() && cursor.position > Position::ORIGIN;
+    if is_within || page.previous != cursor.append_id {
         return diverged("another append stands at its position");
     }
     Ok(())

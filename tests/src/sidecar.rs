@@ -1,0 +1,169 @@
+//! A sidecar as a process of its own, over a store that outlives it.
+
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, sleep};
+use tonic::transport::{Channel, Endpoint};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+
+/// How long a test waits for anything.
+pub const WITHIN: Duration = Duration::from_secs(60);
+
+/// Where a sidecar keeps its files and listens; the same over its restarts.
+pub struct Place {
+    program: PathBuf,
+    folder: tempfile::TempDir,
+    /// The port of the gRPC services.
+    pub grpc: u16,
+    /// The port of health and administration.
+    pub admin: u16,
+}
+
+impl Place {
+    /// Takes free ports and writes the boot document: `components` as its YAML list.
+    pub fn new(program: &str, components: &str) -> Self {
+        let place = Self {
+            program: PathBuf::from(program),
+            folder: tempfile::tempdir().unwrap(),
+            grpc: free_port(),
+            admin: free_port(),
+        };
+        let store = place.folder.path().join("store.db");
+        let (grpc, admin) = (place.grpc, place.admin);
+        let boot = format!(
+            "namespace: probe\nstorage: {{type: sqlite, path: {}}}\nbus: {{type: direct}}\nports: {{bind: 127.0.0.1, grpc: {grpc}, admin: {admin}}}\ncomponents:\n{components}",
+            store.display()
+        );
+        std::fs::write(place.boot(), boot).unwrap();
+        place.route("{\"schemaVersion\":1}");
+        place
+    }
+
+    /// Replaces the routing document, as an operator does.
+    pub fn route(&self, routing: &str) {
+        let fresh = self.folder.path().join("routing.new");
+        std::fs::write(&fresh, routing).unwrap();
+        std::fs::rename(fresh, self.routing()).unwrap();
+    }
+
+    /// The boot document.
+    pub fn boot(&self) -> PathBuf {
+        self.folder.path().join("boot.yaml")
+    }
+
+    fn routing(&self) -> PathBuf {
+        self.folder.path().join("routing.json")
+    }
+
+    /// The folder of all its files.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Starts the process; `fail_point` names the place at which it dies.
+    pub fn start(&self, fail_point: Option<String>) -> Process {
+        let mut command = Command::new(&self.program);
+        command
+            .env("ANGZARR_CONFIG", self.boot())
+            .env("ANGZARR_ROUTING", self.routing())
+            .env("ANGZARR_LOG", "error")
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        if let Some(fail_point) = fail_point {
+            command.env("ANGZARR_FAIL_POINT", fail_point);
+        }
+        Process {
+            child: command.spawn().unwrap(),
+        }
+    }
+
+    /// Starts the process and waits until it is ready.
+    pub async fn start_ready(&self) -> Process {
+        let process = self.start(None);
+        self.ready().await;
+        process
+    }
+
+    /// Waits until the sidecar says that it is ready.
+    pub async fn ready(&self) {
+        let mut health = HealthClient::new(self.channel());
+        until(async || {
+            let answer = health.check(HealthCheckRequest::default()).await;
+            answer.is_ok_and(|answer| answer.into_inner().status() == ServingStatus::Serving)
+        })
+        .await;
+    }
+
+    /// A connection that is made when it is used, and made again.
+    pub fn channel(&self) -> Channel {
+        Endpoint::from_shared(format!("http://127.0.0.1:{}", self.grpc))
+            .unwrap()
+            .connect_lazy()
+    }
+
+    /// Runs a subcommand of the program against this sidecar; answers its exit and what it wrote.
+    pub async fn ask(&self, words: &[&str]) -> (ExitStatus, String) {
+        let asked = Command::new(&self.program)
+            .args(words)
+            .env("ANGZARR_ADMIN", format!("http://127.0.0.1:{}", self.admin))
+            .output();
+        let asked = asked.await.unwrap();
+        let mut said = String::from_utf8(asked.stdout).unwrap();
+        said.push_str(&String::from_utf8(asked.stderr).unwrap());
+        (asked.status, said)
+    }
+}
+
+/// A running sidecar; killed when it is dropped.
+pub struct Process {
+    child: Child,
+}
+
+impl Process {
+    /// Kills it, as a crash of the machine's memory would.
+    pub async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    /// Asks it to end, and waits.
+    pub async fn terminate(mut self) -> ExitStatus {
+        let id = i32::try_from(self.child.id().unwrap()).unwrap();
+        let pid = rustix::process::Pid::from_raw(id).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        self.ended().await
+    }
+
+    /// Waits until it has ended.
+    pub async fn ended(&mut self) -> ExitStatus {
+        tokio::time::timeout(WITHIN, self.child.wait())
+            .await
+            .expect("the process ends in time")
+            .unwrap()
+    }
+}
+
+/// A port that nobody listens on.
+pub fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// Waits until a condition holds.
+///
+/// # Panics
+/// When it does not hold in time.
+pub async fn until(mut holds: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + WITHIN;
+    while !holds().await {
+        assert!(
+            Instant::now() < deadline,
+            "the condition did not come to hold in time"
+        );
+        sleep(Duration::from_millis(20)).await;
+    }
+}
