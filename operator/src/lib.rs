@@ -1,5 +1,14 @@
-//! The operator and command line of Angzarr.
+//! The operator of Angzarr and its command line.
 //!
-//! [`local`] runs resources as processes on one machine.
+//! ```text
+//! files ─▶ manifest ─▶ validate ─▶ plan (pure) ─▶ local: processes on this machine
+//! ```
+//!
+//! [`model`] holds what validate resolves and plan reads.
 
+pub mod cli;
 pub mod local;
+pub mod manifest;
+pub mod model;
+pub mod plan;
+pub mod validate;

@@ -1,3 +1,8 @@
-//! The command line.
+//! The operator and the command line.
 
-fn main() {}
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    angzarr_operator::cli::main().await
+}

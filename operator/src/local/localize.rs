@@ -1,0 +1,61 @@
+//! What a machine without a cluster puts in the place of what was declared, before it is judged.
+
+use angzarr_crds::{Bus, BusType, ComponentSpec, Direct, Sqlite, Storage, StorageType};
+
+use crate::manifest::{Resource, Spec};
+
+/// Puts SQLite, the direct bus and one replica in; answers one notice for each change.
+pub fn localize(resources: &mut [Resource]) -> Vec<String> {
+    let mut notices = Vec::new();
+    for resource in resources {
+        let title = format!("{}/{}", resource.kind(), resource.name);
+        match &mut resource.spec {
+            Spec::EventStore(store) => {
+                if store.spec.storage.type_ != StorageType::Sqlite {
+                    store.spec.storage = Storage {
+                        type_: StorageType::Sqlite,
+                        sqlite: Some(Sqlite {}),
+                        postgres: None,
+                        mongodb: None,
+                        redis: None,
+                    };
+                    notices.push(format!(
+                        "{title}: SQLite takes the place of the declared storage"
+                    ));
+                }
+                if store.spec.bus.type_ != BusType::Direct {
+                    store.spec.bus = Bus {
+                        type_: BusType::Direct,
+                        direct: Some(Direct {}),
+                        rabbitmq: None,
+                        kafka: None,
+                        nats: None,
+                        management: None,
+                        admin_secret_ref: None,
+                        ..store.spec.bus.clone()
+                    };
+                    notices.push(format!(
+                        "{title}: the direct bus takes the place of the declared one"
+                    ));
+                }
+            }
+            Spec::Aggregate(it) => scale(&title, &mut it.spec.component, &mut notices),
+            Spec::Projector(it) => scale(&title, &mut it.spec.component, &mut notices),
+            Spec::Saga(it) => scale(&title, &mut it.spec.component, &mut notices),
+            Spec::ProcessManager(it) => scale(&title, &mut it.spec.component, &mut notices),
+        }
+    }
+    notices
+}
+
+fn scale(title: &str, component: &mut ComponentSpec, notices: &mut Vec<String>) {
+    if component.replicas.is_some_and(|replicas| replicas > 1) {
+        component.replicas = None;
+        notices.push(format!(
+            "{title}: one replica takes the place of the declared number"
+        ));
+    }
+    if component.autoscaling.take().is_some() {
+        notices.push(format!("{title}: there is no autoscaling here"));
+    }
+}

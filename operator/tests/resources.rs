@@ -1,0 +1,189 @@
+//! Resources as people write them, with the mistakes that people make.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on says why and ends"
+)]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use angzarr_config::boot::Ports;
+use angzarr_config::endpoint::Endpoint;
+use angzarr_operator::manifest::{Found, Mistake, read_text};
+use angzarr_operator::model::{Key, System};
+use angzarr_operator::plan::{Place, documents};
+use angzarr_operator::validate::validate;
+
+const STORE: &str = "
+apiVersion: angzarr.io/v1alpha1
+kind: EventStore
+metadata: {name: heron}
+spec: {storage: {type: sqlite}, bus: {type: direct}}
+";
+
+fn component(kind: &str, name: &str, fields: &str) -> String {
+    format!(
+        "---\napiVersion: angzarr.io/v1alpha1\nkind: {kind}\nmetadata: {{name: {name}}}\nspec:\n  eventStoreRef: {{name: heron}}\n  template: {{spec: {{containers: [{{name: logic, image: {name}:1}}]}}}}\n{fields}\n"
+    )
+}
+
+fn judge(text: &str) -> Result<System, Vec<Mistake>> {
+    let (mut found, mut mistakes) = (Found::default(), Vec::new());
+    read_text(Path::new("lake.yaml"), text, &mut found, &mut mistakes);
+    if mistakes.is_empty() {
+        return validate(&found.resources);
+    }
+    Err(mistakes)
+}
+
+fn lake() -> String {
+    let parts = [
+        STORE.to_owned(),
+        component("Aggregate", "nest", "  domain: nest"),
+        component("Aggregate", "reed", "  domain: reed"),
+        component(
+            "Saga",
+            "nest",
+            "  sources: [{domain: nest, eventTypes: [heron.Laid]}]\n  targets: [{domain: reed}]",
+        ),
+        component(
+            "Projector",
+            "map",
+            "  mode: Sync\n  sources: [{domain: nest}]\n  delivery: {maxAttempts: 3}",
+        ),
+    ];
+    parts.concat()
+}
+
+#[test]
+fn each_mistake_is_named_with_file_resource_and_field() {
+    let cases = [
+        ("kind: [", "lake.yaml: is no YAML"),
+        ("a: 1", "lake.yaml: document 1: has no apiVersion and kind"),
+        (
+            "apiVersion: angzarr.io/v1alpha1\nkind: Sagga\nmetadata: {name: a}",
+            "lake.yaml: Sagga/a: kind: is none of ours",
+        ),
+        (
+            &component("Aggregate", "nest", "  domian: nest"),
+            "lake.yaml: Aggregate/nest: spec.domian: is not a field, did you mean domain?",
+        ),
+        (
+            &component("Aggregate", "nest", "  domain: nest"),
+            "lake.yaml: Aggregate/nest: spec.eventStoreRef.name: heron is no EventStore in namespace default; declare it",
+        ),
+        (
+            &(lake() + &component("Aggregate", "other", "  domain: reed")),
+            "lake.yaml: Aggregate/other: spec.domain: reed belongs to Aggregate/reed already",
+        ),
+        (
+            &(lake() + &component("Projector", "map", "  sources: [{domain: nest}]")),
+            "lake.yaml: Projector/map: metadata.name: stands in lake.yaml, too",
+        ),
+        (
+            &(lake()
+                + &component(
+                    "Saga",
+                    "away",
+                    "  sources: [{domain: nest}, {domain: pond}]",
+                )),
+            "lake.yaml: Saga/away: spec.sources[1].domain: pond is no domain of EventStore heron",
+        ),
+        (
+            &(lake() + &component("Aggregate", "many", "  domain: many\n  replicas: 3")),
+            "lake.yaml: Aggregate/many: spec.replicas: must be 1 with SQLite",
+        ),
+    ];
+    for (text, expected) in cases {
+        let mistakes = judge(text).unwrap_err();
+        let said: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
+        assert!(
+            said.iter().any(|line| line.starts_with(expected)),
+            "{expected}\nis missing in\n{}",
+            said.join("\n")
+        );
+    }
+}
+
+#[test]
+fn all_mistakes_are_told_at_once() {
+    let text = lake()
+        + &component(
+            "Saga",
+            "far",
+            "  sources: [{domain: pond}]\n  targets: [{domain: sea}]",
+        )
+        + &component("Aggregate", "many", "  domain: many\n  replicas: 3");
+    assert_eq!(judge(&text).unwrap_err().len(), 3);
+}
+
+#[test]
+fn resources_of_others_are_left_to_them() {
+    let text = lake() + "---\napiVersion: v1\nkind: Service\nmetadata: {name: a}\n";
+    assert_eq!(judge(&text).unwrap().components.len(), 4);
+}
+
+#[test]
+fn a_list_holds_resources() {
+    let text = format!(
+        "apiVersion: v1\nkind: List\nitems:\n- {}",
+        STORE.trim().replace('\n', "\n  ")
+    );
+    assert_eq!(judge(&text).unwrap().components.len(), 0);
+}
+
+#[test]
+fn ten_thousand_sources_are_refused_with_the_bound() {
+    let sources: Vec<_> = (0..10_000)
+        .map(|index| format!("{{domain: d{index}}}"))
+        .collect();
+    let text = lake()
+        + &component(
+            "Projector",
+            "wide",
+            &format!("  sources: [{}]", sources.join(", ")),
+        );
+    let said = judge(&text).unwrap_err()[0].to_string();
+    assert!(
+        said.contains("spec.sources") && said.contains("64"),
+        "{said}"
+    );
+}
+
+#[test]
+fn every_sidecar_knows_every_owner_and_owners_their_synchronous_projectors() {
+    let system = judge(&lake()).unwrap();
+    let place = |index: usize, key: &Key| {
+        let at = |port: usize| Endpoint::try_from(format!("localhost:{port}")).unwrap();
+        let place = Place {
+            grpc: at(7_000 + index),
+            logic: at(8_000 + index),
+            ports: Ports::default(),
+            store: key.base_name().into(),
+        };
+        (key.clone(), place)
+    };
+    let places: BTreeMap<_, _> = system
+        .components
+        .keys()
+        .enumerate()
+        .map(|(index, key)| place(index, key))
+        .collect();
+    let planned = documents(&system, &places);
+    assert_eq!(planned.len(), 4);
+    for documents in planned.values() {
+        let owners: Vec<_> = documents.routing.owners.keys().collect();
+        assert_eq!(owners, ["nest", "reed"]);
+        assert_eq!(documents.boot.components.len(), 1);
+    }
+    let of = |kind: &str, name: &str| {
+        let found = planned
+            .iter()
+            .find(|(key, _)| key.kind.as_str() == kind && key.name == name);
+        found.unwrap().1
+    };
+    assert!(of("Aggregate", "nest").routing.projectors["nest"].contains_key("map"));
+    assert!(of("Aggregate", "reed").routing.projectors.is_empty());
+    assert_eq!(of("Projector", "map").routing.delivery.max_attempts, 3);
+}
