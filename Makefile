@@ -4,7 +4,7 @@ CARGO ?= cargo
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
-.PHONY: help check test lint format-check doc crds
+.PHONY: help check test demo shop programs lint format-check doc crds
 
 help: ## Lists the commands.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-14s %s\n", $$1, $$2 }'
@@ -14,6 +14,19 @@ check: format-check lint ## Format, lints and fast tests: for the desk, before e
 
 test: format-check lint doc ## The whole truth: format, lints, docs, all tests, generated files.
 	$(CARGO) test --workspace
+
+# Where cargo puts the programs.
+BUILT = $(or $(CARGO_TARGET_DIR),target)/debug
+SHOP = customer inventory order loyalty-earn cancellation demo
+
+programs:
+	$(CARGO) build --quiet -p angzarr-operator -p angzarr-sidecar $(SHOP:%=-p shop-%)
+
+demo: programs ## Runs the shop, drives it, kills a sidecar in the middle and checks that nothing is lost or doubled.
+	PATH="$(abspath $(BUILT)):$$PATH" shop-demo examples/shop
+
+shop: programs ## Keeps the shop running to play with; its addresses are printed.
+	PATH="$(abspath $(BUILT)):$$PATH" angzarr local -f examples/shop
 
 format-check:
 	$(CARGO) fmt --all --check

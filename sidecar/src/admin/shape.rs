@@ -36,6 +36,8 @@ pub struct Problem {
 pub struct Statusz {
     /// The version of the sidecar.
     pub version: String,
+    /// The id of its process.
+    pub process: u32,
     /// The namespace of its components.
     pub namespace: String,
     /// Its store.

@@ -22,6 +22,7 @@ pub(super) async fn statusz(State(shared): State<Arc<Shared>>) -> Json<Statusz> 
     let reasons = admin.health.reasons();
     let consumers = admin.consumers.iter();
     Json(Statusz {
+        process: std::process::id(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         namespace: admin.namespace.clone(),
         store: StoreStatus {

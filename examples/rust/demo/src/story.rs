@@ -1,0 +1,336 @@
+//! The story: people buy, somebody cancels, a sidecar is killed under load, and the books are balanced.
+
+use std::fmt::Display;
+
+use angzarr_proto::v1::event_page::Sequence;
+use anyhow::Result;
+use shop_contract::customer::v1::{CreateCustomer, LoyaltyPointsAdded};
+use shop_contract::inventory::v1::{
+    InitializeStock, ReservationCommitted, ReservationReleased, ReserveStock,
+};
+use shop_contract::inventory_root;
+use shop_contract::order::v1::{
+    CancelOrder, ConfirmPayment, CreateOrder, OrderCompleted, OrderItem, SubmitPayment,
+};
+use tokio::task::JoinSet;
+use tonic::{Code, Status};
+use uuid::Uuid;
+
+use crate::client::{Client, of_type};
+use crate::system::{System, wait};
+
+const PRODUCT: &str = "teapot";
+const PRICE_CENTS: i32 = 2_500;
+/// Points for one order: a point for each whole unit of money.
+const POINTS: i32 = PRICE_CENTS / 100;
+const STOCK: i32 = 1_000;
+/// People who buy beside each other while a sidecar is killed, and how often each buys.
+const BUYERS: usize = 8;
+const ORDERS_EACH: usize = 5;
+
+/// What was checked.
+#[derive(Default)]
+pub(crate) struct Report {
+    pub(crate) checks: u32,
+    pub(crate) failed: u32,
+}
+
+impl Report {
+    fn check(&mut self, holds: bool, what: impl Display) {
+        self.checks += 1;
+        self.failed += u32::from(!holds);
+        println!("  {} {what}", if holds { "✓" } else { "✗" });
+    }
+}
+
+/// One purchase: an order of one teapot, with the cart that its reservation is named after.
+#[derive(Clone, Copy)]
+struct Purchase {
+    customer: Uuid,
+    order: Uuid,
+    cart: Uuid,
+}
+
+impl Purchase {
+    fn of(customer: Uuid) -> Self {
+        Self {
+            customer,
+            order: Uuid::new_v4(),
+            cart: Uuid::new_v4(),
+        }
+    }
+
+    /// Reserves the stock and creates the order.
+    async fn place(&self, client: &Client) -> Result<(), Status> {
+        let reserve = ReserveStock {
+            quantity: 1,
+            order_id: self.cart.to_string(),
+        };
+        let stock = inventory_root(PRODUCT);
+        client
+            .execute(
+                ("inventory", &stock),
+                &format!("reserve-{}", self.cart),
+                &reserve,
+            )
+            .await?;
+        let item = OrderItem {
+            product_id: PRODUCT.to_owned(),
+            name: "A teapot".to_owned(),
+            quantity: 1,
+            unit_price_cents: PRICE_CENTS,
+        };
+        let create = CreateOrder {
+            customer_id: self.customer.to_string(),
+            items: vec![item],
+            customer_root: self.customer.as_bytes().to_vec(),
+            cart_root: self.cart.as_bytes().to_vec(),
+        };
+        client
+            .execute(self.root(), &format!("create-{}", self.order), &create)
+            .await?;
+        Ok(())
+    }
+
+    /// Pays for the order, which completes it.
+    async fn pay(&self, client: &Client) -> Result<(), Status> {
+        let submit = SubmitPayment {
+            payment_method: "card".to_owned(),
+            amount_cents: PRICE_CENTS,
+        };
+        client
+            .execute(self.root(), &format!("submit-{}", self.order), &submit)
+            .await?;
+        let confirm = ConfirmPayment {
+            payment_reference: format!("bank-{}", self.order),
+        };
+        client
+            .execute(self.root(), &format!("confirm-{}", self.order), &confirm)
+            .await?;
+        Ok(())
+    }
+
+    fn root(&self) -> (&str, &[u8]) {
+        ("order", self.order.as_bytes())
+    }
+}
+
+/// Tells the story.
+pub(crate) async fn tell(system: &System, report: &mut Report) -> Result<()> {
+    // Any sidecar is a gateway to every domain; this one does not own the orders.
+    let client = Client::new(system.channel("customer")?);
+    let customer = open_shop(&client, report).await?;
+    buy_and_cancel(&client, customer, report).await?;
+    repeat_and_refuse(&client, customer, report).await?;
+    let bought = buy_under_fire(system, &client, customer, report).await?;
+    balance(&client, customer, &bought, report).await
+}
+
+async fn open_shop(client: &Client, report: &mut Report) -> Result<Uuid> {
+    println!("A customer and some stock");
+    let customer = Uuid::new_v4();
+    let create = CreateCustomer {
+        name: "Ada".to_owned(),
+        email: "ada@example.org".to_owned(),
+    };
+    client
+        .execute(
+            ("customer", customer.as_bytes()),
+            "create-customer",
+            &create,
+        )
+        .await?;
+    let stock = InitializeStock {
+        product_id: PRODUCT.to_owned(),
+        quantity: STOCK,
+        low_stock_threshold: 0,
+    };
+    client
+        .execute(("inventory", &inventory_root(PRODUCT)), "stock", &stock)
+        .await?;
+    let created = client.events("customer", customer.as_bytes()).await?.len();
+    report.check(created == 1, "the customer's stream holds one event");
+    Ok(customer)
+}
+
+async fn buy_and_cancel(client: &Client, customer: Uuid, report: &mut Report) -> Result<()> {
+    println!("One order is paid, one is cancelled; the sagas react");
+    let paid = Purchase::of(customer);
+    paid.place(client).await?;
+    paid.pay(client).await?;
+    let cancelled = Purchase::of(customer);
+    cancelled.place(client).await?;
+    let cancel = CancelOrder {
+        reason: "changed my mind".to_owned(),
+    };
+    client.execute(cancelled.root(), "cancel", &cancel).await?;
+    let came = wait(async || {
+        reserved(client)
+            .await
+            .is_ok_and(|(committed, released)| (committed, released) == (1, 1))
+    })
+    .await;
+    report.check(
+        came.is_ok(),
+        "loyalty-earn handed the stock over, cancellation freed it",
+    );
+    let came = wait(async || {
+        points(client, customer)
+            .await
+            .is_ok_and(|points| points == (1, POINTS))
+    })
+    .await;
+    report.check(
+        came.is_ok(),
+        format!("the customer earned {POINTS} points, once"),
+    );
+    Ok(())
+}
+
+async fn repeat_and_refuse(client: &Client, customer: Uuid, report: &mut Report) -> Result<()> {
+    println!("A repeat and a refusal");
+    let create = CreateCustomer {
+        name: "Ada".to_owned(),
+        email: "ada@example.org".to_owned(),
+    };
+    let root = ("customer", &customer.as_bytes()[..]);
+    let again = client.execute(root, "create-customer", &create).await?;
+    let replayed = again.receipt.is_some_and(|receipt| receipt.replayed);
+    report.check(
+        replayed,
+        "the same command id gets the first answer, and nothing is stored twice",
+    );
+    let refused = client
+        .execute(root, "create-customer-twice", &create)
+        .await
+        .err();
+    let code = refused.as_ref().map(Status::code);
+    report.check(
+        code == Some(Code::FailedPrecondition),
+        format!(
+            "a second creation is refused: {}",
+            refused.as_ref().map_or("", Status::message)
+        ),
+    );
+    Ok(())
+}
+
+async fn buy_under_fire(
+    system: &System,
+    client: &Client,
+    customer: Uuid,
+    report: &mut Report,
+) -> Result<Vec<Purchase>> {
+    println!("{BUYERS} people buy beside each other while the sidecar of the orders is killed");
+    let mut buyers = JoinSet::new();
+    for _ in 0..BUYERS {
+        let client = client.clone();
+        buyers.spawn(async move {
+            let mut bought = Vec::with_capacity(ORDERS_EACH);
+            for _ in 0..ORDERS_EACH {
+                let purchase = Purchase::of(customer);
+                purchase.place(&client).await?;
+                purchase.pay(&client).await?;
+                bought.push(purchase);
+            }
+            Ok::<_, Status>(bought)
+        });
+    }
+    wait(async || {
+        reserved_events(client)
+            .await
+            .is_ok_and(|count| count > BUYERS + 4)
+    })
+    .await?;
+    let killed = system.kill("order").await?;
+    let mut bought = Vec::new();
+    while let Some(ended) = buyers.join_next().await {
+        bought.extend(ended??);
+    }
+    system.until_replaced("order", killed).await?;
+    let wanted = BUYERS * ORDERS_EACH;
+    report.check(
+        bought.len() == wanted,
+        format!("process {killed} was killed; all {wanted} orders were acknowledged in the end"),
+    );
+    Ok(bought)
+}
+
+async fn balance(
+    client: &Client,
+    customer: Uuid,
+    bought: &[Purchase],
+    report: &mut Report,
+) -> Result<()> {
+    println!("The books are balanced");
+    let mut is_whole = true;
+    for purchase in bought {
+        let events = client.events("order", purchase.order.as_bytes()).await?;
+        let sequences: Vec<_> = events.iter().map(|page| page.sequence).collect();
+        let expected = [0, 1, 2].map(|sequence| Some(Sequence::Num(sequence)));
+        is_whole &= sequences == expected && of_type::<OrderCompleted>(&events).len() == 1;
+    }
+    report.check(
+        is_whole,
+        "every order holds created, paid and completed: nothing lost, nothing doubled",
+    );
+    let completed = i32::try_from(bought.len())? + 1;
+    let times = bought.len() + 1;
+    let came = wait(async || {
+        points(client, customer)
+            .await
+            .is_ok_and(|(count, _)| count >= times)
+    })
+    .await;
+    let earned = points(client, customer).await?;
+    report.check(
+        came.is_ok() && earned == (times, completed * POINTS),
+        format!("{times} completed orders earned {} points", earned.1),
+    );
+    let came = wait(async || {
+        reserved(client)
+            .await
+            .is_ok_and(|(committed, _)| committed >= times)
+    })
+    .await;
+    let (committed, released) = reserved(client).await?;
+    report.check(
+        came.is_ok() && (committed, released) == (times, 1),
+        format!("{committed} reservations were handed over, {released} was freed"),
+    );
+    let events = client.events("inventory", &inventory_root(PRODUCT)).await?;
+    let last = of_type::<ReservationCommitted>(&events)
+        .pop()
+        .unwrap_or_default();
+    report.check(
+        last.new_on_hand == STOCK - completed && last.new_reserved == 0,
+        format!(
+            "{} of {STOCK} teapots are left, none is promised",
+            last.new_on_hand
+        ),
+    );
+    Ok(())
+}
+
+/// How often the customer earned points, and how many.
+async fn points(client: &Client, customer: Uuid) -> Result<(usize, i32), Status> {
+    let events = client.events("customer", customer.as_bytes()).await?;
+    let added: Vec<LoyaltyPointsAdded> = of_type(&events);
+    Ok((added.len(), added.iter().map(|added| added.points).sum()))
+}
+
+/// How many reservations were handed over, and how many were freed.
+async fn reserved(client: &Client) -> Result<(usize, usize), Status> {
+    let events = client.events("inventory", &inventory_root(PRODUCT)).await?;
+    Ok((
+        of_type::<ReservationCommitted>(&events).len(),
+        of_type::<ReservationReleased>(&events).len(),
+    ))
+}
+
+async fn reserved_events(client: &Client) -> Result<usize, Status> {
+    Ok(client
+        .events("inventory", &inventory_root(PRODUCT))
+        .await?
+        .len())
+}

@@ -1,0 +1,196 @@
+//! The shop as processes: started, looked at, wounded, stopped.
+
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, sleep, timeout};
+use tonic::transport::{Channel, Endpoint};
+
+/// How long anything may take.
+const WITHIN: Duration = Duration::from_secs(60);
+/// How often to look whether it has come.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// The running shop.
+pub(crate) struct System {
+    child: Child,
+    data: tempfile::TempDir,
+    components: Vec<Component>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Addresses {
+    components: Vec<Component>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Component {
+    name: String,
+    grpc: String,
+    admin: String,
+}
+
+impl System {
+    /// Starts the resources of a folder, and waits until clients are let in everywhere.
+    pub(crate) async fn start(folder: &Path) -> Result<Self> {
+        let data = tempfile::tempdir().context("make a folder for the data")?;
+        let log =
+            std::fs::File::create(data.path().join("log")).context("make a file for the log")?;
+        let child = Command::new("angzarr")
+            .args(["local", "-f"])
+            .arg(folder)
+            .arg("--data")
+            .arg(data.path())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().context("share the log")?)
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .context("start `angzarr local`; is it in PATH?")?;
+        let mut system = Self {
+            child,
+            data,
+            components: Vec::new(),
+        };
+        system.read_addresses().await?;
+        for component in &system.components {
+            until_open(component)
+                .await
+                .with_context(|| format!("wait for {}\n{}", component.name, system.log()))?;
+        }
+        Ok(system)
+    }
+
+    /// What the processes wrote so far.
+    pub(crate) fn log(&self) -> String {
+        // Shown beside another error only.
+        std::fs::read_to_string(self.data.path().join("log")).unwrap_or_default()
+    }
+
+    async fn read_addresses(&mut self) -> Result<()> {
+        let file: PathBuf = self.data.path().join("addresses.json");
+        let deadline = Instant::now() + WITHIN;
+        loop {
+            if let Ok(text) = tokio::fs::read_to_string(&file).await {
+                let addresses: Addresses =
+                    serde_json::from_str(&text).context("read the addresses")?;
+                self.components = addresses.components;
+                return Ok(());
+            }
+            if let Some(status) = self
+                .child
+                .try_wait()
+                .context("look after `angzarr local`")?
+            {
+                bail!("`angzarr local` ended with {status}:\n{}", self.log());
+            }
+            if Instant::now() > deadline {
+                bail!("`angzarr local` did not say where it listens");
+            }
+            sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    fn component(&self, name: &str) -> Result<&Component> {
+        let found = self
+            .components
+            .iter()
+            .find(|component| component.name == name);
+        found.with_context(|| format!("the shop has no component {name}"))
+    }
+
+    /// A connection to a component's sidecar.
+    pub(crate) fn channel(&self, name: &str) -> Result<Channel> {
+        Ok(Endpoint::from_shared(self.component(name)?.grpc.clone())?.connect_lazy())
+    }
+
+    /// Kills the sidecar of a component without a warning, and answers its process id.
+    pub(crate) async fn kill(&self, name: &str) -> Result<u32> {
+        let process = process_of(&status(self.component(name)?).await?)?;
+        let pid = i32::try_from(process)
+            .ok()
+            .and_then(Pid::from_raw)
+            .context("read the process id")?;
+        kill_process(pid, Signal::KILL).context("kill the sidecar")?;
+        Ok(process)
+    }
+
+    /// Waits until another process has taken the place of a killed one and lets clients in.
+    pub(crate) async fn until_replaced(&self, name: &str, killed: u32) -> Result<()> {
+        let component = self.component(name)?;
+        wait(async || {
+            let Ok(status) = status(component).await else {
+                return false;
+            };
+            process_of(&status).is_ok_and(|process| process != killed) && is_open(&status)
+        })
+        .await
+    }
+
+    /// Stops everything as Ctrl-C does.
+    pub(crate) async fn stop(mut self) -> Result<ExitStatus> {
+        let pid = self
+            .child
+            .id()
+            .and_then(|id| i32::try_from(id).ok())
+            .and_then(Pid::from_raw);
+        kill_process(
+            pid.context("`angzarr local` has ended before")?,
+            Signal::TERM,
+        )
+        .context("stop the shop")?;
+        timeout(WITHIN, self.child.wait())
+            .await
+            .context("wait for the shop to stop")?
+            .context("stop the shop")
+    }
+}
+
+async fn until_open(component: &Component) -> Result<()> {
+    wait(async || status(component).await.is_ok_and(|status| is_open(&status))).await
+}
+
+fn is_open(status: &Value) -> bool {
+    status.pointer("/lifecycle/open").and_then(Value::as_bool) == Some(true)
+}
+
+fn process_of(status: &Value) -> Result<u32> {
+    let process = status.get("process").and_then(Value::as_u64);
+    process
+        .and_then(|process| u32::try_from(process).ok())
+        .context("the status names no process")
+}
+
+async fn status(component: &Component) -> Result<Value> {
+    let address = component.admin.trim_start_matches("http://");
+    let mut stream = TcpStream::connect(address).await?;
+    stream
+        .write_all(b"GET /statusz HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        .await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    let (_, body) = answer
+        .split_once("\r\n\r\n")
+        .context("the answer has no body")?;
+    Ok(serde_json::from_str(body)?)
+}
+
+/// Waits until a condition holds.
+pub(crate) async fn wait(mut holds: impl AsyncFnMut() -> bool) -> Result<()> {
+    let deadline = Instant::now() + WITHIN;
+    while !holds().await {
+        if Instant::now() > deadline {
+            bail!("it did not come within {WITHIN:?}");
+        }
+        sleep(LOOK_AGAIN).await;
+    }
+    Ok(())
+}
