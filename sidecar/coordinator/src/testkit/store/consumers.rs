@@ -1,0 +1,414 @@
+//! Laws of progress, backlog and leases.
+
+use std::time::Duration;
+
+use super::{Bench, Ports, domain, stream};
+use crate::model::{
+    AppendId, Code, Command, CommandId, ConsumerId, ConsumerKind, CorrelationId, Cursor,
+    Incarnation, MergeStrategy, Payload, Position, Sequence, Status, StoreId, StoreIdentity,
+};
+use crate::port::leases::Grant;
+use crate::port::progress::{Outgoing, OutgoingId, Parked, Step, Work};
+use crate::port::store::Error;
+
+const TTL: Duration = Duration::from_secs(60);
+
+fn consumer(name: &str) -> ConsumerId {
+    ConsumerId {
+        namespace: "laws".into(),
+        kind: ConsumerKind::Saga,
+        name: name.into(),
+    }
+}
+
+fn cursor(position: u64) -> Cursor {
+    Cursor {
+        position: Position(position),
+        append_id: (position > 0).then(AppendId::random),
+        identity: StoreIdentity {
+            store_id: StoreId::random(),
+            incarnation: Incarnation::random(),
+        },
+    }
+}
+
+/// Takes the lease of a consumer and answers its epoch.
+async fn lease(ports: &Ports, of: &ConsumerId) -> u64 {
+    let granted = ports.leases.acquire(&of.to_string(), "here", TTL).await;
+    match granted.expect("the store answers") {
+        Grant::Granted { epoch } => epoch,
+        Grant::Held { holder } => unreachable!("{holder} holds the lease"),
+    }
+}
+
+fn advance(root: u8, next: u32) -> Step {
+    Step::Advance {
+        stream: stream("till", root),
+        next: Sequence(next),
+        outgoing: Vec::new(),
+    }
+}
+
+fn outgoing(id: &str, payload: u8) -> Outgoing {
+    let command = Command {
+        stream: stream("safe", 2),
+        id: CommandId::parse(id).expect("the id is valid"),
+        correlation_id: CorrelationId::parse("a-workflow").expect("the id is valid"),
+        expected: Sequence(0),
+        merge_strategy: MergeStrategy::AggregateHandles,
+        pages: vec![Payload {
+            type_url: "type.googleapis.com/safe.v1.Put".into(),
+            value: vec![payload].into(),
+        }],
+        origin: None,
+        trace_parent: Some("00-trace".into()),
+    };
+    Outgoing {
+        id: OutgoingId(id.into()),
+        trigger: stream("till", 1),
+        work: Work::Command(command),
+    }
+}
+
+fn send(works: Vec<Outgoing>) -> Step {
+    Step::Advance {
+        stream: stream("till", 1),
+        next: Sequence(1),
+        outgoing: works,
+    }
+}
+
+fn refusal() -> Status {
+    Status {
+        code: Code::FailedPrecondition,
+        message: "the safe is full".into(),
+        details: vec![1, 2].into(),
+    }
+}
+
+async fn commit(ports: &Ports, of: &ConsumerId, epoch: u64, steps: Vec<Step>) {
+    ports
+        .progress
+        .commit(of, epoch, steps)
+        .await
+        .expect("the commit succeeds");
+}
+
+async fn next_of(ports: &Ports, of: &ConsumerId, root: u8) -> Option<u32> {
+    let read = ports
+        .progress
+        .read_roots(of, vec![stream("till", root)])
+        .await;
+    read.expect("the store is read")[0]
+        .next_sequence
+        .map(|next| next.0)
+}
+
+async fn waiting(ports: &Ports, of: &ConsumerId) -> Vec<Outgoing> {
+    let listed = ports
+        .backlog
+        .list_outgoing(of, 0, 100)
+        .await
+        .expect("the store is read");
+    assert!(
+        listed.is_sorted_by(|a, b| a.place < b.place),
+        "places ascend"
+    );
+    listed.into_iter().map(|queued| queued.outgoing).collect()
+}
+
+pub(super) async fn a_source_is_opened_once(mut bench: Box<dyn Bench>) {
+    let (saga, till) = (consumer("a"), domain("till"));
+    let ports = bench.ports();
+    assert_eq!(
+        ports
+            .progress
+            .read_source(&saga, &till)
+            .await
+            .expect("the store is read"),
+        None
+    );
+    let start = cursor(7);
+    let opened = ports
+        .progress
+        .open_source(&saga, &till, start)
+        .await
+        .expect("it opens");
+    assert_eq!((opened.start, opened.cursor), (start, start));
+    drop(ports);
+    bench.reopen().await;
+    let again = bench
+        .ports()
+        .progress
+        .open_source(&saga, &till, cursor(9))
+        .await;
+    assert_eq!(again.expect("it opens").start, start);
+}
+
+pub(super) async fn progress_survives_a_restart_and_never_moves_back(mut bench: Box<dyn Bench>) {
+    let (saga, till) = (consumer("a"), domain("till"));
+    let ports = bench.ports();
+    ports
+        .progress
+        .open_source(&saga, &till, cursor(0))
+        .await
+        .expect("it opens");
+    let epoch = lease(&ports, &saga).await;
+    let far = cursor(5);
+    let step = |cursor| Step::MoveCursor {
+        domain: till.clone(),
+        cursor,
+    };
+    commit(&ports, &saga, epoch, vec![advance(1, 4), step(far)]).await;
+    commit(&ports, &saga, epoch, vec![advance(1, 2), step(cursor(3))]).await;
+    drop(ports);
+    bench.reopen().await;
+    let ports = bench.ports();
+    assert_eq!(next_of(&ports, &saga, 1).await, Some(4));
+    let source = ports
+        .progress
+        .read_source(&saga, &till)
+        .await
+        .expect("the store is read");
+    assert_eq!(source.map(|source| source.cursor), Some(far));
+}
+
+pub(super) async fn a_commit_under_an_old_epoch_is_refused_whole(bench: Box<dyn Bench>) {
+    let (ports, saga) = (bench.ports(), consumer("a"));
+    let epoch = lease(&ports, &saga).await;
+    for wrong in [epoch + 1, epoch.wrapping_sub(1)] {
+        let steps = vec![advance(1, 3), send(vec![outgoing("one", 1)])];
+        let refused = ports.progress.commit(&saga, wrong, steps).await;
+        assert!(matches!(refused, Err(Error::Fenced { .. })), "{refused:?}");
+    }
+    assert_eq!(next_of(&ports, &saga, 1).await, None);
+    assert!(waiting(&ports, &saga).await.is_empty());
+}
+
+pub(super) async fn outgoing_work_keeps_its_order_and_its_first_version(mut bench: Box<dyn Bench>) {
+    let (ports, saga) = (bench.ports(), consumer("a"));
+    let epoch = lease(&ports, &saga).await;
+    commit(
+        &ports,
+        &saga,
+        epoch,
+        vec![send(vec![outgoing("two", 1), outgoing("one", 2)])],
+    )
+    .await;
+    commit(
+        &ports,
+        &saga,
+        epoch,
+        vec![send(vec![outgoing("two", 9), outgoing("three", 3)])],
+    )
+    .await;
+    drop(ports);
+    bench.reopen().await;
+    let expected = [outgoing("two", 1), outgoing("one", 2), outgoing("three", 3)];
+    assert_eq!(waiting(&bench.ports(), &saga).await, expected);
+}
+
+pub(super) async fn settled_work_is_gone_and_refused_work_is_set_aside(bench: Box<dyn Bench>) {
+    let (ports, saga) = (bench.ports(), consumer("a"));
+    let epoch = lease(&ports, &saga).await;
+    commit(
+        &ports,
+        &saga,
+        epoch,
+        vec![send(vec![outgoing("one", 1), outgoing("two", 2)])],
+    )
+    .await;
+    let settle = |id: &str, refusal| Step::Settle {
+        id: OutgoingId(id.into()),
+        refusal,
+    };
+    commit(
+        &ports,
+        &saga,
+        epoch,
+        vec![settle("one", None), settle("two", Some(refusal()))],
+    )
+    .await;
+    assert!(waiting(&ports, &saga).await.is_empty());
+    let refused = ports
+        .backlog
+        .list_refused(&saga, 0, 10)
+        .await
+        .expect("the store is read");
+    assert_eq!(refused.len(), 1);
+    assert_eq!(
+        (&refused[0].outgoing, &refused[0].refusal),
+        (&outgoing("two", 2), &refusal())
+    );
+    let id = OutgoingId("one".into());
+    assert_eq!(
+        ports
+            .backlog
+            .read_refused(&saga, &id)
+            .await
+            .expect("the store is read"),
+        None
+    );
+}
+
+pub(super) async fn refused_work_can_be_resent_or_discarded(bench: Box<dyn Bench>) {
+    let (ports, saga) = (bench.ports(), consumer("a"));
+    let epoch = lease(&ports, &saga).await;
+    let works = ["one", "two", "three"].map(|id| outgoing(id, 1));
+    commit(&ports, &saga, epoch, vec![send(works.to_vec())]).await;
+    let ids = ["one", "two"].map(|id| OutgoingId(id.into()));
+    let settled = ids.clone().map(|id| Step::Settle {
+        id,
+        refusal: Some(refusal()),
+    });
+    commit(&ports, &saga, epoch, settled.to_vec()).await;
+    let [one, two] = ids;
+    commit(
+        &ports,
+        &saga,
+        epoch,
+        vec![Step::Resend { id: one }, Step::Discard { id: two }],
+    )
+    .await;
+    assert_eq!(
+        waiting(&ports, &saga).await,
+        [outgoing("three", 1), outgoing("one", 1)]
+    );
+    assert!(
+        ports
+            .backlog
+            .list_refused(&saga, 0, 10)
+            .await
+            .expect("the store is read")
+            .is_empty()
+    );
+}
+
+pub(super) async fn parked_roots_are_listed_until_they_are_taken_back(bench: Box<dyn Bench>) {
+    let (ports, saga) = (bench.ports(), consumer("a"));
+    let epoch = lease(&ports, &saga).await;
+    let parked = Parked {
+        sequence: Sequence(2),
+        attempts: 5,
+        error: refusal(),
+    };
+    let park = |root| Step::Park {
+        stream: stream("till", root),
+        parked: parked.clone(),
+    };
+    commit(&ports, &saga, epoch, vec![advance(2, 2), park(2), park(1)]).await;
+    let listed = ports
+        .backlog
+        .list_parked(&saga, None, 10)
+        .await
+        .expect("the store is read");
+    let expected = [1, 2].map(|root| (stream("till", root), parked.clone()));
+    assert_eq!(listed, expected);
+    let rest = ports
+        .backlog
+        .list_parked(&saga, Some(&stream("till", 1)), 10)
+        .await;
+    assert_eq!(rest.expect("the store is read"), expected[1..]);
+    commit(
+        &ports,
+        &saga,
+        epoch,
+        vec![Step::Unpark {
+            stream: stream("till", 1),
+        }],
+    )
+    .await;
+    let listed = ports
+        .backlog
+        .list_parked(&saga, None, 10)
+        .await
+        .expect("the store is read");
+    assert_eq!(listed, expected[1..]);
+    assert_eq!(next_of(&ports, &saga, 2).await, Some(2));
+}
+
+pub(super) async fn consumers_do_not_see_each_other(bench: Box<dyn Bench>) {
+    let (ports, one, other) = (bench.ports(), consumer("a"), consumer("b"));
+    let epoch = lease(&ports, &one).await;
+    commit(
+        &ports,
+        &one,
+        epoch,
+        vec![advance(1, 4), send(vec![outgoing("one", 1)])],
+    )
+    .await;
+    assert_eq!(next_of(&ports, &other, 1).await, None);
+    assert!(waiting(&ports, &other).await.is_empty());
+    let foreign = ports
+        .progress
+        .commit(&other, epoch, vec![advance(1, 1)])
+        .await;
+    assert!(matches!(foreign, Err(Error::Fenced { .. })), "{foreign:?}");
+}
+
+pub(super) async fn a_lease_is_held_by_one_until_it_is_released(bench: Box<dyn Bench>) {
+    let (ports, saga) = (bench.ports(), consumer("a"));
+    let name = saga.to_string();
+    let epoch = lease(&ports, &saga).await;
+    let other = ports
+        .leases
+        .acquire(&name, "there", TTL)
+        .await
+        .expect("the store answers");
+    assert_eq!(
+        other,
+        Grant::Held {
+            holder: "here".into()
+        }
+    );
+    ports
+        .leases
+        .renew(&name, epoch, TTL)
+        .await
+        .expect("it is renewed");
+    ports
+        .leases
+        .release(&name, epoch)
+        .await
+        .expect("it is released");
+    let other = ports
+        .leases
+        .acquire(&name, "there", TTL)
+        .await
+        .expect("the store answers");
+    assert!(
+        matches!(other, Grant::Granted { epoch: next } if next > epoch),
+        "{other:?}"
+    );
+    let lost = ports.leases.renew(&name, epoch, TTL).await;
+    assert!(matches!(lost, Err(Error::Fenced { .. })), "{lost:?}");
+    ports
+        .leases
+        .release(&name, epoch)
+        .await
+        .expect("it is without effect");
+    let held = ports
+        .leases
+        .acquire(&name, "here", TTL)
+        .await
+        .expect("the store answers");
+    assert_eq!(
+        held,
+        Grant::Held {
+            holder: "there".into()
+        }
+    );
+}
+
+pub(super) async fn a_restart_frees_a_lease_under_a_higher_epoch(mut bench: Box<dyn Bench>) {
+    let saga = consumer("a");
+    let epoch = lease(&bench.ports(), &saga).await;
+    bench.reopen().await;
+    let ports = bench.ports();
+    let granted = ports.leases.acquire(&saga.to_string(), "there", TTL).await;
+    let granted = granted.expect("the store answers");
+    assert!(
+        matches!(granted, Grant::Granted { epoch: next } if next > epoch),
+        "{granted:?}"
+    );
+}
