@@ -17,7 +17,7 @@ test: format-check lint doc ## The whole truth: format, lints, docs, all tests, 
 
 # Where cargo puts the programs.
 BUILT = $(or $(CARGO_TARGET_DIR),target)/debug
-SHOP = customer inventory order loyalty-earn cancellation demo
+SHOP = customer inventory order loyalty-earn cancellation web logging demo
 
 programs:
 	$(CARGO) build --quiet -p angzarr-operator -p angzarr-sidecar $(SHOP:%=-p shop-%)

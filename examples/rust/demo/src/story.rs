@@ -123,7 +123,8 @@ pub(crate) async fn tell(system: &System, report: &mut Report) -> Result<()> {
     buy_and_cancel(&client, customer, report).await?;
     repeat_and_refuse(&client, customer, report).await?;
     let bought = buy_under_fire(system, &client, customer, report).await?;
-    balance(&client, customer, &bought, report).await
+    balance(&client, customer, &bought, report).await?;
+    look(system, bought.len() + 2, report).await
 }
 
 async fn open_shop(client: &Client, report: &mut Report) -> Result<Uuid> {
@@ -308,6 +309,18 @@ async fn balance(
             "{} of {STOCK} teapots are left, none is promised",
             last.new_on_hand
         ),
+    );
+    Ok(())
+}
+
+async fn look(system: &System, orders: usize, report: &mut Report) -> Result<()> {
+    let title = format!("<h1>{orders} orders</h1>");
+    let came = wait(async || system.page().await.is_ok_and(|page| page.contains(&title))).await;
+    let page = system.page().await?;
+    let completed = page.matches("<td>completed").count();
+    report.check(
+        came.is_ok() && completed == orders - 1,
+        format!("the web page shows {orders} orders, {completed} of them completed"),
     );
     Ok(())
 }

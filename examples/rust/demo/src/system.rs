@@ -1,5 +1,6 @@
 //! The shop as processes: started, looked at, wounded, stopped.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -36,6 +37,7 @@ struct Component {
     name: String,
     grpc: String,
     admin: String,
+    ports: BTreeMap<String, u16>,
 }
 
 impl System {
@@ -112,6 +114,16 @@ impl System {
         Ok(Endpoint::from_shared(self.component(name)?.grpc.clone())?.connect_lazy())
     }
 
+    /// The page of orders, as a browser gets it.
+    pub(crate) async fn page(&self) -> Result<String> {
+        let port = self.component("web")?.ports.get("page");
+        get(
+            &format!("127.0.0.1:{}", port.context("web has no page")?),
+            "/",
+        )
+        .await
+    }
+
     /// Kills the sidecar of a component without a warning, and answers its process id.
     pub(crate) async fn kill(&self, name: &str) -> Result<u32> {
         let process = process_of(&status(self.component(name)?).await?)?;
@@ -171,16 +183,20 @@ fn process_of(status: &Value) -> Result<u32> {
 
 async fn status(component: &Component) -> Result<Value> {
     let address = component.admin.trim_start_matches("http://");
+    Ok(serde_json::from_str(&get(address, "/statusz").await?)?)
+}
+
+/// Gets a text with HTTP/1.0, where the end of the connection is the end of the answer.
+async fn get(address: &str, path: &str) -> Result<String> {
     let mut stream = TcpStream::connect(address).await?;
-    stream
-        .write_all(b"GET /statusz HTTP/1.0\r\nHost: localhost\r\n\r\n")
-        .await?;
+    let request = format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;
     let (_, body) = answer
         .split_once("\r\n\r\n")
         .context("the answer has no body")?;
-    Ok(serde_json::from_str(body)?)
+    Ok(body.to_owned())
 }
 
 /// Waits until a condition holds.
