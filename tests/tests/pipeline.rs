@@ -170,6 +170,30 @@ async fn logic_that_refuses_or_breaks_the_contract_stores_nothing() {
 }
 
 #[tokio::test]
+async fn a_call_that_is_given_up_frees_its_root() {
+    let system = System::start().await;
+    let impatient = std::time::Duration::from_millis(200);
+    let given_up = tokio::time::timeout(impatient, system.add("Hang", 1, "hang")).await;
+    assert!(given_up.is_err());
+    let answer = system.add("Add", 1, "next").await.unwrap();
+    assert_eq!(sequences(&answer), [0]);
+}
+
+#[tokio::test]
+async fn repeats_beside_the_running_first_attempt_take_effect_once() {
+    let system = System::start().await;
+    let repeats = (0..16).map(|_| system.add("Twice", 1, "same"));
+    let answers: Vec<_> = futures::future::try_join_all(repeats).await.unwrap();
+    let replayed = answers
+        .iter()
+        .filter(|answer| answer.receipt.as_ref().unwrap().replayed);
+    assert_eq!(replayed.count(), 15);
+    for answer in &answers {
+        assert_eq!(sequences(answer), [0, 1]);
+    }
+}
+
+#[tokio::test]
 async fn bad_requests_name_the_field() {
     let system = System::start().await;
     let mut short = command("Add", root(1), "a");
