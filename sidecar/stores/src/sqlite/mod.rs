@@ -13,6 +13,8 @@ mod load;
 mod progress;
 mod row;
 mod schema;
+#[cfg(test)]
+mod tests;
 mod threads;
 
 use std::fs::File;
