@@ -80,15 +80,6 @@ impl Aggregates {
             .collect()
     }
 
-    /// The version of the snapshots of a domain that is served here.
-    pub fn snapshot_version(&self, domain: &Domain) -> Option<SnapshotVersion> {
-        let aggregate = self
-            .aggregates
-            .iter()
-            .find(|aggregate| aggregate.domain == *domain);
-        aggregate.map(|aggregate| aggregate.snapshot_version)
-    }
-
     /// Takes over other limits.
     pub fn configure(&self, limits: &routing::Limits) {
         let mut executors = self

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use angzarr_coordinator::model::{Code, Command, Domain, Executed, Facts, Status};
+use angzarr_coordinator::model::{Code, Command, Executed, Facts, Status};
 use angzarr_coordinator::port::peers::Commands;
 use angzarr_proto::v1::business_coordinator_client::BusinessCoordinatorClient;
 use angzarr_wire::{decode_response, decode_status, encode_command, encode_facts};
@@ -26,17 +26,6 @@ pub struct Dispatch {
     pub routes: Arc<Routes>,
 }
 
-impl Dispatch {
-    fn owner(&self, domain: &Domain) -> Result<BusinessCoordinatorClient<Channel>, Status> {
-        let channel = self.routes.owner(domain).ok_or_else(|| Status {
-            code: Code::NotFound,
-            message: format!("no route leads to domain {domain}"),
-            details: Default::default(),
-        })?;
-        Ok(client(channel))
-    }
-}
-
 /// A client of the owner of a domain.
 pub(crate) fn client(channel: Channel) -> BusinessCoordinatorClient<Channel> {
     BusinessCoordinatorClient::new(channel)
@@ -52,7 +41,7 @@ impl Commands for Dispatch {
             let executed = executor.execute(command, deadline).await;
             return executed.map_err(|error| decode_status(&of_command(&error, None)));
         }
-        let client = self.owner(&command.stream.domain)?;
+        let client = client(self.routes.require_owner(&command.stream.domain)?);
         let book = encode_command(&command);
         let answered = forward(deadline, |budget| {
             let mut client = client.clone();
@@ -73,7 +62,7 @@ impl Commands for Dispatch {
             let executed = executor.record(facts, deadline).await;
             return executed.map_err(|error| decode_status(&of_command(&error, None)));
         }
-        let client = self.owner(&facts.stream.domain)?;
+        let client = client(self.routes.require_owner(&facts.stream.domain)?);
         let book = encode_facts(&facts);
         let answered = forward(deadline, |budget| {
             let mut client = client.clone();
@@ -93,10 +82,11 @@ fn decode(
     answered: Result<angzarr_proto::v1::CommandResponse, tonic::Status>,
 ) -> Result<Executed, Status> {
     let response = answered.map_err(|status| decode_status(&status))?;
-    decode_response(response).map_err(|breach| Status {
-        // It took effect; repeating it brings the first result, from an owner that answers well.
-        code: Code::Unavailable,
-        message: format!("the owner's answer breaks the contract: {breach}"),
-        details: Default::default(),
+    // It took effect; repeating it brings the first result, from an owner that answers well.
+    decode_response(response).map_err(|breach| {
+        Status::new(
+            Code::Unavailable,
+            format!("the owner's answer breaks the contract: {breach}"),
+        )
     })
 }

@@ -69,14 +69,12 @@ impl Projectors for KnownProjectors {
                 .handle_sync(Until::Append(append.clone()), budget)
                 .await;
         }
-        let channel = self
-            .routes
-            .projector(domain, projector)
-            .ok_or_else(|| Status {
-                code: Code::Unavailable,
-                message: format!("no route leads to projector {projector}"),
-                details: Default::default(),
-            })?;
+        let channel = self.routes.projector(domain, projector).ok_or_else(|| {
+            Status::new(
+                Code::Unavailable,
+                format!("no route leads to projector {projector}"),
+            )
+        })?;
         ask(channel, projector, append, budget).await
     }
 }
@@ -98,16 +96,13 @@ async fn ask(
     );
     put(request.metadata_mut(), PROJECTOR, Some(projector));
     request.set_timeout(budget);
-    let unavailable = |message: String| Status {
-        code: Code::Unavailable,
-        message,
-        details: Default::default(),
-    };
+    let unavailable = |message: String| Status::new(Code::Unavailable, message);
     let called = tokio::time::timeout(budget, client.handle_sync(request)).await;
-    let called = called.map_err(|_| Status {
-        code: Code::DeadlineExceeded,
-        message: format!("projector {projector} did not answer in time"),
-        details: Default::default(),
+    let called = called.map_err(|_| {
+        Status::new(
+            Code::DeadlineExceeded,
+            format!("projector {projector} did not answer in time"),
+        )
     })?;
     let projection = called.map_err(|status| match judge(&status) {
         Failure::Answered => decode_status(&status),

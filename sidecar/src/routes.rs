@@ -13,7 +13,7 @@ use angzarr_buses::direct::topology::{Owner, Owners};
 use angzarr_config::endpoint::Endpoint;
 use angzarr_config::routing::Routing;
 use angzarr_coordinator::feed::InProcess;
-use angzarr_coordinator::model::Domain;
+use angzarr_coordinator::model::{Code, Domain, Status};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
@@ -64,6 +64,15 @@ impl Routes {
         let routing = self.current();
         let endpoints = routing.owners.get(domain.as_str())?;
         self.channel(endpoints)
+    }
+
+    /// A connection to a sidecar that owns a domain.
+    ///
+    /// # Errors
+    /// NOT_FOUND when no route leads there.
+    pub fn require_owner(&self, domain: &Domain) -> Result<Channel, Status> {
+        let missing = || Status::new(Code::NotFound, format!("no route leads to domain {domain}"));
+        self.owner(domain).ok_or_else(missing)
     }
 
     /// The domains that a route leads to.

@@ -73,11 +73,11 @@ impl Commands {
     /// Executes a command here.
     pub(super) async fn execute(
         &self,
+        executor: &Executor,
         command: Command,
         mode: Mode,
         deadline: Instant,
     ) -> Result<v1::CommandResponse, Status> {
-        let executor = self.executor(&command.stream.domain)?;
         let id = command.id.clone();
         let executed = executor.execute(command, deadline).await;
         let executed = executed.map_err(|error| of_command(&error, Some(&id)))?;
@@ -154,7 +154,8 @@ impl Commands {
         Ok(response)
     }
 
-    fn executor(&self, domain: &Domain) -> Result<Arc<Executor>, Status> {
+    /// The executor of a domain that is served here.
+    pub(super) fn executor(&self, domain: &Domain) -> Result<Arc<Executor>, Status> {
         self.aggregates
             .executor(domain)
             .ok_or_else(|| Status::not_found(format!("domain {domain} is not served by this sidecar; use CommandGateway to reach any domain")))

@@ -23,8 +23,9 @@ impl BusinessCoordinator for Coordinator {
         self.commands.admit()?;
         let call = self.commands.call(request.metadata());
         let command = read_command(request.into_inner(), &call)?;
+        let executor = self.commands.executor(&command.stream.domain)?;
         self.commands
-            .execute(command, Mode::None, call.deadline)
+            .execute(&executor, command, Mode::None, call.deadline)
             .await
             .map(Response::new)
     }
@@ -37,8 +38,9 @@ impl BusinessCoordinator for Coordinator {
         let call = self.commands.call(request.metadata());
         let (book, mode) = read_sync(request.into_inner())?;
         let command = read_command(book, &call)?;
+        let executor = self.commands.executor(&command.stream.domain)?;
         self.commands
-            .execute(command, mode, call.deadline)
+            .execute(&executor, command, mode, call.deadline)
             .await
             .map(Response::new)
     }

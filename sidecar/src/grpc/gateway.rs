@@ -6,7 +6,7 @@ use std::sync::Arc;
 use angzarr_coordinator::model::Command;
 use angzarr_proto::v1;
 use angzarr_proto::v1::command_gateway_server::CommandGateway;
-use angzarr_wire::encode_command;
+use angzarr_wire::{encode_command, encode_status};
 use futures::Stream;
 use tonic::{Request, Response, Status};
 
@@ -32,20 +32,15 @@ impl Gateway {
         mode: Mode,
         call: Call,
     ) -> Result<v1::CommandResponse, Status> {
-        if self
-            .commands
-            .aggregates
-            .executor(&command.stream.domain)
-            .is_some()
-        {
-            return self.commands.execute(command, mode, call.deadline).await;
-        }
         let domain = &command.stream.domain;
-        let channel = self.commands.routes.owner(domain);
-        let client = client(
-            channel
-                .ok_or_else(|| Status::not_found(format!("no route leads to domain {domain}")))?,
-        );
+        if let Some(executor) = self.commands.aggregates.executor(domain) {
+            return self
+                .commands
+                .execute(&executor, command, mode, call.deadline)
+                .await;
+        }
+        let owner = self.commands.routes.require_owner(domain);
+        let client = client(owner.map_err(|status| encode_status(&status))?);
         let book = encode_command(&command);
         let correlation = Some(command.correlation_id.as_str());
         let answered = forward(call.deadline, |budget| {

@@ -72,19 +72,11 @@ pub(super) fn read_until(book: v1::EventBook) -> Result<Until, Status> {
     Ok(Until::Append(append))
 }
 
-/// The stream that is to be caught up.
-pub(super) fn domain_of(until: &Until) -> &Domain {
-    match until {
-        Until::Append(append) => &append.stream.domain,
-        Until::Head(stream) => &stream.domain,
-    }
-}
-
 #[tonic::async_trait]
 impl ProjectorCoordinator for ProjectorService {
     async fn handle(&self, request: Request<v1::EventBook>) -> Result<Response<()>, Status> {
         let until = read_until(request.into_inner())?;
-        let domain = domain_of(&until).clone();
+        let domain = until.stream().domain.clone();
         let budget = self.routes.current().timeouts.sync;
         if self.readers(&domain).next().is_none() {
             return Err(no_reader("projector", &domain));
@@ -105,7 +97,7 @@ impl ProjectorCoordinator for ProjectorService {
         let call = Call::read(request.metadata(), self.routes.current().timeouts.sync);
         let metadata = request.metadata().clone();
         let until = read_until(request.into_inner())?;
-        let consumer = Arc::clone(&self.choose(&metadata, domain_of(&until))?.consumer);
+        let consumer = Arc::clone(&self.choose(&metadata, &until.stream().domain)?.consumer);
         let budget: Duration = call.deadline.saturating_duration_since(Instant::now());
         let projection = consumer.handle_sync(until, budget).await;
         let projection = projection.map_err(|status| encode_status(&status))?;

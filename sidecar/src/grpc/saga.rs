@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status};
 
 use super::call::Call;
-use super::projector::{domain_of, no_reader, read_until};
+use super::projector::{no_reader, read_until};
 use crate::routes::Routes;
 
 /// A saga of this sidecar.
@@ -55,7 +55,7 @@ impl SagaCoordinator for SagaService {
     async fn handle(&self, request: Request<v1::EventBook>) -> Result<Response<()>, Status> {
         let until = read_until(request.into_inner())?;
         let budget = self.routes.current().timeouts.sync;
-        for consumer in self.readers(domain_of(&until))? {
+        for consumer in self.readers(&until.stream().domain)? {
             let until = until.clone();
             // A hint: what fails now comes by the subscription, which also reports it.
             self.tasks
@@ -70,7 +70,7 @@ impl SagaCoordinator for SagaService {
     ) -> Result<Response<v1::SagaResponse>, Status> {
         let call = Call::read(request.metadata(), self.routes.current().timeouts.sync);
         let until = read_until(request.into_inner())?;
-        let readers = self.readers(domain_of(&until))?;
+        let readers = self.readers(&until.stream().domain)?;
         let budget = call.deadline.saturating_duration_since(Instant::now());
         let asked = readers
             .iter()

@@ -34,11 +34,7 @@ pub(super) fn decode_call(status: &tonic::Status) -> Status {
 /// Judges a failure of the log that is read in this process.
 pub(super) fn decode_store(error: &store::Error) -> Status {
     match error {
-        store::Error::Corrupt(_) => Status {
-            code: Code::DataLoss,
-            message: error.to_string(),
-            details: Default::default(),
-        },
+        store::Error::Corrupt(_) => Status::new(Code::DataLoss, error.to_string()),
         store::Error::Unavailable(_)
         | store::Error::Full(_)
         | store::Error::Fenced { .. }
@@ -47,11 +43,7 @@ pub(super) fn decode_store(error: &store::Error) -> Status {
 }
 
 pub(super) fn unavailable(message: String) -> Status {
-    Status {
-        code: Code::Unavailable,
-        message,
-        details: Default::default(),
-    }
+    Status::new(Code::Unavailable, message)
 }
 
 /// A status of the transport carries its cause, one of the server does not.

@@ -50,10 +50,8 @@ impl DirectBus {
     }
 
     fn require_owner(&self, domain: &Domain) -> Result<Owner, Status> {
-        self.owners.owner(domain).ok_or_else(|| Status {
-            code: Code::NotFound,
-            message: format!("no route leads to domain {domain}"),
-            details: Default::default(),
+        self.owners.owner(domain).ok_or_else(|| {
+            Status::new(Code::NotFound, format!("no route leads to domain {domain}"))
         })
     }
 }

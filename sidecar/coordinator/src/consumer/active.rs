@@ -1,7 +1,7 @@
 //! What the parts of a running consumer share while it holds its lease.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 use super::board::{Board, Needed};
 use super::committer::{Ended, Handle};
 use super::error::{Error, describe};
+use super::lock;
 use super::root::Trouble;
 use super::settings::{Ports, Settings};
 use crate::model::{Append, Domain, Position, Sequence, Status, StreamId};
@@ -302,11 +303,4 @@ fn entry<'a>(
         *entry = fresh;
     }
     entry
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Each section changes one value as a whole, so a panic elsewhere does not spoil it.
-    mutex
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }

@@ -10,6 +10,7 @@ use super::backoff::Backoff;
 use super::board::{Board, Needed};
 use super::error::{Error, describe};
 use super::instruments;
+use super::lock;
 use super::prefix::Prefix;
 use super::settings::{Ports, Settings};
 use crate::fail_point;
@@ -205,11 +206,4 @@ impl Committer {
         instruments::updated(id, changes);
         Ok(())
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    // Each change leaves the map whole, so a panic elsewhere does not spoil it.
-    mutex
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }

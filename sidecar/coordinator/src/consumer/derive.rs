@@ -5,7 +5,6 @@
 //! replica or after a crash, gives the same ids, so that the target recognises a repeat. Random ids would need to be remembered before the first
 //! answer is known.
 
-use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use crate::command::payload_hash;
@@ -114,9 +113,8 @@ fn nothing_for(append: &Append) -> Facts {
 }
 
 fn refuse_malformed(target: &str, reason: &str) -> Status {
-    Status {
-        code: Code::InvalidArgument,
-        message: format!("the saga's answer for {target} cannot be executed: {reason}"),
-        details: Bytes::new(),
-    }
+    Status::new(
+        Code::InvalidArgument,
+        format!("the saga's answer for {target} cannot be executed: {reason}"),
+    )
 }

@@ -15,7 +15,6 @@ use super::active::Active;
 use super::backoff::Backoff;
 use super::error::{Error, describe};
 use super::instruments;
-use super::root::status;
 use crate::fail_point;
 use crate::model::{Code, CorrelationId, Status, StreamId};
 use crate::port::progress::{Outgoing, Step, Work};
@@ -242,7 +241,7 @@ async fn attempt(
     let executing = async {
         match outgoing.work.clone() {
             Work::Command(command) => active.ports.commands.execute(command, budget).await,
-            Work::Facts(facts) if facts.events.is_empty() => Err(status(
+            Work::Facts(facts) if facts.events.is_empty() => Err(Status::new(
                 Code::InvalidArgument,
                 "there is nothing in it that could be executed",
             )),
@@ -253,7 +252,10 @@ async fn attempt(
     fail_point::hit("after_outgoing");
     match executed {
         Ok(executed) => executed.map(|_| ()),
-        Err(_) => Err(status(Code::DeadlineExceeded, "no answer of the target")),
+        Err(_) => Err(Status::new(
+            Code::DeadlineExceeded,
+            "no answer of the target",
+        )),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Consumer;
 use super::active::Active;
 use super::error::describe;
-use super::root::{self, Trouble, catch_up, status};
+use super::root::{self, Trouble, catch_up};
 use super::sync::{not_reached, refuse};
 use crate::model::{Code, Sequence, Status, StreamId};
 use crate::port::backlog::Refused;
@@ -72,7 +72,7 @@ impl Consumer {
             .read_refused(&self.settings().id, id)
             .await;
         read.map_err(refuse_store)?.ok_or_else(|| {
-            status(
+            Status::new(
                 Code::NotFound,
                 format!("no refused work has the id {}", id.0),
             )
@@ -133,7 +133,7 @@ impl Consumer {
             .calls
             .spawn(async move { bring_back(&working, &stream, first).await });
         task.await
-            .unwrap_or_else(|_| Err(status(Code::Internal, "the replay panicked")))
+            .unwrap_or_else(|_| Err(Status::new(Code::Internal, "the replay panicked")))
     }
 }
 
@@ -141,7 +141,7 @@ async fn bring_back(active: &Active, stream: &StreamId, first: First) -> Result<
     let ticket = active
         .turns
         .take(stream.clone())
-        .map_err(|full| status(Code::ResourceExhausted, full.to_string()))?;
+        .map_err(|full| Status::new(Code::ResourceExhausted, full.to_string()))?;
     let _turn = tokio::select! {
         () = active.stop.cancelled() => return Err(not_reached("the consumer is ending")),
         turn = ticket.granted() => turn,
@@ -191,7 +191,7 @@ async fn replay(
 }
 
 fn not_parked(stream: &StreamId) -> Status {
-    status(Code::NotFound, format!("{stream} is not set aside"))
+    Status::new(Code::NotFound, format!("{stream} is not set aside"))
 }
 
 fn refuse_store(error: store::Error) -> Status {
@@ -200,5 +200,5 @@ fn refuse_store(error: store::Error) -> Status {
     } else {
         Code::Internal
     };
-    status(code, describe(&error))
+    Status::new(code, describe(&error))
 }

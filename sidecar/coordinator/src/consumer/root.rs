@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::time::{Instant, timeout};
 use tracing::Instrument;
 
@@ -231,18 +230,9 @@ fn blame(at: Sequence, error: logic::Error) -> Trouble {
         logic::Error::Unreachable(reason) => {
             Trouble::Outage(Needed::Logic, format!("reach the logic: {reason}"))
         }
-        logic::Error::Broken(reason) => Trouble::Broken(at, status(Code::Unavailable, reason)),
+        logic::Error::Broken(reason) => Trouble::Broken(at, Status::new(Code::Unavailable, reason)),
         logic::Error::Answered(status) => Trouble::Failed(at, status),
-        logic::Error::Contract(reason) => Trouble::Failed(at, status(Code::Internal, reason)),
-    }
-}
-
-/// A status without details.
-pub(super) fn status(code: Code, message: impl Into<String>) -> Status {
-    Status {
-        code,
-        message: message.into(),
-        details: Bytes::new(),
+        logic::Error::Contract(reason) => Trouble::Failed(at, Status::new(Code::Internal, reason)),
     }
 }
 

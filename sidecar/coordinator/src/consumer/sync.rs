@@ -6,7 +6,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::active::Active;
 use super::board::Needed;
-use super::root::{Handled, Trouble, catch_up, status};
+use super::root::{Handled, Trouble, catch_up};
 use crate::model::{Append, Code, Projection, Sequence, Status, StreamId};
 use crate::port::logic;
 use crate::port::progress::{Outgoing, RootProgress};
@@ -21,7 +21,8 @@ pub enum Until {
 }
 
 impl Until {
-    fn stream(&self) -> &StreamId {
+    /// The stream that is meant.
+    pub fn stream(&self) -> &StreamId {
         match self {
             Self::Append(append) => &append.stream,
             Self::Head(stream) => stream,
@@ -73,8 +74,8 @@ async fn run<T: Send + 'static>(
     let task = active.calls.spawn(call);
     match timeout_at(deadline, task).await {
         Ok(Ok(reached)) => reached,
-        Ok(Err(_)) => Err(status(Code::Internal, "the synchronous call panicked")),
-        Err(_) => Err(status(
+        Ok(Err(_)) => Err(Status::new(Code::Internal, "the synchronous call panicked")),
+        Err(_) => Err(Status::new(
             Code::DeadlineExceeded,
             "the consumer was not reached in time",
         )),
@@ -84,7 +85,7 @@ async fn run<T: Send + 'static>(
 async fn reach(active: &Active, until: &Until, deadline: Instant) -> Result<Handled, Status> {
     let stream = until.stream();
     if active.settings.source(&stream.domain).is_none() {
-        return Err(status(
+        return Err(Status::new(
             Code::InvalidArgument,
             format!("{} does not read {}", active.settings.id, stream.domain),
         ));
@@ -93,9 +94,9 @@ async fn reach(active: &Active, until: &Until, deadline: Instant) -> Result<Hand
     let ticket = active
         .turns
         .take(stream.clone())
-        .map_err(|full| status(Code::ResourceExhausted, full.to_string()))?;
+        .map_err(|full| Status::new(Code::ResourceExhausted, full.to_string()))?;
     let Ok(_turn) = timeout_at(deadline, ticket.granted()).await else {
-        return Err(status(
+        return Err(Status::new(
             Code::DeadlineExceeded,
             "the root's turn did not come in time",
         ));
@@ -168,7 +169,7 @@ pub(super) fn refuse(active: &Active, trouble: Trouble) -> Status {
         Trouble::Outage(_, reason) => not_reached(&reason),
         Trouble::Ending => not_reached("the consumer is ending"),
         Trouble::Fatal(error) => {
-            let refusal = status(Code::Internal, super::error::describe(&error));
+            let refusal = Status::new(Code::Internal, super::error::describe(&error));
             active.fail(error);
             refusal
         }
@@ -186,11 +187,11 @@ async fn ask_projection(
     match asked {
         Ok(Ok(projection)) => Ok(projection),
         Ok(Err(logic::Error::Answered(status))) => Err(status),
-        Ok(Err(logic::Error::Contract(reason))) => Err(status(Code::Internal, reason)),
+        Ok(Err(logic::Error::Contract(reason))) => Err(Status::new(Code::Internal, reason)),
         Ok(Err(error @ (logic::Error::Unreachable(_) | logic::Error::Broken(_)))) => {
             Err(not_reached(&error.to_string()))
         }
-        Err(_) => Err(status(
+        Err(_) => Err(Status::new(
             Code::DeadlineExceeded,
             "the logic did not answer in time",
         )),
@@ -198,5 +199,5 @@ async fn ask_projection(
 }
 
 pub(super) fn not_reached(reason: &str) -> Status {
-    status(Code::Unavailable, format!("not reached: {reason}"))
+    Status::new(Code::Unavailable, format!("not reached: {reason}"))
 }

@@ -178,3 +178,14 @@ pub struct Status {
     /// The encoded `google.rpc.Status` details.
     pub details: bytes::Bytes,
 }
+
+impl Status {
+    /// A status without details.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            details: bytes::Bytes::new(),
+        }
+    }
+}

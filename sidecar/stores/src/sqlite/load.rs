@@ -24,11 +24,12 @@ pub(super) enum Probe {
 
 /// Reads what one command needs.
 pub(super) fn load(conn: &Connection, load: &Load) -> Result<Loaded, Fault> {
-    let Some(stream) = existing(conn, &load.stream)? else {
-        return Ok(empty_history());
-    };
-    let Some(id) = stream.id else {
-        return Ok(empty_history());
+    let Some((id, next_sequence)) = existing(conn, &load.stream)? else {
+        return Ok(Loaded::History {
+            snapshot: None,
+            events: Vec::new(),
+            next_sequence: Sequence::FIRST,
+        });
     };
     if let Some(key) = &load.key {
         match probe(conn, id, &load.stream, key)? {
@@ -76,16 +77,8 @@ pub(super) fn load(conn: &Connection, load: &Load) -> Result<Loaded, Fault> {
     Ok(Loaded::History {
         snapshot,
         events,
-        next_sequence: stream.next,
+        next_sequence,
     })
-}
-
-fn empty_history() -> Loaded {
-    Loaded::History {
-        snapshot: None,
-        events: Vec::new(),
-        next_sequence: Sequence::FIRST,
-    }
 }
 
 /// Appends of a stream from the one that holds a sequence on, those that end after a position.
@@ -238,16 +231,18 @@ pub(super) fn find_stream(
     Ok(found.unwrap_or(Stream::NEW))
 }
 
-fn existing(conn: &Connection, stream: &StreamId) -> Result<Option<Stream>, Fault> {
-    match partition_id(conn, &stream.domain)? {
-        Some(partition) => find_stream(conn, partition, stream).map(Some),
-        None => Ok(None),
-    }
+/// The number and the length of a stream, if there is one.
+fn existing(conn: &Connection, stream: &StreamId) -> Result<Option<(i64, Sequence)>, Fault> {
+    let Some(partition) = partition_id(conn, &stream.domain)? else {
+        return Ok(None);
+    };
+    let found = find_stream(conn, partition, stream)?;
+    Ok(found.id.map(|id| (id, found.next)))
 }
 
 /// Reads whole appends of a stream.
 pub(super) fn read_stream(conn: &Connection, read: &StreamRead) -> Result<Vec<Append>, Fault> {
-    let Some(id) = existing(conn, &read.stream)?.and_then(|stream| stream.id) else {
+    let Some((id, _)) = existing(conn, &read.stream)? else {
         return Ok(Vec::new());
     };
     let mut statement = conn.prepare_cached(FROM_SEQUENCE)?;

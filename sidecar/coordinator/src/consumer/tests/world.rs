@@ -86,11 +86,7 @@ pub(super) fn stream(number: u128) -> StreamId {
 }
 
 pub(super) fn refusal(code: Code) -> Status {
-    Status {
-        code,
-        message: "no".into(),
-        details: bytes::Bytes::new(),
-    }
+    Status::new(code, "no")
 }
 
 pub(super) fn command(target: u128) -> Command {
