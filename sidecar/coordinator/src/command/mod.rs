@@ -6,8 +6,10 @@
 
 mod answer;
 mod appender;
+mod dry_run;
 mod error;
 mod hash;
+mod settings;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,13 +19,15 @@ use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
 pub use appender::{Appender, Tasks};
+pub use dry_run::Point;
 pub use error::Error;
 pub use hash::payload_hash;
+pub use settings::{Limits, Settings};
 
 use crate::fail_point;
 use crate::model::{
-    Append, AppendId, Command, CommandKey, Domain, Event, Executed, Facts, History, MergeStrategy,
-    Position, Sequence, SnapshotVersion, StreamId,
+    Append, AppendId, Command, CommandKey, Domain, Executed, Facts, History, MergeStrategy,
+    Sequence, StreamId,
 };
 use crate::port::clock::Clock;
 use crate::port::log::{Load, Loaded, Outcome, Proposal};
@@ -33,59 +37,6 @@ use answer::{Checked, Context};
 
 /// How often a command is run anew after other writers came first.
 const MAX_RACES: u32 = 8;
-
-/// What a domain allows.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
-    /// Bytes of one command page or event.
-    pub page_bytes: usize,
-    /// Bytes of all events of an append, and of a snapshot.
-    pub append_bytes: usize,
-    /// Events of an append, and pages of a command.
-    pub append_pages: usize,
-    /// Bytes of history that the logic is sent.
-    pub history_bytes: usize,
-    /// Commands that may wait for one root.
-    pub in_flight_per_root: usize,
-    /// Commands that may be in flight in the domain.
-    pub in_flight: usize,
-}
-
-impl Default for Limits {
-    /// 1 MiB a page, 4 MiB and 1,000 pages an append, 16 MiB of history, 1,024 waiting per root, 4,096 in flight.
-    fn default() -> Self {
-        Self {
-            page_bytes: 1 << 20,
-            append_bytes: 4 << 20,
-            append_pages: 1_000,
-            history_bytes: 16 << 20,
-            in_flight_per_root: 1_024,
-            in_flight: 4_096,
-        }
-    }
-}
-
-/// What an executor is for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
-    /// The domain that it serves.
-    pub domain: Domain,
-    /// The version that the aggregate declares for its snapshots.
-    pub snapshot_version: SnapshotVersion,
-    /// What it allows.
-    pub limits: Limits,
-}
-
-/// The point in a stream at which a command is tried.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Point {
-    /// The end.
-    Now,
-    /// After this event.
-    Through(Sequence),
-    /// Before the first event.
-    BeforeFirst,
-}
 
 /// Executes the commands of one domain.
 pub struct Executor {
@@ -212,91 +163,6 @@ impl Executor {
                 actual,
             }),
         }
-    }
-
-    /// Asks the logic what it would answer at a point; nothing is stored, so the positions in the result are those before the first.
-    ///
-    /// # Errors
-    /// As [`Error`] says.
-    pub async fn dry_run(
-        &self,
-        command: Command,
-        point: Point,
-        deadline: Instant,
-    ) -> Result<Executed, Error> {
-        self.validate(
-            &command.stream,
-            command.pages.iter().map(|page| page.size()),
-        )?;
-        let history = self.history_at(&command, point).await?;
-        check_expected(&command, history.next_sequence)?;
-        let next = history.next_sequence;
-        let checked = self.decide(history, &command, deadline).await?;
-        let events = checked
-            .events
-            .into_iter()
-            .enumerate()
-            .map(|(index, event)| Event {
-                sequence: next.plus(index),
-                position: Position::ORIGIN,
-                payload: event.payload,
-                created_at: event.created_at,
-                external_id: None,
-            });
-        let append = Append {
-            id: AppendId::random(),
-            stream: command.stream,
-            first_sequence: next,
-            last_position: Position::ORIGIN,
-            correlation_id: command.correlation_id,
-            command_id: Some(command.id),
-            trace_parent: command.trace_parent,
-            events: events.collect(),
-        };
-        Ok(Executed {
-            append,
-            is_replayed: false,
-            known: Vec::new(),
-        })
-    }
-
-    async fn history_at(&self, command: &Command, point: Point) -> Result<History, Error> {
-        let through = match point {
-            Point::Now => None,
-            Point::Through(sequence) => Some(sequence),
-            Point::BeforeFirst => {
-                return Ok(History {
-                    stream: command.stream.clone(),
-                    snapshot: None,
-                    events: Vec::new(),
-                    next_sequence: Sequence::FIRST,
-                });
-            }
-        };
-        let load = Load {
-            through,
-            ..self.load_of(command, None)
-        };
-        let Loaded::History {
-            snapshot,
-            events,
-            next_sequence,
-        } = self.appender.load(load).await?
-        else {
-            return Err(self.too_large(&command.stream));
-        };
-        if let Some(through) = through.filter(|through| *through >= next_sequence) {
-            return Err(Error::Invalid(format!(
-                "as_of_sequence is {}, the stream has {} events",
-                through.0, next_sequence.0
-            )));
-        }
-        Ok(History {
-            stream: command.stream.clone(),
-            snapshot,
-            events,
-            next_sequence: through.map_or(next_sequence, |through| through.plus(1)),
-        })
     }
 
     fn validate(

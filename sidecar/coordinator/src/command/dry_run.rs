@@ -1,0 +1,105 @@
+//! Commands that are tried: the logic is asked, nothing is stored.
+
+use tokio::time::Instant;
+
+use super::{Error, Executor, check_expected};
+use crate::model::{Append, AppendId, Command, Event, Executed, History, Position, Sequence};
+use crate::port::log::{Load, Loaded};
+
+/// The point in a stream at which a command is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Point {
+    /// The end.
+    Now,
+    /// After this event.
+    Through(Sequence),
+    /// Before the first event.
+    BeforeFirst,
+}
+
+impl Executor {
+    /// Asks the logic what it would answer at a point; nothing is stored, so the positions in the result are those before the first.
+    ///
+    /// # Errors
+    /// As [`Error`] says.
+    pub async fn dry_run(
+        &self,
+        command: Command,
+        point: Point,
+        deadline: Instant,
+    ) -> Result<Executed, Error> {
+        self.validate(
+            &command.stream,
+            command.pages.iter().map(|page| page.size()),
+        )?;
+        let history = self.history_at(&command, point).await?;
+        check_expected(&command, history.next_sequence)?;
+        let next = history.next_sequence;
+        let checked = self.decide(history, &command, deadline).await?;
+        let events = checked
+            .events
+            .into_iter()
+            .enumerate()
+            .map(|(index, event)| Event {
+                sequence: next.plus(index),
+                position: Position::ORIGIN,
+                payload: event.payload,
+                created_at: event.created_at,
+                external_id: None,
+            });
+        let append = Append {
+            id: AppendId::random(),
+            stream: command.stream,
+            first_sequence: next,
+            last_position: Position::ORIGIN,
+            correlation_id: command.correlation_id,
+            command_id: Some(command.id),
+            trace_parent: command.trace_parent,
+            events: events.collect(),
+        };
+        Ok(Executed {
+            append,
+            is_replayed: false,
+            known: Vec::new(),
+        })
+    }
+
+    async fn history_at(&self, command: &Command, point: Point) -> Result<History, Error> {
+        let through = match point {
+            Point::Now => None,
+            Point::Through(sequence) => Some(sequence),
+            Point::BeforeFirst => {
+                return Ok(History {
+                    stream: command.stream.clone(),
+                    snapshot: None,
+                    events: Vec::new(),
+                    next_sequence: Sequence::FIRST,
+                });
+            }
+        };
+        let load = Load {
+            through,
+            ..self.load_of(command, None)
+        };
+        let Loaded::History {
+            snapshot,
+            events,
+            next_sequence,
+        } = self.appender.load(load).await?
+        else {
+            return Err(self.too_large(&command.stream));
+        };
+        if let Some(through) = through.filter(|through| *through >= next_sequence) {
+            return Err(Error::Invalid(format!(
+                "as_of_sequence is {}, the stream has {} events",
+                through.0, next_sequence.0
+            )));
+        }
+        Ok(History {
+            stream: command.stream.clone(),
+            snapshot,
+            events,
+            next_sequence: through.map_or(next_sequence, |through| through.plus(1)),
+        })
+    }
+}

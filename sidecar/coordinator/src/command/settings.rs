@@ -1,0 +1,45 @@
+//! What an executor is for, and what it allows.
+
+use crate::model::{Domain, SnapshotVersion};
+
+/// What a domain allows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of one command page or event.
+    pub page_bytes: usize,
+    /// Bytes of all events of an append, and of a snapshot.
+    pub append_bytes: usize,
+    /// Events of an append, and pages of a command.
+    pub append_pages: usize,
+    /// Bytes of history that the logic is sent.
+    pub history_bytes: usize,
+    /// Commands that may wait for one root.
+    pub in_flight_per_root: usize,
+    /// Commands that may be in flight in the domain.
+    pub in_flight: usize,
+}
+
+impl Default for Limits {
+    /// 1 MiB a page, 4 MiB and 1,000 pages an append, 16 MiB of history, 1,024 waiting per root, 4,096 in flight.
+    fn default() -> Self {
+        Self {
+            page_bytes: 1 << 20,
+            append_bytes: 4 << 20,
+            append_pages: 1_000,
+            history_bytes: 16 << 20,
+            in_flight_per_root: 1_024,
+            in_flight: 4_096,
+        }
+    }
+}
+
+/// What an executor is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The domain that it serves.
+    pub domain: Domain,
+    /// The version that the aggregate declares for its snapshots.
+    pub snapshot_version: SnapshotVersion,
+    /// What it allows.
+    pub limits: Limits,
+}
