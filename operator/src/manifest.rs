@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use angzarr_crds::{
-    API_VERSION, Aggregate, EventStore, GROUP, Kind, ProcessManager, Projector, Saga, validate_cel,
-    validate_structure,
+    API_VERSION, Aggregate, EventStore, GROUP, Kind, ProcessManager, Projector, Saga, Violation,
+    validate_cel, validate_structure,
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -213,15 +213,11 @@ fn read_resource(
         }
         return;
     };
-    let mut violations = validate_structure(kind, &value);
-    if violations.is_empty() {
-        violations = validate_cel(kind, &value, None);
+    let violations = judge(kind, &value);
+    for violation in &violations {
+        report(&violation.path, violation.message.clone());
     }
-    let is_valid = violations.is_empty();
-    for violation in violations {
-        report(&violation.path, violation.message);
-    }
-    if !is_valid {
+    if !violations.is_empty() {
         return;
     }
     let namespace = match word("/metadata/namespace") {
@@ -238,6 +234,15 @@ fn read_resource(
         }),
         Err((field, message)) => report(&field, message),
     }
+}
+
+/// Every mistake in one resource; rules between fields are judged once each field has its shape.
+fn judge(kind: Kind, value: &Value) -> Vec<Violation> {
+    let violations = validate_structure(kind, value);
+    if violations.is_empty() {
+        return validate_cel(kind, value, None);
+    }
+    violations
 }
 
 fn typed(kind: Kind, value: Value) -> Result<Spec, (String, String)> {

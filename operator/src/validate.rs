@@ -19,6 +19,7 @@ pub fn validate(resources: &[Resource]) -> Result<System, Vec<Mistake>> {
     };
     check.names();
     check.domains();
+    check.stores();
     let mut components = BTreeMap::new();
     for resource in resources {
         if let Some((key, component)) = check.component(resource) {
@@ -81,7 +82,7 @@ impl Check<'_> {
         let declared = declared(resource)?;
         let before = self.mistakes.len();
         let store = store_key(resource, declared);
-        self.store(resource, &store);
+        self.reference(resource, &store, declared);
         self.consumer(resource, &store, declared);
         let role = self.role(resource);
         let image = self.image(resource, declared);
@@ -103,52 +104,56 @@ impl Check<'_> {
         Some((key, component))
     }
 
-    fn store(&mut self, resource: &Resource, store: &StoreKey) {
-        let found = self.resources.iter().find(|other| {
+    /// An EventStore can only be what is built.
+    fn stores(&mut self) {
+        for resource in self.resources {
+            let Spec::EventStore(store) = &resource.spec else {
+                continue;
+            };
+            if store.spec.storage.type_ != crds::StorageType::Sqlite {
+                self.report(
+                    resource,
+                    "spec.storage.type",
+                    "is not supported yet; write sqlite",
+                );
+            }
+            if store.spec.bus.type_ != crds::BusType::Direct {
+                self.report(
+                    resource,
+                    "spec.bus.type",
+                    "is not supported yet; write direct",
+                );
+            }
+        }
+    }
+
+    fn reference(&mut self, resource: &Resource, store: &StoreKey, declared: &dyn crds::Component) {
+        let is_declared = self.resources.iter().any(|other| {
             other.kind() == Kind::EventStore
                 && other.name == store.name
                 && other.namespace == store.namespace
         });
-        let Some(found) = found else {
+        if !is_declared {
             let message = format!(
                 "{} is no EventStore in namespace {}; declare it",
                 store.name, store.namespace
             );
             return self.report(resource, "spec.eventStoreRef.name", message);
-        };
+        }
         if store.namespace != resource.namespace {
             let message =
                 "another namespace is not supported yet; use an EventStore of the same namespace";
             self.report(resource, "spec.eventStoreRef.namespace", message);
         }
-        let Spec::EventStore(spec) = &found.spec else {
-            return;
-        };
-        if spec.spec.storage.type_ != crds::StorageType::Sqlite {
-            self.report(
-                found,
-                "spec.storage.type",
-                "is not supported yet; write sqlite",
-            );
-        }
-        if spec.spec.bus.type_ != crds::BusType::Direct {
-            self.report(found, "spec.bus.type", "is not supported yet; write direct");
-        }
-        let Some(declared) = declared(resource) else {
-            return;
-        };
-        if declared
-            .component()
-            .replicas
-            .is_some_and(|replicas| replicas > 1)
-        {
+        let component = declared.component();
+        if component.replicas.is_some_and(|replicas| replicas > 1) {
             self.report(
                 resource,
                 "spec.replicas",
                 "must be 1 with SQLite, whose file one process opens",
             );
         }
-        if declared.component().autoscaling.is_some() {
+        if component.autoscaling.is_some() {
             self.report(
                 resource,
                 "spec.autoscaling",
@@ -306,7 +311,7 @@ impl Check<'_> {
 }
 
 /// The fields that all components share; none for an event store.
-pub(crate) fn declared(resource: &Resource) -> Option<&dyn crds::Component> {
+fn declared(resource: &Resource) -> Option<&dyn crds::Component> {
     match &resource.spec {
         Spec::EventStore(_) => None,
         Spec::Aggregate(spec) => Some(&**spec),
