@@ -64,6 +64,24 @@ impl Probes {
         );
         Self { port, ledger, stop }
     }
+
+    /// The components of a boot document that uses every probe.
+    pub fn components(&self) -> String {
+        let at = format!("127.0.0.1:{}", self.port);
+        format!(
+            "- {{kind: aggregate, domain: tally, logic: '{at}'}}
+- {{kind: aggregate, domain: mirror, logic: '{at}'}}
+- {{kind: projector, name: ledger, mode: sync, sources: [{{domain: tally}}], logic: '{at}'}}
+- {{kind: saga, name: mirror, sources: [{{domain: tally}}], startFrom: beginning, logic: '{at}'}}
+"
+        )
+    }
+
+    /// A component that has nothing to do with the domains of [`Probes::components`].
+    pub fn bystander(&self) -> String {
+        let at = self.port;
+        format!("- {{kind: aggregate, domain: other, logic: '127.0.0.1:{at}'}}\n")
+    }
 }
 
 /// Counts its events; each event holds how many came before it, so a wrong history shows.

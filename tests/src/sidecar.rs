@@ -51,6 +51,14 @@ impl Place {
         std::fs::rename(fresh, self.routing()).unwrap();
     }
 
+    /// Routes the domain `tally` to another sidecar.
+    pub fn route_to(&self, owner: &Self) {
+        let at = owner.grpc;
+        self.route(&format!(
+            "{{\"schemaVersion\":1,\"owners\":{{\"tally\":[\"http://127.0.0.1:{at}\"]}}}}"
+        ));
+    }
+
     /// The boot document.
     pub fn boot(&self) -> PathBuf {
         self.folder.path().join("boot.yaml")

@@ -45,17 +45,6 @@ fn parameter(name: &str, default: u64) -> u64 {
         .map_or(default, |text| text.parse().unwrap())
 }
 
-fn components(probes: &Probes) -> String {
-    let at = format!("127.0.0.1:{}", probes.port);
-    format!(
-        "- {{kind: aggregate, domain: tally, logic: '{at}'}}
-- {{kind: aggregate, domain: mirror, logic: '{at}'}}
-- {{kind: projector, name: ledger, mode: sync, sources: [{{domain: tally}}], logic: '{at}'}}
-- {{kind: saga, name: mirror, sources: [{{domain: tally}}], startFrom: beginning, logic: '{at}'}}
-"
-    )
-}
-
 /// Sends commands, each until its outcome is known, until the sidecar was killed.
 async fn load(
     place: Arc<Place>,
@@ -119,7 +108,7 @@ async fn whatever_was_acknowledged_survives_every_kill_once_and_in_order() {
     println!("ANGZARR_SEED={seed} ANGZARR_KILLS={kills}");
     let mut random = StdRng::seed_from_u64(seed);
     let probes = Probes::start().await;
-    let place = Arc::new(Place::new(PROGRAM, &components(&probes)));
+    let place = Arc::new(Place::new(PROGRAM, &probes.components()));
     place.route(
         "{\"schemaVersion\":1,\"delivery\":{\"backoffInitial\":\"10ms\",\"backoffMax\":\"100ms\"}}",
     );
@@ -196,17 +185,10 @@ async fn check(place: &Place, probes: &Probes, acknowledged: &Acknowledged) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sixty_four_writers_of_one_root_through_two_sidecars_are_linearizable() {
     let probes = Probes::start().await;
-    let owner = Place::new(PROGRAM, &components(&probes));
+    let owner = Place::new(PROGRAM, &probes.components());
     let _owning = owner.start_ready().await;
-    let at = probes.port;
-    let gateway = Place::new(
-        PROGRAM,
-        &format!("- {{kind: aggregate, domain: other, logic: '127.0.0.1:{at}'}}\n"),
-    );
-    gateway.route(&format!(
-        "{{\"schemaVersion\":1,\"owners\":{{\"tally\":[\"http://127.0.0.1:{}\"]}}}}",
-        owner.grpc
-    ));
+    let gateway = Place::new(PROGRAM, &probes.bystander());
+    gateway.route_to(&owner);
     let _passing = gateway.start_ready().await;
     let mut writers = JoinSet::new();
     for writer in 0..64 {

@@ -26,17 +26,7 @@ struct System {
 impl System {
     async fn start() -> Self {
         let probes = Probes::start().await;
-        let at = format!("127.0.0.1:{}", probes.port);
-        let place = Place::new(
-            PROGRAM,
-            &format!(
-                "- {{kind: aggregate, domain: tally, logic: '{at}'}}
-- {{kind: aggregate, domain: mirror, logic: '{at}'}}
-- {{kind: projector, name: ledger, mode: sync, sources: [{{domain: tally}}], logic: '{at}'}}
-- {{kind: saga, name: mirror, sources: [{{domain: tally}}], startFrom: beginning, logic: '{at}'}}
-"
-            ),
-        );
+        let place = Place::new(PROGRAM, &probes.components());
         place.route(
             "{\"schemaVersion\":1,\"delivery\":{\"maxAttempts\":2,\"backoffInitial\":\"10ms\"},\"timeouts\":{\"command\":\"3s\"}}",
         );
@@ -50,15 +40,8 @@ impl System {
 
     /// A sidecar without the domain, which has a route to it.
     async fn neighbour(&self) -> (Place, Process) {
-        let at = self.probes.port;
-        let place = Place::new(
-            PROGRAM,
-            &format!("- {{kind: aggregate, domain: other, logic: '127.0.0.1:{at}'}}\n"),
-        );
-        place.route(&format!(
-            "{{\"schemaVersion\":1,\"owners\":{{\"tally\":[\"http://127.0.0.1:{}\"]}}}}",
-            self.place.grpc
-        ));
+        let place = Place::new(PROGRAM, &self.probes.bystander());
+        place.route_to(&self.place);
         let process = place.start_ready().await;
         (place, process)
     }
