@@ -157,11 +157,6 @@ impl Health {
         self.is_routing_loaded.load(Ordering::Relaxed)
     }
 
-    /// Whether the sidecar is ready.
-    pub fn is_ready(&self) -> bool {
-        self.reasons().is_empty()
-    }
-
     /// Follows whether the sidecar is ready, as far as [`Health::run`] runs.
     pub fn watch(&self) -> watch::Receiver<bool> {
         self.is_ready.subscribe()

@@ -125,11 +125,6 @@ impl Lifecycle {
         is_first
     }
 
-    /// Whether the drain began.
-    pub fn is_draining(&self) -> bool {
-        self.state().phase >= Phase::Draining
-    }
-
     /// A token that is cancelled when the drain begins; cancelling it oneself has no other effect than on clones of it.
     pub fn draining(&self) -> CancellationToken {
         self.draining.child_token()
@@ -209,6 +204,6 @@ mod tests {
         let life = Lifecycle::new_open();
         life.draining().cancel();
         assert!(!life.draining().is_cancelled());
-        assert!(!life.is_draining());
+        assert_eq!(life.state().phase, Phase::Starting);
     }
 }

@@ -109,7 +109,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Unreachable`].
-    pub async fn send(
+    async fn send(
         &self,
         method: Method,
         path: &str,
