@@ -4,7 +4,7 @@ CARGO ?= cargo
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
-.PHONY: help check test demo shop programs lint format-check doc crds
+.PHONY: help check test demo shop programs python lint format-check doc crds
 
 help: ## Lists the commands.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-14s %s\n", $$1, $$2 }'
@@ -12,21 +12,31 @@ help: ## Lists the commands.
 check: format-check lint ## Format, lints and fast tests: for the desk, before each commit.
 	$(CARGO) test --workspace --lib --bins
 
-test: format-check lint doc ## The whole truth: format, lints, docs, all tests, generated files.
+test: format-check lint doc python ## The whole truth: format, lints, docs, all tests, generated files.
 	$(CARGO) test --workspace
+	SHOP_CUSTOMER="$(PYTHON)/bin/shop-customer" $(CARGO) test --workspace --test features
 
-# Where cargo puts the programs.
-BUILT = $(or $(CARGO_TARGET_DIR),target)/debug
+# Where cargo puts the programs, and what stands beside them.
+TARGET = $(abspath $(or $(CARGO_TARGET_DIR),target))
+PYTHON = $(TARGET)/python
 SHOP = customer inventory order loyalty-earn cancellation web logging demo
 
-programs:
+# Which customer the shop is run with: rust or python.
+CUSTOMER ?= rust
+$(if $(filter-out rust python,$(CUSTOMER)),$(error CUSTOMER=$(CUSTOMER) is not known; write rust or python))
+PROGRAMS = $(if $(filter python,$(CUSTOMER)),$(PYTHON)/bin:)$(TARGET)/debug
+
+programs: $(filter python,$(CUSTOMER))
 	$(CARGO) build --quiet -p angzarr-operator -p angzarr-sidecar $(SHOP:%=-p shop-%)
 
+python:
+	examples/python/setup.sh "$(PYTHON)"
+
 demo: programs ## Runs the shop, drives it, kills a sidecar in the middle and checks that nothing is lost or doubled.
-	PATH="$(abspath $(BUILT)):$$PATH" shop-demo examples/shop
+	PATH="$(PROGRAMS):$$PATH" shop-demo examples/shop
 
 shop: programs ## Keeps the shop running to play with; its addresses are printed.
-	PATH="$(abspath $(BUILT)):$$PATH" angzarr local -f examples/shop
+	PATH="$(PROGRAMS):$$PATH" angzarr local -f examples/shop
 
 format-check:
 	$(CARGO) fmt --all --check
