@@ -85,12 +85,13 @@ pub async fn execute_surely(
     }
 }
 
-/// Whether an error leaves the outcome open. What the transport says of itself is UNKNOWN.
-fn is_unknown(status: &Status) -> bool {
-    matches!(
+/// Whether an error leaves the outcome open. What the transport says of itself carries its cause.
+pub fn is_unknown(status: &Status) -> bool {
+    let is_open = matches!(
         status.code(),
-        Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown
-    )
+        Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled
+    );
+    is_open || std::error::Error::source(status).is_some()
 }
 
 /// All pages of a stream.

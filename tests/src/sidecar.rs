@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 use tonic::transport::{Channel, Endpoint};
@@ -112,6 +114,24 @@ impl Place {
         Endpoint::from_shared(format!("http://127.0.0.1:{}", self.grpc))
             .unwrap()
             .connect_lazy()
+    }
+
+    /// What `/statusz` says.
+    pub async fn status(&self) -> serde_json::Value {
+        let answer = self.ask_http("GET", "/statusz").await;
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        serde_json::from_str(body).unwrap()
+    }
+
+    /// Asks the admin port and answers all that it says.
+    pub async fn ask_http(&self, method: &str, path: &str) -> String {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.admin)).await.unwrap();
+        let request =
+            format!("{method} {path} HTTP/1.0\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
     }
 
     /// Runs a subcommand of the program against this sidecar; answers its exit and what it wrote.

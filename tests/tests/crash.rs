@@ -1,43 +1,59 @@
-//! Kills a sidecar at every fail point under load, and checks what it promised against what it acknowledged.
+//! Kills a sidecar under load, at every fail point and at any time, and checks what it promised against all that was attempted and seen.
+//!
+//! `ANGZARR_KILLS` says how often it dies at each place, `ANGZARR_SEED` makes the choices those of an earlier run.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     reason = "a test that cannot go on says why and ends"
 )]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use angzarr_proto::v1::event_page::Sequence;
 use angzarr_tests::client::{command, execute_surely, pages, root, sequences};
-use angzarr_tests::probe::{Probes, number};
-use angzarr_tests::sidecar::{Place, until};
+use angzarr_tests::probe::Probes;
+use angzarr_tests::sidecar::{Place, Process};
+use angzarr_tests::soak::guarantees::{self, Evidence};
+use angzarr_tests::soak::history::History;
+use angzarr_tests::soak::load;
+use angzarr_tests::soak::reader::Reader;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::task::JoinSet;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_sidecar-under-test");
-const ROOTS: u8 = 4;
-const WRITERS: usize = 8;
+const ROOTS: u8 = 5;
+/// The root that the journal refuses.
+const POISONED: u8 = 0;
+/// Kills at each place before everything is checked and a new store begins.
+const CHAPTER: u64 = 20;
 
-/// Every place at which the sidecar can be ended.
-const FAIL_POINTS: [&str; 10] = [
-    "after_load",
-    "after_logic",
-    "before_commit",
-    "after_commit",
-    "before_delivery",
-    "after_delivery",
-    "before_progress",
-    "after_progress",
-    "before_outgoing",
-    "after_outgoing",
+/// Where a sidecar dies.
+#[derive(Debug, Clone, Copy)]
+enum Death {
+    /// At a passage of a fail point.
+    At(&'static str),
+    /// At any time.
+    AnyTime,
+}
+
+const DEATHS: [Death; 12] = [
+    Death::At("after_load"),
+    Death::At("after_logic"),
+    Death::At("before_commit"),
+    Death::At("before_flush"),
+    Death::At("after_commit"),
+    Death::At("before_delivery"),
+    Death::At("after_delivery"),
+    Death::At("before_progress"),
+    Death::At("after_progress"),
+    Death::At("before_outgoing"),
+    Death::At("after_outgoing"),
+    Death::AnyTime,
 ];
-
-/// What was acknowledged: for each root, each sequence with the command that brought it.
-type Acknowledged = BTreeMap<u8, BTreeMap<u32, String>>;
 
 fn parameter(name: &str, default: u64) -> u64 {
     std::env::var(name)
@@ -45,141 +61,101 @@ fn parameter(name: &str, default: u64) -> u64 {
         .map_or(default, |text| text.parse().unwrap())
 }
 
-/// Sends commands, each until its outcome is known, until the sidecar was killed.
-async fn load(
-    place: Arc<Place>,
-    name: String,
-    is_over: Arc<AtomicBool>,
-) -> Vec<(u8, Vec<u32>, String)> {
-    let channel = place.channel();
-    let mut known = Vec::new();
-    for number in 0.. {
-        if is_over.load(Ordering::Relaxed) {
-            break;
-        }
-        let to = (number % u32::from(ROOTS)) as u8;
-        let id = format!("{name}-{number}");
-        let answer = execute_surely(channel.clone(), command("Add", root(to), &id))
-            .await
-            .unwrap();
-        known.push((to, sequences(&answer), id));
-    }
-    known
-}
-
-async fn kill_once(
-    place: &Arc<Place>,
-    fail_point: String,
-    round: &str,
-    acknowledged: &mut Acknowledged,
-) {
-    let mut doomed = place.start(Some(fail_point.clone()));
-    let is_over = Arc::new(AtomicBool::new(false));
-    let mut writers = JoinSet::new();
-    for writer in 0..WRITERS {
-        let name = format!("{round}-{writer}");
-        writers.spawn(load(Arc::clone(place), name, Arc::clone(&is_over)));
-    }
-    let ended = doomed.ended().await;
-    assert_eq!(
-        ended.signal(),
-        Some(9),
-        "{fail_point} did not kill: {ended}"
-    );
-    let survivor = place.start(None);
-    is_over.store(true, Ordering::Relaxed);
-    while let Some(known) = writers.join_next().await {
-        for (to, sequences, id) in known.unwrap() {
-            assert_eq!(sequences.len(), 1, "{id} brought one event");
-            let before = acknowledged
-                .entry(to)
-                .or_default()
-                .insert(sequences[0], id.clone());
-            assert_eq!(before, None, "{id} has a sequence of its own");
-        }
-    }
-    survivor.kill().await;
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whatever_was_acknowledged_survives_every_kill_once_and_in_order() {
+async fn what_was_promised_holds_over_every_kill() {
     let kills = parameter("ANGZARR_KILLS", 2);
     let seed = parameter("ANGZARR_SEED", rand::rng().random_range(0..1_000_000));
     println!("ANGZARR_SEED={seed} ANGZARR_KILLS={kills}");
     let mut random = StdRng::seed_from_u64(seed);
-    let probes = Probes::start().await;
-    let place = Arc::new(Place::new(PROGRAM, &probes.components()));
-    place.route(
-        "{\"schemaVersion\":1,\"delivery\":{\"backoffInitial\":\"10ms\",\"backoffMax\":\"100ms\"}}",
-    );
-    let mut acknowledged = Acknowledged::new();
-    for kill in 0..kills {
-        for fail_point in FAIL_POINTS {
-            let at = random.random_range(1..=12);
-            let round = format!("{fail_point}-{kill}");
-            kill_once(
-                &place,
-                format!("{fail_point}:{at}"),
-                &round,
-                &mut acknowledged,
-            )
-            .await;
-        }
+    let mut left = kills;
+    while left > 0 {
+        let now = left.min(CHAPTER);
+        Chapter::open().await.tell(now, &mut random).await;
+        left -= now;
     }
-    let _last = place.start_ready().await;
-    check(&place, &probes, &acknowledged).await;
 }
 
-async fn check(place: &Place, probes: &Probes, acknowledged: &Acknowledged) {
-    let mut positions = BTreeSet::new();
-    let mut total = 0;
-    for (to, expected) in acknowledged {
-        let read = pages(place.channel(), "tally", root(*to)).await.unwrap();
-        // Every command was repeated until it was acknowledged, so nothing else can be there.
-        assert_eq!(
-            read.len(),
-            expected.len(),
-            "root {to} holds what was acknowledged"
+/// A store from its first event to the judgement.
+struct Chapter {
+    probes: Probes,
+    place: Place,
+    history: History,
+}
+
+impl Chapter {
+    async fn open() -> Self {
+        let probes = Probes::start().await;
+        probes.journal.poison(Some(root(POISONED)));
+        let place = Place::new(PROGRAM, &probes.components());
+        place.route(
+            "{\"schemaVersion\":1,\"delivery\":{\"maxAttempts\":2,\"backoffInitial\":\"10ms\",\"backoffMax\":\"100ms\"}}",
         );
-        for (index, page) in read.iter().enumerate() {
-            let sequence = u32::try_from(index).unwrap();
-            assert_eq!(page.sequence, Some(Sequence::Num(sequence)));
-            assert_eq!(
-                number(page.event.as_ref().unwrap()),
-                u64::from(sequence),
-                "it was computed from all before it"
-            );
-            assert!(
-                expected.contains_key(&sequence),
-                "sequence {sequence} of root {to} was acknowledged"
-            );
-            positions.insert(page.position);
+        Self {
+            probes,
+            place,
+            history: History::default(),
         }
-        total += read.len() as u64;
-        until(async || probes.ledger.count(&root(*to)) as usize == read.len()).await;
-        until(async || {
-            pages(place.channel(), "mirror", root(*to))
-                .await
-                .unwrap()
-                .len()
-                >= read.len()
-        })
-        .await;
-        let mirrored = pages(place.channel(), "mirror", root(*to)).await.unwrap();
-        assert_eq!(
-            mirrored.len(),
-            read.len(),
-            "the saga took effect once for each append"
-        );
     }
-    assert_eq!(positions.first().copied(), Some(1));
-    assert_eq!(
-        positions.last().copied(),
-        Some(total),
-        "positions are dense"
-    );
-    assert_eq!(positions.len() as u64, total, "positions are unique");
-    assert_eq!(probes.ledger.faults(), [""; 0]);
+
+    async fn tell(mut self, kills: u64, random: &mut StdRng) {
+        let live = Reader::new(self.place.channel(), "tally");
+        let reading = tokio::spawn(live.clone().run());
+        for kill in 0..kills {
+            for death in DEATHS {
+                self.kill_once(death, kill, random).await;
+            }
+        }
+        let [acknowledged, refused, unknown] = self.history.outcomes();
+        println!("{acknowledged} acknowledged, {refused} refused, {unknown} unknown");
+        let _last = self.place.start_ready().await;
+        self.judge(&live).await;
+        assert!(!reading.is_finished(), "the reader reads on");
+        reading.abort();
+    }
+
+    async fn kill_once(&mut self, death: Death, kill: u64, random: &mut StdRng) {
+        let fail_point = match death {
+            Death::At(name) => Some(format!("{name}:{}", random.random_range(1..=60))),
+            Death::AnyTime => None,
+        };
+        let doomed = self.place.start(fail_point);
+        let is_over = Arc::new(AtomicBool::new(false));
+        let name = format!("{death:?}-{kill}");
+        let crowd = load::start(|| self.place.channel(), (&name, ROOTS), random, &is_over);
+        die(doomed, death, random).await;
+        let survivor = self.place.start(None);
+        is_over.store(true, Ordering::Relaxed);
+        load::gather(crowd, &mut self.history).await;
+        survivor.kill().await;
+    }
+
+    async fn judge(&self, live: &Reader) {
+        let evidence = Evidence::gather(&self.place, &self.history, live, ROOTS).await;
+        guarantees::g1_acknowledged_is_durable(&evidence).await;
+        guarantees::g2_each_event_follows_from_all_before(&evidence);
+        guarantees::g3_an_id_takes_effect_at_most_once(&evidence).await;
+        guarantees::g4_positions_are_dense_and_nobody_skips_one(&evidence);
+        let journal = (&self.probes.journal, POISONED);
+        guarantees::g7_a_poisoned_root_stops_itself_only(&evidence, journal).await;
+        guarantees::g5_every_event_reaches_every_consumer(&evidence, &self.probes).await;
+        guarantees::g6_a_saga_takes_effect_once_per_trigger(&evidence).await;
+        guarantees::g10_a_snapshot_changes_no_result(&evidence).await;
+    }
+}
+
+/// Waits until a process is dead.
+async fn die(mut doomed: Process, death: Death, random: &mut StdRng) {
+    match death {
+        Death::At(_) => {
+            let ended = doomed.ended().await;
+            assert_eq!(ended.signal(), Some(9), "{death:?} did not kill: {ended}");
+        }
+        Death::AnyTime => {
+            // The time itself is what is tried here.
+            tokio::time::sleep(Duration::from_millis(random.random_range(0..300))).await;
+            doomed.kill().await;
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

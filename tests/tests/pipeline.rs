@@ -10,7 +10,7 @@ use angzarr_proto::v1::business_coordinator_client::BusinessCoordinatorClient;
 use angzarr_proto::v1::command_gateway_client::CommandGatewayClient;
 use angzarr_proto::v1::event_query_client::EventQueryClient;
 use angzarr_tests::client::{command, cover, execute, execute_simple, pages, root, sequences};
-use angzarr_tests::probe::{Probes, any, number};
+use angzarr_tests::probe::{Probes, Tally, any, number};
 use angzarr_tests::sidecar::{Place, Process, until};
 use prost::Message;
 use tonic::Code;
@@ -280,9 +280,11 @@ async fn any_sidecar_reaches_any_domain() {
 #[tokio::test]
 async fn facts_are_recorded_once() {
     let system = System::start().await;
-    let fact = |id: &str, count: u64| v1::EventPage {
+    let mut tally = Tally::default();
+    let (one, two) = (tally.add(b"one"), tally.add(b"two"));
+    let fact = |id: &str, event: &prost_types::Any| v1::EventPage {
         sequence: Some(v1::event_page::Sequence::Force(true)),
-        event: Some(any("Added", count.to_le_bytes().to_vec())),
+        event: Some(event.clone()),
         external_id: id.to_owned(),
         ..v1::EventPage::default()
     };
@@ -293,19 +295,22 @@ async fn facts_are_recorded_once() {
     };
     let mut client = BusinessCoordinatorClient::new(system.place.channel());
     let first = client
-        .record(book(vec![fact("x", 0)]))
+        .record(book(vec![fact("x", &one)]))
         .await
         .unwrap()
         .into_inner();
     assert_eq!(sequences(&first), [0]);
     let second = client
-        .record(book(vec![fact("x", 0), fact("y", 1)]))
+        .record(book(vec![fact("x", &one), fact("y", &two)]))
         .await
         .unwrap()
         .into_inner();
     assert_eq!(sequences(&second), [1]);
     assert_eq!(second.receipt.unwrap().known_external_ids, ["x"]);
-    let other = client.record(book(vec![fact("x", 7)])).await.unwrap_err();
+    let other = client
+        .record(book(vec![fact("x", &two)]))
+        .await
+        .unwrap_err();
     assert_eq!(other.code(), Code::InvalidArgument);
 }
 
@@ -461,21 +466,8 @@ async fn an_invalid_routing_never_unloads_a_good_one() {
     let system = System::start().await;
     let (place, _process) = system.neighbour().await;
     place.route("{\"schemaVersion\":1,\"ownars\":{}}");
-    until(async || status_of(&place).await.contains("ownars")).await;
+    until(async || place.status().await.to_string().contains("ownars")).await;
     execute(place.channel(), command("Add", root(1), "still"))
         .await
         .unwrap();
-}
-
-/// The text of `/statusz`.
-async fn status_of(place: &Place) -> String {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", place.admin))
-        .await
-        .unwrap();
-    let request = "GET /statusz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).await.unwrap();
-    text
 }

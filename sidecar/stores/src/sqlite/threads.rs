@@ -7,6 +7,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use angzarr_coordinator::fail_point;
 use angzarr_coordinator::port::store::{Cause, Error};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
@@ -235,6 +236,7 @@ fn transact(
             }
         }
     }
+    fail_point::hit("before_flush");
     conn.execute_batch("COMMIT").map_err(|error| {
         roll_back(conn);
         Stopped::Commit(committing(error))

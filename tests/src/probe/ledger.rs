@@ -1,0 +1,153 @@
+//! Projectors that keep what came, and what was wrong with it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use angzarr_proto::v1;
+use angzarr_proto::v1::event_page::Sequence;
+use angzarr_proto::v1::projector_server::Projector;
+use tonic::metadata::MetadataMap;
+use tonic::{Request, Response, Status};
+
+use super::any;
+use super::tally::Tally;
+
+/// What a ledger does with what comes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Behaviour {
+    /// It takes everything.
+    #[default]
+    Takes,
+    /// It refuses every event of a root.
+    Refuses(Vec<u8>),
+    /// It takes everything, after a while.
+    Delays(Duration),
+    /// It never answers.
+    Hangs,
+}
+
+/// Keeps what the events of each root amount to, and what was wrong with them.
+#[derive(Clone, Default)]
+pub struct Ledger {
+    rows: Arc<Mutex<Rows>>,
+}
+
+#[derive(Default)]
+struct Rows {
+    tallies: BTreeMap<Vec<u8>, Tally>,
+    faults: Vec<String>,
+    behaviour: Behaviour,
+}
+
+impl Ledger {
+    /// How many events of a root came.
+    pub fn count(&self, root: &[u8]) -> u32 {
+        u32::try_from(self.tally(root).count).unwrap()
+    }
+
+    /// What the events of a root that came amount to.
+    pub fn tally(&self, root: &[u8]) -> Tally {
+        let rows = self.rows.lock().unwrap();
+        rows.tallies.get(root).copied().unwrap_or_default()
+    }
+
+    /// What was wrong.
+    pub fn faults(&self) -> Vec<String> {
+        self.rows.lock().unwrap().faults.clone()
+    }
+
+    /// Does something else with what comes from now on.
+    pub fn behave(&self, behaviour: Behaviour) {
+        self.rows.lock().unwrap().behaviour = behaviour;
+    }
+
+    /// Refuses every event of a root, or none.
+    pub fn poison(&self, root: Option<Vec<u8>>) {
+        self.behave(root.map_or(Behaviour::Takes, Behaviour::Refuses));
+    }
+
+    async fn take(&self, book: &v1::EventBook) -> Result<Tally, Status> {
+        let root = root(book);
+        let behaviour = self.rows.lock().unwrap().behaviour.clone();
+        match behaviour {
+            Behaviour::Takes => {}
+            Behaviour::Refuses(refused) if refused == root => {
+                return Err(Status::failed_precondition(
+                    "the ledger does not take this root",
+                ));
+            }
+            Behaviour::Refuses(_) => {}
+            Behaviour::Delays(delay) => tokio::time::sleep(delay).await,
+            Behaviour::Hangs => std::future::pending().await,
+        }
+        Ok(self.note(root, book))
+    }
+
+    fn note(&self, root: Vec<u8>, book: &v1::EventBook) -> Tally {
+        let mut rows = self.rows.lock().unwrap();
+        let mut tally = rows.tallies.get(&root).copied().unwrap_or_default();
+        for page in &book.pages {
+            let Some(Sequence::Num(sequence)) = page.sequence else {
+                rows.faults.push("a page has no sequence".to_owned());
+                continue;
+            };
+            let next = tally.count;
+            if u64::from(sequence) > next {
+                let fault = format!("sequence {sequence} of {root:?} came, {next} is missing");
+                rows.faults.push(fault);
+            } else if u64::from(sequence) == next {
+                let taken = tally.take(page.event.as_ref().unwrap());
+                rows.faults.extend(taken.err());
+            }
+        }
+        rows.tallies.insert(root, tally);
+        tally
+    }
+}
+
+fn root(book: &v1::EventBook) -> Vec<u8> {
+    let cover = book.cover.as_ref().unwrap();
+    cover.root.as_ref().unwrap().value.to_vec()
+}
+
+/// The projectors on one port, told apart by the metadata that names them.
+pub(super) struct Ledgers {
+    pub(super) ledger: Ledger,
+    pub(super) journal: Ledger,
+}
+
+impl Ledgers {
+    fn named(&self, metadata: &MetadataMap) -> Result<&Ledger, Status> {
+        let name = metadata.get("x-angzarr-projector");
+        match name.and_then(|name| name.to_str().ok()) {
+            Some("ledger") => Ok(&self.ledger),
+            Some("journal") => Ok(&self.journal),
+            other => Err(Status::not_found(format!("{other:?} is no projector"))),
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl Projector for Ledgers {
+    async fn handle(&self, request: Request<v1::EventBook>) -> Result<Response<()>, Status> {
+        let ledger = self.named(request.metadata())?;
+        ledger.take(request.get_ref()).await?;
+        Ok(Response::new(()))
+    }
+
+    async fn handle_sync(
+        &self,
+        request: Request<v1::EventBook>,
+    ) -> Result<Response<v1::Projection>, Status> {
+        let ledger = self.named(request.metadata())?;
+        let count = ledger.take(request.get_ref()).await?.count;
+        let sequence = u32::try_from(count.saturating_sub(1)).unwrap();
+        Ok(Response::new(v1::Projection {
+            cover: request.into_inner().cover,
+            projector: "ledger".to_owned(),
+            sequence,
+            projection: Some(any("Count", count.to_le_bytes().to_vec())),
+        }))
+    }
+}
