@@ -1,7 +1,7 @@
 //! What needs more than one crate: contract suites, fault injection, benchmarks.
 //!
 //! [`sidecar`] starts real processes, [`probe`] is logic that checks what it is given, [`client`] asks and repeats, [`soak`] loads a system
-//! and judges what it kept of its promises.
+//! and judges what it kept of its promises, [`stores`] are what the suites of the ports are run on.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,3 +13,13 @@ pub mod client;
 pub mod probe;
 pub mod sidecar;
 pub mod soak;
+pub mod stores;
+
+/// A number from the environment, such as how often a test repeats itself.
+///
+/// # Panics
+/// When the variable is set to something else.
+pub fn parameter(name: &str, default: u64) -> u64 {
+    let given = std::env::var(name).ok();
+    given.map_or(default, |text| text.parse().unwrap())
+}

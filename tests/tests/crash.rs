@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use angzarr_tests::client::{command, execute_surely, pages, root, sequences};
+use angzarr_tests::parameter;
 use angzarr_tests::probe::Probes;
 use angzarr_tests::sidecar::{Place, Process};
 use angzarr_tests::soak::guarantees::{self, Evidence};
@@ -54,12 +55,6 @@ const DEATHS: [Death; 12] = [
     Death::At("after_outgoing"),
     Death::AnyTime,
 ];
-
-fn parameter(name: &str, default: u64) -> u64 {
-    std::env::var(name)
-        .ok()
-        .map_or(default, |text| text.parse().unwrap())
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_promised_holds_over_every_kill() {

@@ -1,9 +1,13 @@
 //! The laws of the store ports: what every store promises, as checks.
 //!
-//! A law gets a [`Bench`] with an empty store; it panics when a promise is broken. Each law is run on its own, with a store of its own.
+//! A law gets a [`Bench`] with an empty store; it panics when a promise is broken. Each law is run on its own, with a store of its own. The
+//! [`Model`] is a store that keeps them all, to compare others with.
 
 mod consumers;
 mod log;
+mod model;
+
+pub use model::Model;
 
 use std::pin::Pin;
 use std::sync::Arc;

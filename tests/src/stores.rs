@@ -1,0 +1,88 @@
+//! The stores that the suites are run on: a new one is a line in [`STORES`].
+
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use angzarr_coordinator::testkit::store::{Bench, Model, Ports};
+use angzarr_stores::sqlite::SqliteStore;
+use async_trait::async_trait;
+use tokio::runtime::Runtime;
+
+type Opening = Pin<Box<dyn Future<Output = Box<dyn Bench>> + Send>>;
+
+/// A kind of store.
+#[derive(Clone, Copy)]
+pub struct Store {
+    /// Its name in trials.
+    pub name: &'static str,
+    open: fn() -> Opening,
+}
+
+impl Store {
+    /// Opens an empty one.
+    pub async fn open(&self) -> Box<dyn Bench> {
+        (self.open)().await
+    }
+}
+
+/// The stores that keep events, and so are compared with the model.
+pub const STORES: &[Store] = &[Store {
+    name: "sqlite",
+    open: || Box::pin(async { Box::new(Sqlite::new()) as Box<dyn Bench> }),
+}];
+
+/// The reference, which keeps the laws too.
+pub const MODEL: Store = Store {
+    name: "model",
+    open: || Box::pin(async { Box::new(Model::new()) as Box<dyn Bench> }),
+};
+
+/// A runtime for one trial.
+pub fn runtime() -> Runtime {
+    let mut building = tokio::runtime::Builder::new_multi_thread();
+    building.worker_threads(2).enable_all().build().unwrap()
+}
+
+/// A store in a file of a folder of its own.
+struct Sqlite {
+    folder: tempfile::TempDir,
+    store: Option<Arc<SqliteStore>>,
+}
+
+impl Sqlite {
+    fn new() -> Self {
+        let mut bench = Self {
+            folder: tempfile::tempdir().unwrap(),
+            store: None,
+        };
+        bench.open();
+        bench
+    }
+
+    fn open(&mut self) {
+        let file: PathBuf = self.folder.path().join("store.db");
+        self.store = Some(SqliteStore::open(&file).unwrap());
+    }
+}
+
+#[async_trait]
+impl Bench for Sqlite {
+    fn ports(&self) -> Ports {
+        let store = self.store.clone().unwrap();
+        Ports {
+            log: store.clone(),
+            catalog: store.clone(),
+            progress: store.clone(),
+            backlog: store.clone(),
+            leases: store,
+        }
+    }
+
+    async fn reopen(&mut self) {
+        let store = self.store.take().unwrap();
+        assert_eq!(Arc::strong_count(&store), 1, "the law dropped its ports");
+        drop(store);
+        self.open();
+    }
+}
