@@ -156,8 +156,8 @@ fn writing() -> impl Strategy<Value = OfLog> {
 }
 
 fn propose() -> impl Strategy<Value = Propose> {
-    let snapshot = (0..2_u8, 0..2_u32).prop_map(|(behind, version)| SnapshotOf { behind, version });
-    let command = (0..12_u8, hash(), vec(0..40_u8, 0..4), option::of(snapshot)).prop_map(
+    let snapshot = (0..4_u8, 0..2_u32).prop_map(|(behind, version)| SnapshotOf { behind, version });
+    let command = (0..20_u8, hash(), vec(0..40_u8, 0..4), option::of(snapshot)).prop_map(
         |(id, payload, sizes, snapshot)| Cause::Command {
             id,
             payload,
@@ -184,7 +184,7 @@ fn hash() -> impl Strategy<Value = u8> {
 fn reading() -> impl Strategy<Value = OfLog> {
     let load = (
         stream(),
-        option::of((0..12_u8, hash())),
+        option::of((0..20_u8, hash())),
         option::of(0..2_u32),
         option::of(0..12_u32),
         limit(),
