@@ -1,7 +1,7 @@
 //! What needs more than one crate: contract suites, fault injection, benchmarks.
 //!
-//! [`sidecar`] starts real processes, [`probe`] is logic that checks what it is given, [`client`] asks and repeats, [`soak`] loads a system
-//! and judges what it kept of its promises, [`stores`] are what the suites of the ports are run on.
+//! [`sidecar`] starts real processes, [`probe`] is logic that checks what it is given, [`logic`] runs it as a process, [`client`] asks and repeats,
+//! [`soak`] loads a system and judges what it kept of its promises, [`stores`] are what the suites of the ports are run on.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,6 +10,7 @@
 )]
 
 pub mod client;
+pub mod logic;
 pub mod probe;
 pub mod sidecar;
 pub mod soak;

@@ -87,9 +87,7 @@ impl Place {
         if let Some(fail_point) = fail_point {
             command.env("ANGZARR_FAIL_POINT", fail_point);
         }
-        Process {
-            child: command.spawn().unwrap(),
-        }
+        Process::new(command.spawn().unwrap())
     }
 
     /// Starts the process and waits until it is ready.
@@ -107,6 +105,11 @@ impl Place {
             answer.is_ok_and(|answer| answer.into_inner().status() == ServingStatus::Serving)
         })
         .await;
+    }
+
+    /// Whether the gRPC port listens.
+    pub fn is_listening(&self) -> bool {
+        std::net::TcpStream::connect(("127.0.0.1", self.grpc)).is_ok()
     }
 
     /// A connection that is made when it is used, and made again.
@@ -147,12 +150,17 @@ impl Place {
     }
 }
 
-/// A running sidecar; killed when it is dropped.
+/// A running program; killed when it is dropped.
 pub struct Process {
     child: Child,
 }
 
 impl Process {
+    /// Takes over a program that was started.
+    pub(crate) fn new(child: Child) -> Self {
+        Self { child }
+    }
+
     /// Kills it, as a crash of the machine's memory would.
     pub async fn kill(mut self) {
         self.child.kill().await.unwrap();
@@ -164,6 +172,11 @@ impl Process {
         let pid = rustix::process::Pid::from_raw(id).unwrap();
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
         self.ended().await
+    }
+
+    /// Waits until it has ended, however long that takes.
+    pub async fn wait(&mut self) -> ExitStatus {
+        self.child.wait().await.unwrap()
     }
 
     /// Waits until it has ended.
@@ -193,5 +206,17 @@ pub async fn until(mut holds: impl AsyncFnMut() -> bool) {
             "the condition did not come to hold in time"
         );
         sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Asserts that a condition holds all the time for a while.
+///
+/// # Panics
+/// When it once does not.
+pub async fn always(within: Duration, mut holds: impl AsyncFnMut() -> bool) {
+    let end = Instant::now() + within;
+    while Instant::now() < end {
+        assert!(holds().await, "the condition ceased to hold");
+        sleep(Duration::from_millis(50)).await;
     }
 }

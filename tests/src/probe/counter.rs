@@ -13,7 +13,10 @@ use super::tally::Tally;
 const SNAPSHOT_EVERY: u64 = 5;
 
 /// Counts its events. The name of a command says what it answers; its payload, or else its id, is the note in the events.
-pub(super) struct Counter;
+pub(super) struct Counter {
+    /// Whether it has a process of its own, which it may end.
+    pub(super) is_alone: bool,
+}
 
 fn page(event: Any) -> v1::EventPage {
     v1::EventPage {
@@ -86,6 +89,9 @@ impl BusinessLogic for Counter {
         let command = asked.command.unwrap();
         let name = command.pages[0].command.as_ref().unwrap().type_url.clone();
         let name = name.rsplit('.').next().unwrap();
+        if name == "Abort" && self.is_alone {
+            std::process::abort();
+        }
         answer(name, note(&command), before)
             .await
             .map(Response::new)

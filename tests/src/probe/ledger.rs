@@ -25,6 +25,8 @@ pub enum Behaviour {
     Delays(Duration),
     /// It never answers.
     Hangs,
+    /// It ends its process when an event of a root comes.
+    Dies(Vec<u8>),
 }
 
 /// Keeps what the events of each root amount to, and what was wrong with them.
@@ -77,7 +79,8 @@ impl Ledger {
                     "the ledger does not take this root",
                 ));
             }
-            Behaviour::Refuses(_) => {}
+            Behaviour::Dies(deadly) if deadly == root => std::process::abort(),
+            Behaviour::Refuses(_) | Behaviour::Dies(_) => {}
             Behaviour::Delays(delay) => tokio::time::sleep(delay).await,
             Behaviour::Hangs => std::future::pending().await,
         }

@@ -5,6 +5,8 @@ mod ledger;
 mod mirror;
 mod tally;
 
+use std::net::SocketAddr;
+
 use angzarr_proto::v1::business_logic_server::BusinessLogicServer;
 use angzarr_proto::v1::projector_server::ProjectorServer;
 use angzarr_proto::v1::saga_server::SagaServer;
@@ -13,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
+use tonic::transport::server::Router;
 
 pub use ledger::{Behaviour, Ledger};
 pub use tally::{Tally, note, number};
@@ -59,10 +62,7 @@ impl Probes {
             ledger: ledger.clone(),
             journal: journal.clone(),
         };
-        let router = Server::builder()
-            .add_service(BusinessLogicServer::new(Counter).max_decoding_message_size(MOST))
-            .add_service(ProjectorServer::new(ledgers))
-            .add_service(SagaServer::new(Mirror));
+        let router = router(Counter { is_alone: false }, ledgers);
         let stopped = stop.clone().cancelled_owned();
         tokio::spawn(
             router.serve_with_incoming_shutdown(TcpListenerStream::new(listener), stopped),
@@ -77,16 +77,9 @@ impl Probes {
 
     /// The components of a boot document that uses every probe.
     pub fn components(&self) -> String {
-        let at = format!("127.0.0.1:{}", self.port);
-        format!(
-            "- {{kind: aggregate, domain: tally, logic: '{at}'}}
-- {{kind: aggregate, domain: mirror, logic: '{at}'}}
-- {{kind: aggregate, domain: notes, logic: '{at}'}}
-- {{kind: projector, name: ledger, mode: sync, sources: [{{domain: tally}}], logic: '{at}'}}
-- {{kind: projector, name: journal, mode: async, sources: [{{domain: tally}}], logic: '{at}'}}
-- {{kind: saga, name: mirror, sources: [{{domain: tally}}], startFrom: beginning, logic: '{at}'}}
-"
-        )
+        let mut components = aggregates(self.port);
+        components.push_str(&consumers(self.port));
+        components
     }
 
     /// A component that has nothing to do with the domains of [`Probes::components`].
@@ -94,4 +87,52 @@ impl Probes {
         let at = self.port;
         format!("- {{kind: aggregate, domain: other, logic: '127.0.0.1:{at}'}}\n")
     }
+}
+
+/// The aggregates of a boot document, with their logic at a port.
+pub fn aggregates(at: u16) -> String {
+    let domains = ["tally", "mirror", "notes"];
+    let aggregates = domains.map(|domain| {
+        format!("- {{kind: aggregate, domain: {domain}, logic: '127.0.0.1:{at}'}}\n")
+    });
+    aggregates.concat()
+}
+
+/// The consumers of a boot document, with their logic at a port.
+pub fn consumers(at: u16) -> String {
+    let components = [
+        "kind: projector, name: ledger, mode: sync",
+        "kind: projector, name: journal, mode: async",
+        "kind: saga, name: mirror, startFrom: beginning",
+    ];
+    let consumers = components.map(|component| {
+        format!("- {{{component}, sources: [{{domain: tally}}], logic: '127.0.0.1:{at}'}}\n")
+    });
+    consumers.concat()
+}
+
+fn router(counter: Counter, ledgers: Ledgers) -> Router {
+    Server::builder()
+        .add_service(BusinessLogicServer::new(counter).max_decoding_message_size(MOST))
+        .add_service(ProjectorServer::new(ledgers))
+        .add_service(SagaServer::new(Mirror))
+}
+
+/// Serves all probes in a process of their own; the synchronous ledger dies of the events of a root, if one is named.
+///
+/// # Panics
+/// When the port is taken.
+pub async fn serve_alone(port: u16, deadly: Option<Vec<u8>>) {
+    let ledgers = Ledgers {
+        ledger: Ledger::default(),
+        journal: Ledger::default(),
+    };
+    ledgers
+        .ledger
+        .behave(deadly.map_or(Behaviour::Takes, Behaviour::Dies));
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    router(Counter { is_alone: true }, ledgers)
+        .serve(address)
+        .await
+        .unwrap();
 }

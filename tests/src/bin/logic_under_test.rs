@@ -1,0 +1,16 @@
+//! The probes in a process of their own, for tests that end it: they listen on `PORT`; the synchronous ledger dies of the root numbered by `PROBE_DIES_OF`.
+
+use angzarr_tests::client::root;
+use angzarr_tests::probe::serve_alone;
+
+#[tokio::main]
+async fn main() {
+    let number = |name| {
+        std::env::var(name)
+            .ok()
+            .and_then(|value| value.parse::<u16>().ok())
+    };
+    let port = number("PORT").unwrap_or(0);
+    let deadly = number("PROBE_DIES_OF").and_then(|number| u8::try_from(number).ok());
+    serve_alone(port, deadly.map(root)).await;
+}

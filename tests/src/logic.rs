@@ -1,0 +1,30 @@
+//! The probes as a process of their own.
+
+use std::net::TcpStream;
+use std::process::Stdio;
+
+use tokio::process::Command;
+
+use crate::sidecar::{Process, until};
+
+/// Starts the probes as a process and waits until they listen; the synchronous ledger dies of events of the root `deadly`.
+pub async fn start(program: &str, port: u16, deadly: Option<u8>) -> Process {
+    let mut command = Command::new(program);
+    command
+        .env("PORT", port.to_string())
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    if let Some(deadly) = deadly {
+        command.env("PROBE_DIES_OF", deadly.to_string());
+    }
+    let process = Process::new(command.spawn().unwrap());
+    until(async || TcpStream::connect(("127.0.0.1", port)).is_ok()).await;
+    process
+}
+
+/// Starts the probes again whenever they end, for as long as the future is polled.
+pub async fn keep_running(program: &str, port: u16, deadly: Option<u8>) {
+    loop {
+        start(program, port, deadly).await.wait().await;
+    }
+}
