@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use angzarr_coordinator::testkit::store::{Bench, Model, Ports};
+use angzarr_stores::Instrumented;
 use angzarr_stores::sqlite::SqliteStore;
 use async_trait::async_trait;
 use tokio::runtime::Runtime;
@@ -44,10 +45,10 @@ pub fn runtime() -> Runtime {
     building.worker_threads(2).enable_all().build().unwrap()
 }
 
-/// A store in a file of a folder of its own.
+/// A store in a file of a folder of its own, measured as in a sidecar.
 struct Sqlite {
     folder: tempfile::TempDir,
-    store: Option<Arc<SqliteStore>>,
+    store: Option<Arc<Instrumented<SqliteStore>>>,
 }
 
 impl Sqlite {
@@ -62,7 +63,8 @@ impl Sqlite {
 
     fn open(&mut self) {
         let file: PathBuf = self.folder.path().join("store.db");
-        self.store = Some(SqliteStore::open(&file).unwrap());
+        let store = SqliteStore::open(&file).unwrap();
+        self.store = Some(Instrumented::new(store, "sqlite"));
     }
 }
 

@@ -1,3 +1,6 @@
-//! The stores of Angzarr: adapters of the coordinator's store ports.
+//! The stores of Angzarr: adapters of the coordinator's store ports, and what measures them.
 
+mod instrumented;
 pub mod sqlite;
+
+pub use instrumented::Instrumented;

@@ -9,7 +9,6 @@ use tokio_util::sync::CancellationToken;
 use super::backoff::Backoff;
 use super::board::{Board, Needed};
 use super::error::{Error, describe};
-use super::instruments;
 use super::lock;
 use super::prefix::Prefix;
 use super::settings::{Ports, Settings};
@@ -182,7 +181,6 @@ impl Committer {
     /// Commits, again and again while the store is away: a commit may be repeated unchanged.
     async fn commit(&self, steps: Vec<Step>) -> Result<(), Error> {
         let id = &self.settings.id;
-        let changes = steps.len();
         let mut backoff = Backoff::for_outage(self.settings.backoff);
         fail_point::hit("before_progress");
         loop {
@@ -203,7 +201,6 @@ impl Committer {
         }
         fail_point::hit("after_progress");
         self.board.resume(Needed::Store);
-        instruments::updated(id, changes);
         Ok(())
     }
 }

@@ -13,13 +13,7 @@ struct Instruments {
     saga: Histogram<f64>,
     process_manager: Histogram<f64>,
     retries: Counter<u64>,
-    positions: Counter<u64>,
 }
-
-const BOUNDARIES: [f64; 17] = [
-    0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0,
-    10.0, 30.0,
-];
 
 static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| {
     let meter = global::meter("angzarr");
@@ -28,7 +22,6 @@ static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| {
             .f64_histogram(name)
             .with_description(description)
             .with_unit("s")
-            .with_boundaries(BOUNDARIES.to_vec())
             .build()
     };
     Instruments {
@@ -44,10 +37,6 @@ static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| {
         retries: meter
             .u64_counter("angzarr.saga.retry.total")
             .with_description("Repeated sends of outgoing commands and facts")
-            .build(),
-        positions: meter
-            .u64_counter("angzarr.positions.updated_total")
-            .with_description("Changes of consumers' progress that were stored")
             .build(),
     }
 });
@@ -82,13 +71,5 @@ pub(super) fn retried(consumer: &ConsumerId, domain: &Domain) {
             KeyValue::new("domain", domain.as_str().to_owned()),
             KeyValue::new("consumer", consumer.name.to_string()),
         ],
-    );
-}
-
-/// Notes stored changes of progress.
-pub(super) fn updated(consumer: &ConsumerId, changes: usize) {
-    INSTRUMENTS.positions.add(
-        changes as u64,
-        &[KeyValue::new("consumer", consumer.name.to_string())],
     );
 }

@@ -1,0 +1,325 @@
+//! Measures a store from outside, so that adapters need not.
+
+mod instruments;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use angzarr_coordinator::model::{
+    Append, ConsumerId, CorrelationId, Cursor, Domain, Position, Root, RootHead, StoreIdentity,
+    StreamId,
+};
+use angzarr_coordinator::port::backlog::{Backlog, Queued, Refused};
+use angzarr_coordinator::port::catalog::Catalog;
+use angzarr_coordinator::port::leases::{Grant, Leases};
+use angzarr_coordinator::port::log::{
+    Load, Loaded, Log, Outcome, PartitionPage, PartitionRead, Proposal, StreamRead,
+};
+use angzarr_coordinator::port::progress::{
+    OutgoingId, Parked, Progress, RootProgress, SourceProgress, Step,
+};
+use angzarr_coordinator::port::store::{Durability, Error};
+use async_trait::async_trait;
+
+use instruments::{Batch, ByName, Maker, Operation};
+
+/// A store whose calls are measured: durations of all, sizes of batches, and what was stored, loaded and moved on.
+pub struct Instrumented<S> {
+    inner: Arc<S>,
+    append: Operation,
+    load: Operation,
+    read_stream: Operation,
+    read_partition: Operation,
+    list_roots: Operation,
+    read_correlated: Operation,
+    probe: Operation,
+    open_source: Operation,
+    read_source: Operation,
+    read_roots: Operation,
+    commit: Operation,
+    list_outgoing: Operation,
+    list_refused: Operation,
+    list_parked: Operation,
+    read_refused: Operation,
+    acquire: Operation,
+    renew: Operation,
+    release: Operation,
+    appended: Batch,
+    loaded: Batch,
+    committed: Batch,
+    events_stored: ByName,
+    events_loaded: ByName,
+    snapshots_stored: ByName,
+    positions_updated: ByName,
+}
+
+impl<S> Instrumented<S> {
+    /// Measures a store under the name of its kind. The instruments are those of the meter that is global now.
+    pub fn new(inner: Arc<S>, store: &'static str) -> Arc<Self> {
+        let make = Maker::new(store);
+        Arc::new(Self {
+            inner,
+            append: make.operation("append"),
+            load: make.operation("load"),
+            read_stream: make.operation("read_stream"),
+            read_partition: make.operation("read_partition"),
+            list_roots: make.operation("list_roots"),
+            read_correlated: make.operation("read_correlated"),
+            probe: make.operation("probe"),
+            open_source: make.operation("open_source"),
+            read_source: make.operation("read_source"),
+            read_roots: make.operation("read_roots"),
+            commit: make.operation("commit"),
+            list_outgoing: make.operation("list_outgoing"),
+            list_refused: make.operation("list_refused"),
+            list_parked: make.operation("list_parked"),
+            read_refused: make.operation("read_refused"),
+            acquire: make.operation("acquire"),
+            renew: make.operation("renew"),
+            release: make.operation("release"),
+            appended: make.batch("append"),
+            loaded: make.batch("load"),
+            committed: make.batch("commit"),
+            events_stored: make.by_domain("angzarr.events.stored_total", "Events that were stored"),
+            events_loaded: make.by_domain("angzarr.events.loaded_total", "Events that were read"),
+            snapshots_stored: make.by_domain(
+                "angzarr.snapshots.stored_total",
+                "Snapshots that were stored with events",
+            ),
+            positions_updated: make.by_consumer(
+                "angzarr.positions.updated_total",
+                "Roots and sources in which a consumer got on",
+            ),
+        })
+    }
+}
+
+/// The events and snapshots of each recorded proposal, by its domain.
+struct Stored {
+    domain: Domain,
+    has_snapshot: bool,
+}
+
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl<S: Log> Log for Instrumented<S> {
+    async fn append(&self, batch: Vec<Proposal>) -> Result<Vec<Outcome>, Error> {
+        self.appended.note(batch.len());
+        let asked: Vec<_> = batch
+            .iter()
+            .map(|proposal| Stored {
+                domain: proposal.stream.domain.clone(),
+                has_snapshot: proposal.snapshot.is_some(),
+            })
+            .collect();
+        let outcomes = self.append.measure(self.inner.append(batch)).await?;
+        let recorded = || {
+            let each = asked.iter().zip(&outcomes);
+            each.filter_map(|(asked, outcome)| match outcome {
+                Outcome::Appended { append, .. } => Some((asked, append.events.len())),
+                Outcome::Duplicate(_) | Outcome::KeyReused { .. } | Outcome::Conflict { .. } => {
+                    None
+                }
+            })
+        };
+        self.events_stored
+            .add_each(recorded().map(|(asked, events)| (&asked.domain, events)));
+        self.snapshots_stored.add_each(
+            recorded().map(|(asked, _)| (&asked.domain, usize::from(asked.has_snapshot))),
+        );
+        Ok(outcomes)
+    }
+
+    async fn load(&self, batch: Vec<Load>) -> Result<Vec<Loaded>, Error> {
+        self.loaded.note(batch.len());
+        let domains: Vec<_> = batch
+            .iter()
+            .map(|load| load.stream.domain.clone())
+            .collect();
+        let loaded = self.load.measure(self.inner.load(batch)).await?;
+        let events = loaded.iter().map(|loaded| match loaded {
+            Loaded::History { events, .. } => events.len(),
+            Loaded::Known(append) => append.events.len(),
+            Loaded::KeyReused(_) | Loaded::TooLarge => 0,
+        });
+        self.events_loaded.add_each(domains.iter().zip(events));
+        Ok(loaded)
+    }
+
+    async fn read_stream(&self, read: StreamRead) -> Result<Vec<Append>, Error> {
+        let domain = read.stream.domain.clone();
+        let reading = self.inner.read_stream(read);
+        let appends = self.read_stream.measure(reading).await?;
+        self.events_loaded.add_events(&domain, &appends);
+        Ok(appends)
+    }
+
+    async fn read_partition(&self, read: PartitionRead) -> Result<PartitionPage, Error> {
+        let domain = read.domain.clone();
+        let reading = self.inner.read_partition(read);
+        let page = self.read_partition.measure(reading).await?;
+        self.events_loaded.add_events(&domain, &page.appends);
+        Ok(page)
+    }
+
+    fn identity(&self) -> StoreIdentity {
+        self.inner.identity()
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl<S: Catalog> Catalog for Instrumented<S> {
+    async fn list_roots(
+        &self,
+        domain: &Domain,
+        after: Option<Root>,
+        limit: usize,
+    ) -> Result<Vec<RootHead>, Error> {
+        let listing = self.inner.list_roots(domain, after, limit);
+        self.list_roots.measure(listing).await
+    }
+
+    async fn read_correlated(
+        &self,
+        domain: &Domain,
+        correlation: &CorrelationId,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<Append>, Error> {
+        let reading = self
+            .inner
+            .read_correlated(domain, correlation, after, limit);
+        let appends = self.read_correlated.measure(reading).await?;
+        self.events_loaded.add_events(domain, &appends);
+        Ok(appends)
+    }
+
+    async fn probe(&self) -> Result<(), Error> {
+        self.probe.measure(self.inner.probe()).await
+    }
+
+    fn durability(&self) -> Durability {
+        self.inner.durability()
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl<S: Progress> Progress for Instrumented<S> {
+    async fn open_source(
+        &self,
+        consumer: &ConsumerId,
+        domain: &Domain,
+        start: Cursor,
+    ) -> Result<SourceProgress, Error> {
+        let opening = self.inner.open_source(consumer, domain, start);
+        self.open_source.measure(opening).await
+    }
+
+    async fn read_source(
+        &self,
+        consumer: &ConsumerId,
+        domain: &Domain,
+    ) -> Result<Option<SourceProgress>, Error> {
+        let reading = self.inner.read_source(consumer, domain);
+        self.read_source.measure(reading).await
+    }
+
+    async fn read_roots(
+        &self,
+        consumer: &ConsumerId,
+        streams: Vec<StreamId>,
+    ) -> Result<Vec<RootProgress>, Error> {
+        let reading = self.inner.read_roots(consumer, streams);
+        self.read_roots.measure(reading).await
+    }
+
+    async fn commit(
+        &self,
+        consumer: &ConsumerId,
+        epoch: u64,
+        steps: Vec<Step>,
+    ) -> Result<(), Error> {
+        self.committed.note(steps.len());
+        let moves = steps.iter().filter(|step| is_move(step)).count();
+        let committing = self.inner.commit(consumer, epoch, steps);
+        self.commit.measure(committing).await?;
+        self.positions_updated.add_of(consumer, moves);
+        Ok(())
+    }
+}
+
+/// Whether a step moves a consumer on.
+fn is_move(step: &Step) -> bool {
+    match step {
+        Step::Advance { .. } | Step::MoveCursor { .. } => true,
+        Step::Park { .. }
+        | Step::Unpark { .. }
+        | Step::Settle { .. }
+        | Step::Resend { .. }
+        | Step::Discard { .. } => false,
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl<S: Backlog> Backlog for Instrumented<S> {
+    async fn list_outgoing(
+        &self,
+        consumer: &ConsumerId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<Queued>, Error> {
+        let listing = self.inner.list_outgoing(consumer, after, limit);
+        self.list_outgoing.measure(listing).await
+    }
+
+    async fn list_refused(
+        &self,
+        consumer: &ConsumerId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<Refused>, Error> {
+        let listing = self.inner.list_refused(consumer, after, limit);
+        self.list_refused.measure(listing).await
+    }
+
+    async fn list_parked(
+        &self,
+        consumer: &ConsumerId,
+        after: Option<&StreamId>,
+        limit: usize,
+    ) -> Result<Vec<(StreamId, Parked)>, Error> {
+        let listing = self.inner.list_parked(consumer, after, limit);
+        self.list_parked.measure(listing).await
+    }
+
+    async fn read_refused(
+        &self,
+        consumer: &ConsumerId,
+        id: &OutgoingId,
+    ) -> Result<Option<Refused>, Error> {
+        let reading = self.inner.read_refused(consumer, id);
+        self.read_refused.measure(reading).await
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl<S: Leases> Leases for Instrumented<S> {
+    async fn acquire(&self, name: &str, holder: &str, ttl: Duration) -> Result<Grant, Error> {
+        let acquiring = self.inner.acquire(name, holder, ttl);
+        self.acquire.measure(acquiring).await
+    }
+
+    async fn renew(&self, name: &str, epoch: u64, ttl: Duration) -> Result<(), Error> {
+        let renewing = self.inner.renew(name, epoch, ttl);
+        self.renew.measure(renewing).await
+    }
+
+    async fn release(&self, name: &str, epoch: u64) -> Result<(), Error> {
+        let releasing = self.inner.release(name, epoch);
+        self.release.measure(releasing).await
+    }
+}

@@ -1,0 +1,87 @@
+//! Reads `/metrics` of a sidecar that has worked: every promised name is there, with its labels.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on says why and ends"
+)]
+
+use angzarr_tests::client::{command, execute_simple, pages, root};
+use angzarr_tests::probe::Probes;
+use angzarr_tests::sidecar::{Place, until};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_sidecar-under-test");
+
+/// What `/metrics` says, a line a sample.
+struct Metrics(String);
+
+impl Metrics {
+    async fn read(place: &Place) -> Self {
+        Self(place.ask_http("GET", "/metrics").await)
+    }
+
+    /// The sum of all samples of a name that have the labels.
+    fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        let samples = self.0.lines().filter(|line| {
+            let rest = line.strip_prefix(name).unwrap_or_default();
+            let has =
+                |(label, value): &(&str, &str)| rest.contains(&format!("{label}=\"{value}\""));
+            rest.starts_with(['{', ' ']) && labels.iter().all(has)
+        });
+        let values = samples.map(|line| line.rsplit(' ').next().unwrap());
+        values.map(|value| value.parse::<f64>().unwrap()).sum()
+    }
+
+    #[track_caller]
+    fn assert_counted(&self, name: &str, labels: &[(&str, &str)]) {
+        let sum = self.sum(name, labels);
+        assert!(
+            sum > 0.0,
+            "{name} with {labels:?} is missing in\n{}",
+            self.0
+        );
+    }
+}
+
+/// A sidecar that has executed commands, projected and reacted.
+async fn worked() -> (Probes, Place, angzarr_tests::sidecar::Process) {
+    let probes = Probes::start().await;
+    let place = Place::new(PROGRAM, &probes.components());
+    let process = place.start_ready().await;
+    for turn in 0..6 {
+        let add = command("Add", root(1), &format!("add-{turn}"));
+        execute_simple(place.channel(), add).await.unwrap();
+    }
+    until(async || {
+        let mirrored = pages(place.channel(), "mirror", root(1)).await;
+        mirrored.unwrap().len() == 6
+    })
+    .await;
+    (probes, place, process)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_store_is_measured_under_the_promised_names() {
+    let (_probes, place, _process) = worked().await;
+    let metrics = Metrics::read(&place).await;
+    for operation in ["append", "load", "read_partition", "commit", "acquire"] {
+        let labels = [
+            ("operation", operation),
+            ("store", "sqlite"),
+            ("outcome", "ok"),
+        ];
+        metrics.assert_counted("angzarr_storage_duration_seconds_count", &labels);
+        metrics.assert_counted("angzarr_storage_duration_seconds_bucket", &labels);
+    }
+    metrics.assert_counted(
+        "angzarr_storage_batch_size_count",
+        &[("operation", "append")],
+    );
+    let tally = [("store", "sqlite"), ("domain", "tally")];
+    assert_eq!(metrics.sum("angzarr_events_stored_total", &tally), 6.0);
+    metrics.assert_counted("angzarr_events_loaded_total", &tally);
+    metrics.assert_counted("angzarr_snapshots_stored_total", &tally);
+    for consumer in ["ledger", "mirror"] {
+        let labels = [("store", "sqlite"), ("consumer", consumer)];
+        metrics.assert_counted("angzarr_positions_updated_total", &labels);
+    }
+}
