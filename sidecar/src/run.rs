@@ -17,8 +17,8 @@ use prometheus::Registry;
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
-use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
+use tonic::transport::server::TcpIncoming;
 
 use crate::admin;
 use crate::settings::Settings;
@@ -73,8 +73,9 @@ async fn serve(
     let health = Arc::clone(&shown.health);
     let address = grpc.local_addr().context("read the own address")?;
     let shutdown = closing.clone().cancelled_owned();
-    let mut server: Server =
-        tokio::spawn(router.serve_with_incoming_shutdown(TcpListenerStream::new(grpc), shutdown));
+    // Without this an answer in several pieces waits for the other side's delayed acknowledgement.
+    let incoming = TcpIncoming::from(grpc).with_nodelay(Some(true));
+    let mut server: Server = tokio::spawn(router.serve_with_incoming_shutdown(incoming, shutdown));
 
     let end = CancellationToken::new();
     let mut parts: JoinSet<Result<()>> = JoinSet::new();

@@ -81,7 +81,6 @@ pub fn build_router(services: Services) -> Result<Router, tonic_reflection::serv
         .max_decoding_message_size(MESSAGE_BYTES)
         .max_encoding_message_size(MESSAGE_BYTES);
     Ok(Server::builder()
-        .tcp_nodelay(true)
         .http2_keepalive_interval(Some(KEEP_ALIVE))
         .max_connection_age(MAX_CONNECTION_AGE)
         .add_service(coordinator)
