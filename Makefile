@@ -4,7 +4,7 @@ CARGO ?= cargo
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
-.PHONY: help check test demo shop programs python lint format-check doc crds
+.PHONY: help check test demo shop programs python lint format-check doc crds bench
 
 help: ## Lists the commands.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-14s %s\n", $$1, $$2 }'
@@ -49,3 +49,7 @@ doc:
 
 crds: ## Writes crds/*.yaml anew from the resource types.
 	$(CARGO) run --quiet -p angzarr-crds --bin crds -- crds
+
+bench: ## Measures the pipeline beside the bare calls and flushes that it cannot do without; writes target/bench.json.
+	$(CARGO) build --release --quiet -p angzarr-sidecar -p angzarr-bench
+	$(or $(CARGO_TARGET_DIR),target)/release/angzarr-bench --json $(or $(CARGO_TARGET_DIR),target)/bench.json

@@ -1,0 +1,110 @@
+//! The command line, and the order in which things are measured.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::{Args, Parser, Subcommand};
+
+use crate::report::Report;
+use crate::rows::{Bench, ROWS};
+use crate::{chain, flush, logic, memory};
+
+/// Measures the pipeline.
+#[derive(Debug, Parser)]
+#[command(name = "angzarr-bench", version, about, long_about = None)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    measure: Measure,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serves the logic, on the port that it prints.
+    #[command(hide = true)]
+    Logic,
+    /// Serves the bare chain to the logic at an address, on the port that it prints.
+    #[command(hide = true)]
+    Chain {
+        /// Where the logic is.
+        logic: String,
+    },
+}
+
+/// What to measure.
+#[derive(Debug, Args)]
+struct Measure {
+    /// The program of the sidecar; by default `angzarr-sidecar` beside this program.
+    #[arg(long, value_name = "FILE")]
+    sidecar: Option<PathBuf>,
+    /// How many seconds each row takes, after a third of it to warm up.
+    #[arg(long, default_value_t = 3.0, value_name = "SECONDS")]
+    seconds: f64,
+    /// Measures only rows whose name contains this text.
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
+    /// How many events the row of memory writes; 0 leaves it out.
+    #[arg(long, default_value_t = 1_000_000, value_name = "EVENTS")]
+    memory_events: u64,
+    /// The folder of the stores; by default a temporary one.
+    #[arg(long, value_name = "DIR")]
+    folder: Option<PathBuf>,
+    /// Where the figures are written, as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+/// Does what the command line of this process says.
+pub(crate) async fn main() -> Result<()> {
+    let cli = Cli::parse();
+    match cli.command {
+        Some(Command::Logic) => logic::serve().await,
+        Some(Command::Chain { logic }) => chain::serve(&logic).await,
+        None => measure(cli.measure).await,
+    }
+}
+
+async fn measure(asked: Measure) -> Result<()> {
+    let own = std::env::current_exe().context("find the own program")?;
+    let sidecar = asked
+        .sidecar
+        .unwrap_or_else(|| own.with_file_name("angzarr-sidecar"));
+    let folder = match asked.folder {
+        Some(folder) => tempfile::tempdir_in(folder),
+        None => tempfile::tempdir(),
+    };
+    let folder = folder.context("make a folder for the stores")?;
+    let bench = Bench {
+        sidecar,
+        own,
+        folder: folder.path().to_owned(),
+        duration: Duration::from_secs_f64(asked.seconds),
+    };
+    let mut report = Report::new(flush::measure(folder.path()).context("measure the flush")?);
+    report.begin();
+    let wanted = |name: &str| {
+        asked
+            .only
+            .as_ref()
+            .is_none_or(|only| name.contains(only.as_str()))
+    };
+    for row in ROWS.iter().filter(|row| wanted(row.name)) {
+        let measured = bench
+            .measure(row)
+            .await
+            .with_context(|| format!("measure {}", row.name))?;
+        report.add(measured);
+    }
+    if asked.memory_events > 0 && wanted("memory") {
+        let memory = memory::measure(&bench, asked.memory_events).await;
+        report.end(Some(memory.context("measure the memory")?));
+    } else {
+        report.end(None);
+    }
+    if let Some(file) = asked.json {
+        report.write(&file)?;
+    }
+    Ok(())
+}

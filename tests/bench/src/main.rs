@@ -1,0 +1,36 @@
+//! Measures what a command costs, beside what it cannot do without: two unary calls and a flush.
+//!
+//! ```text
+//! main ─▶ flush    how often the disk flushes
+//!      ─▶ rows ─▶ load ─▶ chain   ─▶ logic      (the bare two-hop chain)
+//!                      ─▶ sidecar ─▶ logic      (the pipeline)
+//!      ─▶ memory   idle, and over many events
+//!      ─▶ report   a table and JSON
+//! ```
+//!
+//! Client, sidecar and logic are processes of their own on the cores of one machine. The program starts itself for the parts of logic and chain.
+
+mod chain;
+mod cli;
+mod flush;
+mod load;
+mod logic;
+mod memory;
+mod messages;
+mod process;
+mod report;
+mod rows;
+mod sidecar;
+
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match cli::main().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("angzarr-bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
