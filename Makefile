@@ -4,7 +4,7 @@ CARGO ?= cargo
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
-.PHONY: help check test demo shop programs python lint format-check doc crds bench
+.PHONY: help check test demo shop features programs python lint format-check doc crds bench
 
 help: ## Lists the commands.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-14s %s\n", $$1, $$2 }'
@@ -13,13 +13,16 @@ check: format-check lint ## Format, lints and fast tests: for the desk, before e
 	$(CARGO) test --workspace --lib --bins
 
 test: format-check lint doc python ## The whole truth: format, lints, docs, all tests, generated files.
+	$(CARGO) build --workspace
 	$(CARGO) test --workspace
 	SHOP_CUSTOMER="$(PYTHON)/bin/shop-customer" $(CARGO) test --workspace --test features
+	$(MAKE) demo CUSTOMER=python PACKAGES=--workspace
 
 # Where cargo puts the programs, and what stands beside them.
 TARGET = $(abspath $(or $(CARGO_TARGET_DIR),target))
 PYTHON = $(TARGET)/python
 SHOP = customer inventory order loyalty-earn cancellation web logging demo
+PACKAGES = -p angzarr-operator -p angzarr-sidecar $(SHOP:%=-p shop-%)
 
 # Which customer the shop is run with: rust or python.
 CUSTOMER ?= rust
@@ -27,16 +30,22 @@ $(if $(filter-out rust python,$(CUSTOMER)),$(error CUSTOMER=$(CUSTOMER) is not k
 PROGRAMS = $(if $(filter python,$(CUSTOMER)),$(PYTHON)/bin:)$(TARGET)/debug
 
 programs: $(filter python,$(CUSTOMER))
-	$(CARGO) build --quiet -p angzarr-operator -p angzarr-sidecar $(SHOP:%=-p shop-%)
+	@echo "Building (the first time takes some minutes) …"
+	@$(CARGO) build $(PACKAGES)
 
 python:
-	examples/python/setup.sh "$(PYTHON)"
+	@examples/python/setup.sh "$(PYTHON)"
 
 demo: programs ## Runs the shop, drives it, kills a sidecar in the middle and checks that nothing is lost or doubled.
-	PATH="$(PROGRAMS):$$PATH" shop-demo examples/shop
+	@PATH="$(PROGRAMS):$$PATH" shop-demo examples/shop
 
 shop: programs ## Keeps the shop running to play with; its addresses are printed.
-	PATH="$(PROGRAMS):$$PATH" angzarr local -f examples/shop
+	@PATH="$(PROGRAMS):$$PATH" angzarr local -f examples/shop
+
+features: python ## The features of the shop: against the logic in each language, and against the running system.
+	$(CARGO) build --workspace
+	$(CARGO) test --workspace --test features --test system
+	SHOP_CUSTOMER="$(PYTHON)/bin/shop-customer" $(CARGO) test --workspace --test features
 
 format-check:
 	$(CARGO) fmt --all --check

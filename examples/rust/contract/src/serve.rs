@@ -1,6 +1,11 @@
 //! A gRPC server on loopback, as every program of the shop runs one.
 
-use std::{convert::Infallible, env, error, io, net::Ipv4Addr};
+use std::{
+    convert::Infallible,
+    env, error,
+    io::{self, IsTerminal},
+    net::Ipv4Addr,
+};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tonic::{
@@ -113,6 +118,7 @@ pub fn start_logs() {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
         .init();
 }

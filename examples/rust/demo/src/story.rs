@@ -1,119 +1,27 @@
 //! The story: people buy, somebody cancels, a sidecar is killed under load, and the books are balanced.
 
-use std::fmt::Display;
-
+use angzarr_proto::v1::CommandResponse;
 use angzarr_proto::v1::event_page::Sequence;
 use anyhow::Result;
 use shop_contract::customer::v1::{CreateCustomer, LoyaltyPointsAdded};
-use shop_contract::inventory::v1::{
-    InitializeStock, ReservationCommitted, ReservationReleased, ReserveStock,
-};
-use shop_contract::inventory_root;
-use shop_contract::order::v1::{
-    CancelOrder, ConfirmPayment, CreateOrder, OrderCompleted, OrderItem, SubmitPayment,
-};
+use shop_contract::inventory::v1::{InitializeStock, ReservationCommitted, ReservationReleased};
+use shop_contract::order::v1::{OrderCompleted, OrderStatus};
+use shop_contract::web::v1::OrderView;
+use shop_contract::{decode, inventory_root};
+use shop_system::{Client, System, of_type, wait};
 use tokio::task::JoinSet;
 use tonic::{Code, Status};
 use uuid::Uuid;
 
-use crate::client::{Client, of_type};
-use crate::system::{System, wait};
+use crate::purchase::{PRICE_CENTS, PRODUCT, Purchase};
+use crate::report::Report;
 
-const PRODUCT: &str = "teapot";
-const PRICE_CENTS: i32 = 2_500;
 /// Points for one order: a point for each whole unit of money.
 const POINTS: i32 = PRICE_CENTS / 100;
 const STOCK: i32 = 1_000;
 /// People who buy beside each other while a sidecar is killed, and how often each buys.
 const BUYERS: usize = 8;
 const ORDERS_EACH: usize = 5;
-
-/// What was checked.
-#[derive(Default)]
-pub(crate) struct Report {
-    pub(crate) checks: u32,
-    pub(crate) failed: u32,
-}
-
-impl Report {
-    fn check(&mut self, holds: bool, what: impl Display) {
-        self.checks += 1;
-        self.failed += u32::from(!holds);
-        println!("  {} {what}", if holds { "✓" } else { "✗" });
-    }
-}
-
-/// One purchase: an order of one teapot, with the cart that its reservation is named after.
-#[derive(Clone, Copy)]
-struct Purchase {
-    customer: Uuid,
-    order: Uuid,
-    cart: Uuid,
-}
-
-impl Purchase {
-    fn of(customer: Uuid) -> Self {
-        Self {
-            customer,
-            order: Uuid::new_v4(),
-            cart: Uuid::new_v4(),
-        }
-    }
-
-    /// Reserves the stock and creates the order.
-    async fn place(&self, client: &Client) -> Result<(), Status> {
-        let reserve = ReserveStock {
-            quantity: 1,
-            order_id: self.cart.to_string(),
-        };
-        let stock = inventory_root(PRODUCT);
-        client
-            .execute(
-                ("inventory", &stock),
-                &format!("reserve-{}", self.cart),
-                &reserve,
-            )
-            .await?;
-        let item = OrderItem {
-            product_id: PRODUCT.to_owned(),
-            name: "A teapot".to_owned(),
-            quantity: 1,
-            unit_price_cents: PRICE_CENTS,
-        };
-        let create = CreateOrder {
-            customer_id: self.customer.to_string(),
-            items: vec![item],
-            customer_root: self.customer.as_bytes().to_vec(),
-            cart_root: self.cart.as_bytes().to_vec(),
-        };
-        client
-            .execute(self.root(), &format!("create-{}", self.order), &create)
-            .await?;
-        Ok(())
-    }
-
-    /// Pays for the order, which completes it.
-    async fn pay(&self, client: &Client) -> Result<(), Status> {
-        let submit = SubmitPayment {
-            payment_method: "card".to_owned(),
-            amount_cents: PRICE_CENTS,
-        };
-        client
-            .execute(self.root(), &format!("submit-{}", self.order), &submit)
-            .await?;
-        let confirm = ConfirmPayment {
-            payment_reference: format!("bank-{}", self.order),
-        };
-        client
-            .execute(self.root(), &format!("confirm-{}", self.order), &confirm)
-            .await?;
-        Ok(())
-    }
-
-    fn root(&self) -> (&str, &[u8]) {
-        ("order", self.order.as_bytes())
-    }
-}
 
 /// Tells the story.
 pub(crate) async fn tell(system: &System, report: &mut Report) -> Result<()> {
@@ -128,7 +36,7 @@ pub(crate) async fn tell(system: &System, report: &mut Report) -> Result<()> {
 }
 
 async fn open_shop(client: &Client, report: &mut Report) -> Result<Uuid> {
-    println!("A customer and some stock");
+    report.chapter("A customer and some stock");
     let customer = Uuid::new_v4();
     let create = CreateCustomer {
         name: "Ada".to_owned(),
@@ -155,41 +63,60 @@ async fn open_shop(client: &Client, report: &mut Report) -> Result<Uuid> {
 }
 
 async fn buy_and_cancel(client: &Client, customer: Uuid, report: &mut Report) -> Result<()> {
-    println!("One order is paid, one is cancelled; the sagas react");
+    report.chapter("One order is paid, and the command waits for the page");
     let paid = Purchase::of(customer);
     paid.place(client).await?;
-    paid.pay(client).await?;
+    let view = projection(&paid.pay_and_wait(client).await?);
+    report.check(
+        view.status() == OrderStatus::Completed && view.total_cents == PRICE_CENTS,
+        "the answer carries the order as the web projector shows it: completed",
+    );
+    let order = client.events("order", paid.order.as_bytes()).await?;
+    report.stream("order", &order);
+
+    report.chapter("One is cancelled; the sagas react to both");
     let cancelled = Purchase::of(customer);
     cancelled.place(client).await?;
-    let cancel = CancelOrder {
-        reason: "changed my mind".to_owned(),
-    };
-    client.execute(cancelled.root(), "cancel", &cancel).await?;
-    let came = wait(async || {
-        reserved(client)
-            .await
-            .is_ok_and(|(committed, released)| (committed, released) == (1, 1))
-    })
-    .await;
+    cancelled.cancel(client).await?;
+    let came = wait(async || reserved(client).await.is_ok_and(|counts| counts == (1, 1))).await;
     report.check(
         came.is_ok(),
-        "loyalty-earn handed the stock over, cancellation freed it",
+        "loyalty-earn handed the stock of the first over, cancellation freed that of the second",
     );
-    let came = wait(async || {
-        points(client, customer)
-            .await
-            .is_ok_and(|points| points == (1, POINTS))
-    })
-    .await;
+    let earned = async || points(client, customer).await;
+    let came = wait(async || earned().await.is_ok_and(|points| points == (1, POINTS))).await;
     report.check(
         came.is_ok(),
         format!("the customer earned {POINTS} points, once"),
     );
+    show(client, cancelled, customer, report).await
+}
+
+/// Tells the streams that a purchase has to do with.
+async fn show(client: &Client, purchase: Purchase, customer: Uuid, report: &Report) -> Result<()> {
+    let stock = inventory_root(PRODUCT);
+    let roots = [
+        ("order", &purchase.order.as_bytes()[..]),
+        ("customer", customer.as_bytes()),
+        ("inventory", &stock),
+    ];
+    for (domain, root) in roots {
+        report.stream(domain, &client.events(domain, root).await?);
+    }
     Ok(())
 }
 
+/// The order as the web projector shows it; nothing if it did not come.
+fn projection(response: &CommandResponse) -> OrderView {
+    let mut projections = response.projections.iter();
+    let web = projections.find(|projection| projection.projector == "web");
+    let view = web.and_then(|projection| projection.projection.as_ref());
+    view.and_then(|view| decode(view).ok().flatten())
+        .unwrap_or_default()
+}
+
 async fn repeat_and_refuse(client: &Client, customer: Uuid, report: &mut Report) -> Result<()> {
-    println!("A repeat and a refusal");
+    report.chapter("A repeat and a refusal");
     let create = CreateCustomer {
         name: "Ada".to_owned(),
         email: "ada@example.org".to_owned(),
@@ -222,7 +149,9 @@ async fn buy_under_fire(
     customer: Uuid,
     report: &mut Report,
 ) -> Result<Vec<Purchase>> {
-    println!("{BUYERS} people buy beside each other while the sidecar of the orders is killed");
+    report.chapter(format_args!(
+        "{BUYERS} people buy beside each other while the sidecar of the orders is killed"
+    ));
     let mut buyers = JoinSet::new();
     for _ in 0..BUYERS {
         let client = client.clone();
@@ -263,7 +192,7 @@ async fn balance(
     bought: &[Purchase],
     report: &mut Report,
 ) -> Result<()> {
-    println!("The books are balanced");
+    report.chapter("The books are balanced");
     let mut is_whole = true;
     for purchase in bought {
         let events = client.events("order", purchase.order.as_bytes()).await?;

@@ -6,8 +6,9 @@
 //!
 //! The steps know commands and events only by their names and fields, so one small set serves every domain and every
 //! language. A step that is not defined fails the run, and so does an answer that a scenario did not look at in full.
+//! The steps of the whole system, which stand elsewhere, read their tables by the same [`messages`].
 
-mod messages;
+pub mod messages;
 mod program;
 mod steps;
 mod world;

@@ -25,7 +25,10 @@ const NOW: &str = "now";
 const NOW_SECONDS: i64 = 60;
 
 /// Makes the message that a step describes.
-pub(crate) fn build(name: &str, step: &Step) -> anyhow::Result<Any> {
+///
+/// # Errors
+/// The table is no such message.
+pub fn build(name: &str, step: &Step) -> anyhow::Result<Any> {
     let message = parse(&find(name)?, step)?;
     Ok(Any {
         type_url: format!("type.googleapis.com/{}", message.descriptor().full_name()),
@@ -34,7 +37,10 @@ pub(crate) fn build(name: &str, step: &Step) -> anyhow::Result<Any> {
 }
 
 /// Fails if a message is not the one that a step describes; fields without a row have to be unset.
-pub(crate) fn check(any: &Any, name: &str, step: &Step) -> anyhow::Result<()> {
+///
+/// # Errors
+/// What differs.
+pub fn check(any: &Any, name: &str, step: &Step) -> anyhow::Result<()> {
     let descriptor = find(name)?;
     let actual = shop_contract::type_name(any);
     ensure!(

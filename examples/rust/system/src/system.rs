@@ -1,6 +1,7 @@
 //! The shop as processes: started, looked at, wounded, stopped.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -20,8 +21,9 @@ const WITHIN: Duration = Duration::from_secs(60);
 /// How often to look whether it has come.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// The running shop.
-pub(crate) struct System {
+/// The running shop. Dropped before [`System::stop`], it is killed.
+#[derive(Debug)]
+pub struct System {
     child: Child,
     data: tempfile::TempDir,
     components: Vec<Component>,
@@ -41,38 +43,35 @@ struct Component {
 }
 
 impl System {
-    /// Starts the resources of a folder, and waits until clients are let in everywhere.
-    pub(crate) async fn start(folder: &Path) -> Result<Self> {
+    /// Starts the resources of a folder. Programs are looked up in `path`, a list of folders as in the variable `PATH`.
+    ///
+    /// # Errors
+    /// `angzarr local` could not be started.
+    pub fn start(folder: &Path, path: &OsStr) -> Result<Self> {
         let data = tempfile::tempdir().context("make a folder for the data")?;
-        let log =
-            std::fs::File::create(data.path().join("log")).context("make a file for the log")?;
-        let child = Command::new("angzarr")
-            .args(["local", "-f"])
-            .arg(folder)
-            .arg("--data")
-            .arg(data.path())
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().context("share the log")?)
-            .stderr(log)
-            .kill_on_drop(true)
-            .spawn()
-            .context("start `angzarr local`; is it in PATH?")?;
-        let mut system = Self {
-            child,
+        Ok(Self {
+            child: spawn(folder, data.path(), path)?,
             data,
             components: Vec::new(),
-        };
-        system.read_addresses().await?;
-        for component in &system.components {
+        })
+    }
+
+    /// Waits until clients are let in everywhere.
+    ///
+    /// # Errors
+    /// It did not start; what the processes wrote is told.
+    pub async fn until_open(&mut self) -> Result<()> {
+        self.read_addresses().await?;
+        for component in &self.components {
             until_open(component)
                 .await
-                .with_context(|| format!("wait for {}\n{}", component.name, system.log()))?;
+                .with_context(|| format!("wait for {}\n{}", component.name, self.log()))?;
         }
-        Ok(system)
+        Ok(())
     }
 
     /// What the processes wrote so far.
-    pub(crate) fn log(&self) -> String {
+    pub fn log(&self) -> String {
         // Shown beside another error only.
         std::fs::read_to_string(self.data.path().join("log")).unwrap_or_default()
     }
@@ -110,12 +109,18 @@ impl System {
     }
 
     /// A connection to a component's sidecar.
-    pub(crate) fn channel(&self, name: &str) -> Result<Channel> {
+    ///
+    /// # Errors
+    /// There is no such component.
+    pub fn channel(&self, name: &str) -> Result<Channel> {
         Ok(Endpoint::from_shared(self.component(name)?.grpc.clone())?.connect_lazy())
     }
 
     /// The page of orders, as a browser gets it.
-    pub(crate) async fn page(&self) -> Result<String> {
+    ///
+    /// # Errors
+    /// It did not come.
+    pub async fn page(&self) -> Result<String> {
         let port = self.component("web")?.ports.get("page");
         get(
             &format!("127.0.0.1:{}", port.context("web has no page")?),
@@ -125,7 +130,10 @@ impl System {
     }
 
     /// Kills the sidecar of a component without a warning, and answers its process id.
-    pub(crate) async fn kill(&self, name: &str) -> Result<u32> {
+    ///
+    /// # Errors
+    /// It does not say which process it is, or cannot be killed.
+    pub async fn kill(&self, name: &str) -> Result<u32> {
         let process = process_of(&status(self.component(name)?).await?)?;
         let pid = i32::try_from(process)
             .ok()
@@ -136,7 +144,10 @@ impl System {
     }
 
     /// Waits until another process has taken the place of a killed one and lets clients in.
-    pub(crate) async fn until_replaced(&self, name: &str, killed: u32) -> Result<()> {
+    ///
+    /// # Errors
+    /// It did not come in time.
+    pub async fn until_replaced(&self, name: &str, killed: u32) -> Result<()> {
         let component = self.component(name)?;
         wait(async || {
             let Ok(status) = status(component).await else {
@@ -148,7 +159,10 @@ impl System {
     }
 
     /// Stops everything as Ctrl-C does.
-    pub(crate) async fn stop(mut self) -> Result<ExitStatus> {
+    ///
+    /// # Errors
+    /// It had ended before, or did not end in time.
+    pub async fn stop(mut self) -> Result<ExitStatus> {
         let pid = self
             .child
             .id()
@@ -164,6 +178,26 @@ impl System {
             .context("wait for the shop to stop")?
             .context("stop the shop")
     }
+}
+
+/// Runs `angzarr local` so that it cannot outlive this process, and with it all that it started.
+fn spawn(folder: &Path, data: &Path, path: &OsStr) -> Result<Child> {
+    let log = std::fs::File::create(data.join("log")).context("make a file for the log")?;
+    Command::new("angzarr")
+        .arg("shim")
+        .arg(std::process::id().to_string())
+        .args(["angzarr", "local", "-f"])
+        .arg(folder)
+        .arg("--data")
+        .arg(data)
+        .env("PATH", path)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().context("share the log")?)
+        .stderr(log)
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+        .context("start `angzarr local`; is it among the programs?")
 }
 
 async fn until_open(component: &Component) -> Result<()> {
@@ -200,7 +234,10 @@ async fn get(address: &str, path: &str) -> Result<String> {
 }
 
 /// Waits until a condition holds.
-pub(crate) async fn wait(mut holds: impl AsyncFnMut() -> bool) -> Result<()> {
+///
+/// # Errors
+/// It did not hold in time.
+pub async fn wait(mut holds: impl AsyncFnMut() -> bool) -> Result<()> {
     let deadline = Instant::now() + WITHIN;
     while !holds().await {
         if Instant::now() > deadline {

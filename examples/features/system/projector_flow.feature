@@ -1,0 +1,36 @@
+Feature: What the projectors show
+  The web projector is synchronous: who waits for the projections gets the order as its page shows it.
+
+  Background:
+    Given CreateOrder goes to order @order
+      | customer_id   | Ada                                                                     |
+      | items         | product_id: tea, name: Tea & scones, quantity: 2, unit_price_cents: 450 |
+      | customer_root | @ada                                                                    |
+      | cart_root     | @cart                                                                   |
+
+  Scenario: The answer of a command carries the order as the page shows it
+    When SubmitPayment goes to order @order and waits for the projections
+      | payment_method | card |
+      | amount_cents   | 900  |
+    Then the projection of web is OrderView
+      | order_root     | @order                                                                  |
+      | customer_id    | Ada                                                                     |
+      | items          | product_id: tea, name: Tea & scones, quantity: 2, unit_price_cents: 450 |
+      | subtotal_cents | 900                                                                     |
+      | total_cents    | 900                                                                     |
+      | status         | ORDER_STATUS_PAYMENT_SUBMITTED                                          |
+      | created_at     | now                                                                     |
+      | updated_at     | now                                                                     |
+    And the page shows order @order as paid, not confirmed
+
+  Scenario: The page follows without anybody waiting for it
+    When CancelOrder goes to order @order
+      | reason | changed my mind |
+    Then the page shows order @order as cancelled
+
+  @serial
+  Scenario: The page is whole after its sidecar was killed
+    When the sidecar of web is killed
+    And CancelOrder goes to order @order
+      | reason | changed my mind |
+    Then the page shows order @order as cancelled

@@ -1,0 +1,51 @@
+//! What the demonstration tells on the terminal.
+
+use std::fmt::Display;
+
+use angzarr_proto::v1::EventPage;
+use angzarr_proto::v1::event_page::Sequence;
+use shop_contract::type_name;
+
+/// The chapters of the story, and what was checked in them.
+#[derive(Default)]
+pub(crate) struct Report {
+    /// How many checks there were.
+    pub(crate) checks: u32,
+    /// How many of them did not hold.
+    pub(crate) failed: u32,
+}
+
+impl Report {
+    /// Begins a chapter.
+    pub(crate) fn chapter(&self, title: impl Display) {
+        println!("\n{title}");
+    }
+
+    /// Tells what was checked, and whether it held.
+    pub(crate) fn check(&mut self, holds: bool, what: impl Display) {
+        self.checks += 1;
+        self.failed += u32::from(!holds);
+        println!("  {} {what}", if holds { "✓" } else { "✗" });
+    }
+
+    /// Tells what was seen.
+    pub(crate) fn note(&self, what: impl Display) {
+        println!("    {what}");
+    }
+
+    /// Tells the events of a stream.
+    pub(crate) fn stream(&self, name: &str, pages: &[EventPage]) {
+        let events: Vec<_> = pages.iter().map(describe).collect();
+        self.note(format_args!("{name:9} {}", events.join(" → ")));
+    }
+}
+
+/// The sequence of an event, and its type without the package.
+fn describe(page: &EventPage) -> String {
+    let sequence = match page.sequence {
+        Some(Sequence::Num(sequence)) => sequence.to_string(),
+        _ => "?".to_owned(),
+    };
+    let name = page.event.as_ref().map_or("", type_name);
+    format!("#{sequence} {}", name.rsplit('.').next().unwrap_or(name))
+}

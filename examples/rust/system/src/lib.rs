@@ -1,0 +1,14 @@
+//! The shop as it runs: processes of this machine, started from its resources, and a client that asks them.
+//!
+//! ```text
+//! System ── angzarr local ──▶ sidecars and logic as processes
+//! Client ── gRPC ──▶ any sidecar, which reaches every domain
+//! ```
+//!
+//! The demonstration and the features of the whole system stand on it.
+
+mod client;
+mod system;
+
+pub use client::{Client, cover, of_type};
+pub use system::{System, wait};
