@@ -5,7 +5,7 @@ use std::fmt;
 use clap::{Args, Subcommand};
 
 use super::client::{Client, Error};
-use super::table::Table;
+use super::table::{Table, line};
 use super::{Target, write_json};
 use crate::admin::shape::{
     BroughtBack, Handled, ParkedPage, ParkedRoot, RefusedPage, RefusedWork, Statusz,
@@ -226,19 +226,24 @@ fn write_all(out: &mut dyn fmt::Write, all: &[Aside]) -> fmt::Result {
     Ok(())
 }
 
+/// The first pages, and how many more there are.
 fn pages(work: &RefusedWork) -> String {
-    let pages = work.pages.iter();
-    pages
+    const SHOWN: usize = 3;
+    let shown = work.pages.iter().take(SHOWN);
+    let mut shown: Vec<_> = shown
         .map(|page| format!("{} ({} bytes)", page.type_name, page.bytes))
-        .collect::<Vec<_>>()
-        .join(", ")
+        .collect();
+    if work.pages.len() > SHOWN {
+        shown.push(format!("and {} more", work.pages.len() - SHOWN));
+    }
+    shown.join(", ")
 }
 
 fn write_root(out: &mut dyn fmt::Write, root: &ParkedRoot) -> fmt::Result {
     writeln!(out, "root      {}", root.stream)?;
     writeln!(out, "sequence  {}", root.sequence)?;
     writeln!(out, "attempts  {}", root.attempts)?;
-    writeln!(out, "error     {}: {}", root.code, root.error)
+    writeln!(out, "error     {}: {}", root.code, line(&root.error))
 }
 
 fn write_work(out: &mut dyn fmt::Write, work: &RefusedWork) -> fmt::Result {
@@ -247,8 +252,8 @@ fn write_work(out: &mut dyn fmt::Write, work: &RefusedWork) -> fmt::Result {
     writeln!(out, "trigger      {}", work.trigger)?;
     writeln!(out, "target       {}", work.target)?;
     writeln!(out, "correlation  {}", work.correlation_id)?;
-    writeln!(out, "pages        {}", pages(work))?;
-    writeln!(out, "refusal      {}: {}", work.code, work.error)
+    writeln!(out, "pages        {}", line(&pages(work)))?;
+    writeln!(out, "refusal      {}: {}", work.code, line(&work.error))
 }
 
 #[cfg(test)]

@@ -2,6 +2,11 @@
 
 use std::fmt;
 
+/// Makes a text that came from elsewhere fit in a line, and harmless for a terminal.
+pub(super) fn line(text: &str) -> String {
+    text.replace(char::is_control, " ")
+}
+
 /// Rows of text under a heading, each column as wide as its widest cell.
 pub(super) struct Table<const N: usize> {
     rows: Vec<[String; N]>,
@@ -17,9 +22,7 @@ impl<const N: usize> Table<N> {
 
     /// Adds a row.
     pub(super) fn push(&mut self, row: [String; N]) {
-        // A row is a line, whatever stands in it.
-        self.rows
-            .push(row.map(|cell| cell.replace(['\n', '\r', '\t'], " ")));
+        self.rows.push(row.map(|cell| line(&cell)));
     }
 
     /// Whether there is no row.
@@ -55,7 +58,7 @@ mod tests {
     fn columns_are_as_wide_as_their_widest_cell() {
         let mut table = Table::new(["ROOT", "ERROR"]);
         assert!(table.is_empty());
-        table.push(["heron/1".to_owned(), "INTERNAL: two\nlines".to_owned()]);
+        table.push(["heron/1".to_owned(), "INTERNAL: two\nlines\0".to_owned()]);
         table.push(["ü".to_owned(), "x".to_owned()]);
         let expected = "ROOT     ERROR\nheron/1  INTERNAL: two lines\nü        x\n";
         assert_eq!(table.to_string(), expected);

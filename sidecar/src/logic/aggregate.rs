@@ -8,15 +8,15 @@ use angzarr_coordinator::port::logic::{AggregateLogic, Error};
 use angzarr_proto::v1::business_logic_client::BusinessLogicClient;
 use angzarr_wire::{decode_answer, encode_contextual};
 use async_trait::async_trait;
-use tonic::transport::Channel;
 
+use super::bounded::Bounded;
 use super::error::{probe, within};
 use super::{MESSAGE_BYTES, channel};
 use crate::transport::request;
 
 /// Calls `BusinessLogic.Handle`.
 pub struct GrpcAggregate {
-    client: BusinessLogicClient<Channel>,
+    client: BusinessLogicClient<Bounded>,
     address: Endpoint,
 }
 

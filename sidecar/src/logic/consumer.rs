@@ -15,15 +15,15 @@ use angzarr_wire::{
     decode_projection, decode_wished_command, decode_wished_facts, encode_append, encode_book,
 };
 use async_trait::async_trait;
-use tonic::transport::Channel;
 
+use super::bounded::Bounded;
 use super::error::{probe, within};
 use super::{MESSAGE_BYTES, channel};
 use crate::transport::{PROJECTOR, put, request};
 
 /// Calls `Projector.Handle` or `Projector.HandleSync`, by its mode.
 pub struct GrpcProjector {
-    client: ProjectorClient<Channel>,
+    client: ProjectorClient<Bounded>,
     address: Endpoint,
     name: String,
     mode: Mode,
@@ -99,7 +99,7 @@ impl ConsumerLogic for GrpcProjector {
 
 /// Calls `Saga.HandleSync`, or `Saga.Handle` where the logic has only that.
 pub struct GrpcSaga {
-    client: SagaClient<Channel>,
+    client: SagaClient<Bounded>,
     address: Endpoint,
     clock: Arc<dyn Clock>,
 }

@@ -8,6 +8,7 @@ use tokio::time::timeout;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Response, Status};
 
+use super::bounded::TooLarge;
 use crate::transport::{Failure, judge};
 
 /// Awaits a call for as long as it may take, and judges how it ended.
@@ -20,11 +21,25 @@ pub(super) async fn within<T>(
         Ok(Err(status)) => status,
         Err(_) => return Err(Error::Broken(format!("no answer within {budget:?}"))),
     };
+    if let Some(large) = too_large(&status) {
+        return Err(Error::Contract(large.to_string()));
+    }
     Err(match judge(&status) {
         Failure::Answered => Error::Answered(decode_status(&status)),
         Failure::Unreachable => Error::Unreachable(status.message().to_owned()),
         Failure::Broken => Error::Broken(status.message().to_owned()),
     })
+}
+
+fn too_large(status: &Status) -> Option<TooLarge> {
+    let mut source = std::error::Error::source(status);
+    while let Some(cause) = source {
+        if let Some(large) = cause.downcast_ref() {
+            return Some(*large);
+        }
+        source = cause.source();
+    }
+    None
 }
 
 /// Asks whether something listens.

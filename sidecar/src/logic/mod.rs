@@ -1,13 +1,15 @@
 //! The user's logic over gRPC, on localhost.
 
 mod aggregate;
+mod bounded;
 mod consumer;
 mod error;
 
 use std::time::Duration;
 
 use angzarr_config::endpoint::Endpoint;
-use tonic::transport::Channel;
+
+use bounded::Bounded;
 
 pub use aggregate::GrpcAggregate;
 pub use consumer::{GrpcProjector, GrpcSaga};
@@ -19,11 +21,12 @@ const MESSAGE_BYTES: usize = 20 << 20;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Makes a channel that connects when it is first used, and again whenever the logic comes back.
-fn channel(logic: &Endpoint) -> Channel {
+fn channel(logic: &Endpoint) -> Bounded {
     let endpoint = tonic::transport::Endpoint::from_shared(logic.as_str().to_owned())
         .expect("an endpoint is a URL");
-    endpoint
+    let channel = endpoint
         .connect_timeout(CONNECT_TIMEOUT)
         .tcp_nodelay(true)
-        .connect_lazy()
+        .connect_lazy();
+    Bounded(channel)
 }

@@ -230,6 +230,12 @@ fn decode_facts_at(
             hash: payload_hash([&payload]),
         });
         let created_at = page.created_at.map_or(now, decode_timestamp);
+        if !created_at.is_valid() {
+            return Err(Error::invalid(
+                at("created_at"),
+                "is no moment of the years 1 to 9999",
+            ));
+        }
         events.push(NewEvent {
             payload,
             created_at,

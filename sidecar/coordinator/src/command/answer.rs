@@ -57,6 +57,11 @@ pub(super) fn check(answer: Answer, context: &Context<'_>) -> Result<Checked, St
                 limits.page_bytes
             ));
         }
+        if page.created_at.is_some_and(|at| !at.is_valid()) {
+            return Err(format!(
+                "pages[{index}].created_at is no moment of the years 1 to 9999"
+            ));
+        }
         bytes += payload.size();
         events.push(NewEvent {
             payload,
@@ -297,6 +302,16 @@ mod tests {
                 "pages hold",
             ),
             (with_pages(vec![page(None); 4]), "pages holds 4 events"),
+            (
+                with_pages(vec![AnswerPage {
+                    created_at: Some(Timestamp {
+                        seconds: 0,
+                        nanos: -1,
+                    }),
+                    ..page(None)
+                }]),
+                "pages[0].created_at",
+            ),
         ];
         for (answer, field) in cases {
             let breach = checked(answer, 3).unwrap_err();

@@ -48,6 +48,14 @@ pub struct Timestamp {
     pub nanos: i32,
 }
 
+impl Timestamp {
+    /// Whether it is what `google.protobuf.Timestamp` allows: a moment of the years 1 to 9999.
+    pub fn is_valid(self) -> bool {
+        (-62_135_596_800..=253_402_300_799).contains(&self.seconds)
+            && (0..1_000_000_000).contains(&self.nanos)
+    }
+}
+
 /// A typed message of the user's own schema, never looked into.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Payload {
