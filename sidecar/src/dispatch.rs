@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use angzarr_coordinator::command::span;
 use angzarr_coordinator::model::{Code, Command, Executed, Facts, Status};
 use angzarr_coordinator::port::peers::Commands;
 use angzarr_proto::v1::business_coordinator_client::BusinessCoordinatorClient;
@@ -10,6 +11,7 @@ use angzarr_wire::{decode_response, decode_status, encode_command, encode_facts}
 use async_trait::async_trait;
 use tokio::time::Instant;
 use tonic::transport::Channel;
+use tracing::Instrument;
 
 use crate::aggregates::Aggregates;
 use crate::forward::forward;
@@ -38,7 +40,9 @@ impl Commands for Dispatch {
     async fn execute(&self, command: Command, budget: Duration) -> Result<Executed, Status> {
         let deadline = Instant::now() + budget;
         if let Some(executor) = self.aggregates.executor(&command.stream.domain) {
-            let executed = executor.execute(command, deadline).await;
+            let handling = span::handle(&command.stream, &command.correlation_id);
+            let executed = executor.execute(command, deadline).instrument(handling);
+            let executed = executed.await;
             return executed.map_err(|error| decode_status(&of_command(&error, None)));
         }
         let client = client(self.routes.require_owner(&command.stream.domain)?);
@@ -59,7 +63,9 @@ impl Commands for Dispatch {
     async fn record(&self, facts: Facts, budget: Duration) -> Result<Executed, Status> {
         let deadline = Instant::now() + budget;
         if let Some(executor) = self.aggregates.executor(&facts.stream.domain) {
-            let executed = executor.record(facts, deadline).await;
+            let handling = span::handle(&facts.stream, &facts.correlation_id);
+            let executed = executor.record(facts, deadline).instrument(handling);
+            let executed = executed.await;
             return executed.map_err(|error| decode_status(&of_command(&error, None)));
         }
         let client = client(self.routes.require_owner(&facts.stream.domain)?);

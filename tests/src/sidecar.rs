@@ -66,7 +66,8 @@ impl Place {
         self.folder.path().join("boot.yaml")
     }
 
-    fn routing(&self) -> PathBuf {
+    /// The routing document.
+    pub fn routing(&self) -> PathBuf {
         self.folder.path().join("routing.json")
     }
 

@@ -5,9 +5,9 @@
     reason = "a test that cannot go on says why and ends"
 )]
 
-use angzarr_tests::client::{command, execute_simple, pages, root};
-use angzarr_tests::probe::Probes;
-use angzarr_tests::sidecar::{Place, until};
+use angzarr_tests::client::{command, execute, execute_simple, pages, root};
+use angzarr_tests::probe::{Probes, aggregates};
+use angzarr_tests::sidecar::{Place, Process, until};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_sidecar-under-test");
 
@@ -43,7 +43,7 @@ impl Metrics {
 }
 
 /// A sidecar that has executed commands, projected and reacted.
-async fn worked() -> (Probes, Place, angzarr_tests::sidecar::Process) {
+async fn worked() -> (Probes, Place, Process) {
     let probes = Probes::start().await;
     let place = Place::new(PROGRAM, &probes.components());
     let process = place.start_ready().await;
@@ -84,4 +84,77 @@ async fn the_store_is_measured_under_the_promised_names() {
         let labels = [("store", "sqlite"), ("consumer", consumer)];
         metrics.assert_counted("angzarr_positions_updated_total", &labels);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_pipeline_is_measured_under_the_promised_names() {
+    let (_probes, place, _process) = worked().await;
+    let send = async |name, id| execute(place.channel(), command(name, root(1), id)).await;
+    send("Add", "add-0").await.unwrap();
+    send("Refuse", "refused").await.unwrap_err();
+    send("Huge", "huge").await.unwrap_err();
+    let hanging = tokio::spawn(execute(place.channel(), command("Hang", root(2), "hangs")));
+    let in_flight = async || {
+        let metrics = Metrics::read(&place).await;
+        metrics.sum("angzarr_command_in_flight", &[("domain", "tally")])
+    };
+    until(async || in_flight().await == 1.0).await;
+    hanging.abort();
+    let metrics = Metrics::read(&place).await;
+    for (outcome, count) in [
+        ("ok", 6.0),
+        ("replayed", 1.0),
+        ("refused", 1.0),
+        ("contract", 1.0),
+    ] {
+        let labels = [("domain", "tally"), ("outcome", outcome)];
+        assert_eq!(
+            metrics.sum("angzarr_command_total", &labels),
+            count,
+            "{outcome}"
+        );
+        let timed = metrics.sum("angzarr_command_duration_seconds_count", &labels);
+        assert_eq!(timed, count, "{outcome}");
+    }
+    let page = [("domain", "tally"), ("limit", "pageBytes")];
+    assert_eq!(metrics.sum("angzarr_limit_near_total", &page), 1.0);
+    for (name, consumer) in [
+        ("angzarr_saga_duration_seconds_count", "mirror"),
+        ("angzarr_projector_duration_seconds_count", "ledger"),
+        ("angzarr_projector_duration_seconds_count", "journal"),
+    ] {
+        let labels = [
+            ("domain", "tally"),
+            ("consumer", consumer),
+            ("outcome", "ok"),
+        ];
+        metrics.assert_counted(name, &labels);
+    }
+    metrics.assert_counted("angzarr_consumer_ready", &[("consumer", "mirror")]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_saga_sends_again_is_counted() {
+    let probes = Probes::start().await;
+    let at = probes.port;
+    let saga = "kind: saga, name: mirror, startFrom: beginning, sources: [{domain: tally}]";
+    // Nobody serves the domain that the saga commands.
+    let components = aggregates(at).lines().next().unwrap().to_owned()
+        + &format!("\n- {{{saga}, logic: '127.0.0.1:{at}'}}\n");
+    let place = Place::new(PROGRAM, &components);
+    place.route(
+        "{\"schemaVersion\":1,\"delivery\":{\"backoffInitial\":\"10ms\",\"backoffMax\":\"100ms\"}}",
+    );
+    let _process = place.start_ready().await;
+    execute(place.channel(), command("Add", root(1), "one"))
+        .await
+        .unwrap();
+    let labels = [("domain", "mirror"), ("consumer", "mirror")];
+    until(async || {
+        Metrics::read(&place)
+            .await
+            .sum("angzarr_saga_retry_total", &labels)
+            > 1.0
+    })
+    .await;
 }

@@ -46,10 +46,10 @@ impl<K: Eq + Hash + Clone> Turns<K> {
     /// [`Full`] when as many as allowed wait already.
     pub fn take(&self, key: K) -> Result<Ticket<K>, Full> {
         let mut queues = locked(&self.queues);
-        let granted = match queues.get_mut(&key) {
+        let (granted, waiting) = match queues.get_mut(&key) {
             None => {
                 queues.insert(key.clone(), Waiting::new());
-                None
+                (None, 0)
             }
             Some(waiting) => {
                 waiting.retain(|sender| !sender.is_closed());
@@ -58,7 +58,7 @@ impl<K: Eq + Hash + Clone> Turns<K> {
                 }
                 let (sender, receiver) = oneshot::channel();
                 waiting.push_back(sender);
-                Some(receiver)
+                (Some(receiver), waiting.len())
             }
         };
         let turn = granted.is_none().then(|| self.turn(key.clone()));
@@ -67,6 +67,7 @@ impl<K: Eq + Hash + Clone> Turns<K> {
             key,
             granted,
             turn,
+            waiting,
         })
     }
 
@@ -90,9 +91,15 @@ pub struct Ticket<K: Eq + Hash + Clone> {
     key: K,
     granted: Option<oneshot::Receiver<()>>,
     turn: Option<Turn<K>>,
+    waiting: usize,
 }
 
 impl<K: Eq + Hash + Clone> Ticket<K> {
+    /// How many waited for the key when the place was taken, this one included.
+    pub fn waiting(&self) -> usize {
+        self.waiting
+    }
+
     /// Waits for the turn. Dropping the ticket instead leaves the queue.
     pub async fn granted(mut self) -> Turn<K> {
         if let Some(receiver) = self.granted.as_mut() {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use angzarr_coordinator::command::{Executor, Point};
-use angzarr_coordinator::model::{Append, Command, Domain, StoreIdentity};
+use angzarr_coordinator::command::{Executor, Point, span};
+use angzarr_coordinator::model::{Append, Command, Domain, Executed, StoreIdentity};
 use angzarr_coordinator::port::clock::Clock;
 use angzarr_coordinator::port::peers::Projectors;
 use angzarr_coordinator::port::store::Durability;
@@ -13,6 +13,7 @@ use angzarr_wire::{decode_command, decode_facts, decode_timestamp, encode_execut
 use tokio::time::Instant;
 use tonic::Status;
 use tonic::metadata::MetadataMap;
+use tracing::Instrument;
 
 use super::call::Call;
 use super::status::{of_command, of_query, of_wire};
@@ -78,15 +79,39 @@ impl Commands {
         mode: Mode,
         deadline: Instant,
     ) -> Result<v1::CommandResponse, Status> {
-        let id = command.id.clone();
-        let executed = executor.execute(command, deadline).await;
-        let executed = executed.map_err(|error| of_command(&error, Some(&id)))?;
-        let mut response = encode_executed(&executed, self.identity, self.durability);
+        let (id, handling) = (
+            command.id.clone(),
+            span::handle(&command.stream, &command.correlation_id),
+        );
+        let handled = async {
+            let executed = executor.execute(command, deadline).await;
+            let executed = executed.map_err(|error| of_command(&error, Some(&id)))?;
+            let append = &executed.append;
+            let following = span::post_persist(&append.stream, &append.correlation_id);
+            let reply = self.reply(&executed, mode, deadline);
+            Ok(reply.instrument(following).await)
+        };
+        handled.instrument(handling).await
+    }
+
+    async fn reply(
+        &self,
+        executed: &Executed,
+        mode: Mode,
+        deadline: Instant,
+    ) -> v1::CommandResponse {
+        let mut response = encode_executed(executed, self.identity, self.durability);
         match mode {
             Mode::None => {}
-            Mode::Simple => self.follow(&executed.append, deadline, &mut response).await,
+            Mode::Simple => {
+                let append = &executed.append;
+                let projecting = span::sync_projectors(&append.stream, &append.correlation_id);
+                self.follow(append, deadline, &mut response)
+                    .instrument(projecting)
+                    .await;
+            }
         }
-        Ok(response)
+        response
     }
 
     /// Runs the synchronous stage; what fails is told beside the events, which stand.
@@ -112,8 +137,10 @@ impl Commands {
         let mut facts = decode_facts(book, self.clock.now()).map_err(|breach| of_wire(&breach))?;
         facts.trace_parent = call.trace_parent;
         let executor = self.executor(&facts.stream.domain)?;
+        let handling = span::handle(&facts.stream, &facts.correlation_id);
         let executed = executor
             .record(facts, call.deadline)
+            .instrument(handling)
             .await
             .map_err(|error| of_command(&error, None))?;
         Ok(encode_executed(&executed, self.identity, self.durability))

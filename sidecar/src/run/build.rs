@@ -38,7 +38,7 @@ use crate::projectors::{KnownProjectors, OwnProjector};
 use crate::query::Reader;
 use crate::routes::{Directory, Routes};
 use crate::settings::{Settings, routing_file};
-use crate::telemetry::observe_consumers;
+use crate::telemetry::{observe_aggregates, observe_consumers};
 
 /// A sidecar that does not run yet.
 pub(super) struct Sidecar {
@@ -166,6 +166,7 @@ impl Sidecar {
         let router = router
             .add_service(delivery.into_server())
             .add_service(health.service());
+        observe_aggregates(&aggregates);
         observe_consumers(&consumers.fleet.list());
         let shown = Admin {
             lifecycle,

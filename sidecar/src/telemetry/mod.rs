@@ -2,10 +2,12 @@
 //!
 //! Both are set up once, before anything else starts: instruments are made when they are first used, from the meter that is global then.
 
+mod aggregates;
 mod consumers;
 mod logs;
 mod metrics;
 
+pub use aggregates::observe_aggregates;
 pub use consumers::observe_consumers;
 pub use logs::start_logs;
 pub use metrics::start_metrics;

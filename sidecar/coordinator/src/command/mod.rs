@@ -9,12 +9,15 @@ mod appender;
 mod dry_run;
 mod error;
 mod hash;
+mod instruments;
+mod record;
 mod settings;
+pub mod span;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
@@ -26,14 +29,15 @@ pub use settings::{Limits, Settings};
 
 use crate::fail_point;
 use crate::model::{
-    Append, AppendId, Command, CommandKey, Domain, Executed, Facts, History, MergeStrategy,
-    Sequence, StreamId,
+    Append, AppendId, Command, CommandKey, Domain, Event, Executed, History, MergeStrategy,
+    Payload, Sequence, Snapshot, StreamId,
 };
 use crate::port::clock::Clock;
 use crate::port::log::{Load, Loaded, Outcome, Proposal};
 use crate::port::logic::AggregateLogic;
-use crate::turns::{Turn, Turns};
+use crate::turns::{Ticket, Turn, Turns};
 use answer::{Checked, Context};
+use instruments::Measured;
 
 /// How often a command is run anew after other writers came first.
 const MAX_RACES: u32 = 8;
@@ -46,6 +50,7 @@ pub struct Executor {
     clock: Arc<dyn Clock>,
     turns: Turns<StreamId>,
     in_flight: Semaphore,
+    measured: Measured,
 }
 
 enum Ran {
@@ -63,6 +68,7 @@ impl Executor {
     ) -> Self {
         let turns = Turns::new(settings.limits.in_flight_per_root);
         let in_flight = Semaphore::new(settings.limits.in_flight);
+        let measured = Measured::new(&settings.domain, &settings.limits);
         Self {
             settings,
             appender,
@@ -70,6 +76,7 @@ impl Executor {
             clock,
             turns,
             in_flight,
+            measured,
         }
     }
 
@@ -78,18 +85,26 @@ impl Executor {
         &self.settings.domain
     }
 
+    /// How many commands and records are under way.
+    pub fn in_flight(&self) -> usize {
+        self.settings
+            .limits
+            .in_flight
+            .saturating_sub(self.in_flight.available_permits())
+    }
+
     /// Executes a command: afterwards its events are durable, or nothing is stored, or the outcome is unknown, as the error says.
     ///
-    /// A command whose id is known is answered with its first result, before anything else is judged.
+    /// A command whose id is known is answered with its first result, before anything else is judged. To be called within the span
+    /// [`span::handle`].
     ///
     /// # Errors
     /// As [`Error`] says.
     pub async fn execute(&self, command: Command, deadline: Instant) -> Result<Executed, Error> {
-        let span = tracing::info_span!("aggregate.handle", domain = %command.stream.domain, root = %command.stream.root,
-            correlation_id = %command.correlation_id);
-        self.execute_in_turn(command, deadline)
-            .instrument(span)
-            .await
+        let began = Instant::now();
+        let executed = self.execute_in_turn(command, deadline).await;
+        self.measured.done(&executed, began.elapsed());
+        executed
     }
 
     async fn execute_in_turn(
@@ -105,10 +120,7 @@ impl Executor {
             id: command.id.clone(),
             hash: payload_hash(&command.pages),
         };
-        let _in_flight = self
-            .in_flight
-            .try_acquire()
-            .map_err(|_| Error::Busy("too many commands are in flight"))?;
+        let _in_flight = self.admit()?;
         let _turn = self.turn(&command.stream, deadline).await?;
         for race in 0..MAX_RACES {
             match self.run(&command, &key, deadline).await? {
@@ -122,58 +134,16 @@ impl Executor {
         })
     }
 
-    /// Records facts that happened elsewhere; those that are known already are left out.
-    ///
-    /// # Errors
-    /// As [`Error`] says.
-    pub async fn record(&self, facts: Facts, deadline: Instant) -> Result<Executed, Error> {
-        self.validate(
-            &facts.stream,
-            facts.events.iter().map(|event| event.payload.size()),
-        )?;
-        let _in_flight = self
-            .in_flight
-            .try_acquire()
-            .map_err(|_| Error::Busy("too many commands are in flight"))?;
-        let _turn = self.turn(&facts.stream, deadline).await?;
-        if Instant::now() >= deadline {
-            return Err(Error::Late("before the append"));
-        }
-        let count = facts.events.len();
-        let (stream, expected) = (facts.stream.clone(), facts.expected);
-        let outcome = self.appender.append(propose_facts(facts)).await?;
-        match outcome {
-            Outcome::Appended { append, known } => {
-                let is_replayed = known.len() == count;
-                Ok(Executed {
-                    append,
-                    is_replayed,
-                    known,
-                })
-            }
-            Outcome::Duplicate(append) => Ok(Executed {
-                append,
-                is_replayed: true,
-                known: Vec::new(),
-            }),
-            Outcome::KeyReused { key } => Err(Error::KeyReused { key }),
-            Outcome::Conflict { actual } => Err(Error::Conflict {
-                stream,
-                expected: expected.unwrap_or(actual),
-                actual,
-            }),
-        }
-    }
-
     fn validate(
         &self,
         stream: &StreamId,
-        sizes: impl ExactSizeIterator<Item = usize>,
+        sizes: impl ExactSizeIterator<Item = usize> + Clone,
     ) -> Result<(), Error> {
         let limits = &self.settings.limits;
         if stream.domain != self.settings.domain {
             return Err(Error::ForeignDomain(stream.domain.to_string()));
         }
+        self.measured.pages(sizes.clone());
         let pages = sizes.len();
         if pages == 0 || pages > limits.append_pages {
             return Err(Error::Invalid(format!(
@@ -200,8 +170,18 @@ impl Executor {
         Ok(())
     }
 
+    fn admit(&self) -> Result<SemaphorePermit<'_>, Error> {
+        let permit = self.in_flight.try_acquire();
+        self.measured.in_flight(self.in_flight());
+        permit.map_err(|_| Error::Busy("too many commands are in flight"))
+    }
+
     async fn turn(&self, stream: &StreamId, deadline: Instant) -> Result<Turn<StreamId>, Error> {
-        let ticket = self.turns.take(stream.clone())?;
+        let taken = self.turns.take(stream.clone());
+        let all = self.settings.limits.in_flight_per_root;
+        self.measured
+            .waiting(taken.as_ref().map_or(all, Ticket::waiting));
+        let ticket = taken?;
         timeout_at(deadline, ticket.granted())
             .await
             .map_err(|_| Error::Late("while waiting for the turn of the root"))
@@ -214,10 +194,11 @@ impl Executor {
         deadline: Instant,
     ) -> Result<Ran, Error> {
         let load = self.load_of(command, Some(key.clone()));
+        let (stream, correlation) = (&command.stream, &command.correlation_id);
         let loading = self
             .appender
             .load(load)
-            .instrument(tracing::debug_span!("aggregate.load_events"));
+            .instrument(span::load_events(stream, correlation));
         let loaded = timeout_at(deadline, loading)
             .await
             .map_err(|_| Error::Late("while loading"))??;
@@ -236,6 +217,8 @@ impl Executor {
             } => (snapshot, events, next_sequence),
         };
         fail_point::hit("after_load");
+        self.measured
+            .history(history_size(snapshot.as_ref(), &events));
         check_expected(command, next_sequence)?;
         let history = History {
             stream: command.stream.clone(),
@@ -252,7 +235,7 @@ impl Executor {
         let appending = self
             .appender
             .append(proposal)
-            .instrument(tracing::debug_span!("aggregate.persist"));
+            .instrument(span::persist(stream, correlation));
         match appending.await? {
             Outcome::Appended { append, .. } => Ok(Ran::Done(Executed {
                 append,
@@ -276,12 +259,15 @@ impl Executor {
             return Err(Error::Late("before the logic was asked"));
         }
         let next_sequence = history.next_sequence;
-        let span = tracing::debug_span!("aggregate.execute");
+        let span = span::execute(&command.stream, &command.correlation_id);
         let answer = self
             .logic
             .handle(history, command, budget)
             .instrument(span)
             .await?;
+        let pages = answer.pages.iter();
+        self.measured
+            .pages(pages.map(|page| page.payload.as_ref().map_or(0, Payload::size)));
         let context = Context {
             command,
             next_sequence,
@@ -303,11 +289,17 @@ impl Executor {
     }
 
     fn too_large(&self, stream: &StreamId) -> Error {
+        self.measured.history(self.settings.limits.history_bytes);
         Error::HistoryTooLarge {
             stream: stream.clone(),
             limit: self.settings.limits.history_bytes,
         }
     }
+}
+
+fn history_size(snapshot: Option<&Snapshot>, events: &[Event]) -> usize {
+    let events = events.iter().map(|event| event.payload.size());
+    snapshot.map_or(0, |snapshot| snapshot.state.size()) + events.sum::<usize>()
 }
 
 fn replayed(append: Append) -> Executed {
@@ -343,19 +335,6 @@ fn propose(command: &Command, key: &CommandKey, next: Sequence, checked: Checked
         trace_parent: command.trace_parent.clone(),
         events: checked.events,
         snapshot: checked.snapshot,
-    }
-}
-
-fn propose_facts(facts: Facts) -> Proposal {
-    Proposal {
-        id: AppendId::random(),
-        stream: facts.stream,
-        expected: facts.expected,
-        key: None,
-        correlation_id: facts.correlation_id,
-        trace_parent: facts.trace_parent,
-        events: facts.events,
-        snapshot: None,
     }
 }
 

@@ -140,8 +140,15 @@ pub(super) async fn fetch(
     let span = tracing::info_span!("orchestration.fetch", domain = %stream.domain, root = %stream.root, correlation_id = tracing::field::Empty);
     let from = from.unwrap_or(Sequence::FIRST);
     let fetched = active.ports.appends.fetch(stream, from, start);
-    match timeout(active.settings.command_budget, fetched.instrument(span)).await {
-        Ok(Ok(appends)) => Ok(appends),
+    let fetching = fetched.instrument(span.clone());
+    match timeout(active.settings.command_budget, fetching).await {
+        Ok(Ok(appends)) => {
+            if let Some(first) = appends.first() {
+                let correlation = tracing::field::display(&first.correlation_id);
+                span.record("correlation_id", correlation);
+            }
+            Ok(appends)
+        }
         Ok(Err(status)) => Err(Trouble::Outage(
             Needed::Owner,
             format!("fetch {stream} from its owner: {status}"),

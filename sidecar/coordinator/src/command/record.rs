@@ -1,0 +1,69 @@
+//! Recording facts that happened elsewhere: no logic is asked.
+
+use tokio::time::Instant;
+use tracing::Instrument;
+
+use super::{Error, Executor, span};
+use crate::model::{AppendId, Executed, Facts};
+use crate::port::log::{Outcome, Proposal};
+
+impl Executor {
+    /// Records facts that happened elsewhere; those that are known already are left out.
+    ///
+    /// # Errors
+    /// As [`Error`] says.
+    pub async fn record(&self, facts: Facts, deadline: Instant) -> Result<Executed, Error> {
+        let began = Instant::now();
+        let recorded = self.record_in_turn(facts, deadline).await;
+        self.measured.done(&recorded, began.elapsed());
+        recorded
+    }
+
+    async fn record_in_turn(&self, facts: Facts, deadline: Instant) -> Result<Executed, Error> {
+        let sizes = facts.events.iter().map(|event| event.payload.size());
+        self.validate(&facts.stream, sizes)?;
+        let _in_flight = self.admit()?;
+        let _turn = self.turn(&facts.stream, deadline).await?;
+        if Instant::now() >= deadline {
+            return Err(Error::Late("before the append"));
+        }
+        let count = facts.events.len();
+        let (stream, expected) = (facts.stream.clone(), facts.expected);
+        let persisting = span::persist(&stream, &facts.correlation_id);
+        let appending = self.appender.append(propose(facts)).instrument(persisting);
+        match appending.await? {
+            Outcome::Appended { append, known } => {
+                let is_replayed = known.len() == count;
+                Ok(Executed {
+                    append,
+                    is_replayed,
+                    known,
+                })
+            }
+            Outcome::Duplicate(append) => Ok(Executed {
+                append,
+                is_replayed: true,
+                known: Vec::new(),
+            }),
+            Outcome::KeyReused { key } => Err(Error::KeyReused { key }),
+            Outcome::Conflict { actual } => Err(Error::Conflict {
+                stream,
+                expected: expected.unwrap_or(actual),
+                actual,
+            }),
+        }
+    }
+}
+
+fn propose(facts: Facts) -> Proposal {
+    Proposal {
+        id: AppendId::random(),
+        stream: facts.stream,
+        expected: facts.expected,
+        key: None,
+        correlation_id: facts.correlation_id,
+        trace_parent: facts.trace_parent,
+        events: facts.events,
+        snapshot: None,
+    }
+}
