@@ -10,6 +10,7 @@
 )]
 
 pub mod client;
+pub mod disk;
 pub mod logic;
 pub mod probe;
 pub mod sidecar;

@@ -1,5 +1,6 @@
 //! A sidecar as a process of its own, over a store that outlives it.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -78,16 +79,23 @@ impl Place {
 
     /// Starts the process; `fail_point` names the place at which it dies.
     pub fn start(&self, fail_point: Option<String>) -> Process {
+        let fail_point = fail_point.map(|name| ("ANGZARR_FAIL_POINT", name.into()));
+        self.start_with(fail_point)
+    }
+
+    /// Starts the process with variables of its own.
+    pub fn start_with(
+        &self,
+        variables: impl IntoIterator<Item = (&'static str, OsString)>,
+    ) -> Process {
         let mut command = Command::new(&self.program);
         command
             .env("ANGZARR_CONFIG", self.boot())
             .env("ANGZARR_ROUTING", self.routing())
             .env("ANGZARR_LOG", "error")
+            .envs(variables)
             .stdin(Stdio::null())
             .kill_on_drop(true);
-        if let Some(fail_point) = fail_point {
-            command.env("ANGZARR_FAIL_POINT", fail_point);
-        }
         Process::new(command.spawn().unwrap())
     }
 

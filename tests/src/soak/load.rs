@@ -71,6 +71,35 @@ pub fn start(
     crowd
 }
 
+/// Sends commands that hold so many bytes to one root, one after the other, until it is over.
+pub async fn send_bulk(
+    channel: Channel,
+    (name, to): (String, u8),
+    bytes: usize,
+    is_over: Arc<AtomicBool>,
+) -> History {
+    let mut history = History::default();
+    for number in 0_u32.. {
+        if is_over.load(Ordering::Relaxed) {
+            break;
+        }
+        let id = format!("{name}-{number}");
+        let mut book = command("Add", root(to), &id);
+        book.pages[0].command = Some(any("Add", vec![number as u8; bytes]));
+        let began = Instant::now();
+        let outcome = until_known(&channel, &book).await;
+        history.commands.push(Attempted {
+            root: to,
+            id,
+            events: 1,
+            began,
+            ended: Instant::now(),
+            outcome,
+        });
+    }
+    history
+}
+
 /// Waits for a crowd and gathers what it saw.
 pub async fn gather(mut crowd: JoinSet<History>, into: &mut History) {
     while let Some(history) = crowd.join_next().await {

@@ -1,0 +1,172 @@
+//! A disk that forgets what was not flushed.
+//!
+//! # Design
+//! A library that is loaded before the sidecar keeps an image of what was flushed, and nothing else (`preload/flushes.c`). The sidecar itself runs as
+//! ever; a power cut is a SIGKILL after which the image takes the place of the files. What was written and not flushed is gone then, or there in
+//! part: a disk may have written any of it.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use rand::Rng;
+use tempfile::TempDir;
+use tokio::time::{Instant, sleep};
+
+use crate::sidecar::{Place, Process, WITHIN};
+
+const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/preload/flushes.c");
+/// What a disk writes whole or not at all.
+const SECTOR: usize = 512;
+
+/// What a disk does when it is told to flush.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flushes {
+    /// It flushes.
+    Kept,
+    /// It says that it has.
+    Ignored,
+}
+
+/// What a power cut leaves of what was not flushed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unflushed {
+    /// Nothing.
+    Lost,
+    /// Any sectors of it.
+    Torn,
+}
+
+/// The disk of a sidecar.
+pub struct Disk {
+    library: PathBuf,
+    folder: TempDir,
+}
+
+impl Disk {
+    /// Makes a disk on which nothing is flushed yet.
+    ///
+    /// # Panics
+    /// When the library cannot be built; it needs a C compiler.
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let library = folder.path().join("libflushes.so");
+        let built = Command::new("cc")
+            .args(["-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror"])
+            .args([
+                Path::new("-o"),
+                &library,
+                Path::new(SOURCE),
+                Path::new("-ldl"),
+            ])
+            .status();
+        let built = built.expect("a C compiler is needed: cc");
+        assert!(built.success(), "{SOURCE} is built");
+        fs::create_dir(folder.path().join("image")).unwrap();
+        Self { library, folder }
+    }
+
+    fn image(&self) -> PathBuf {
+        self.folder.path().join("image")
+    }
+
+    fn failing(&self) -> PathBuf {
+        self.folder.path().join("fails")
+    }
+
+    /// Lets every flush fail from now on.
+    pub fn break_down(&self) {
+        fs::write(self.failing(), "").unwrap();
+    }
+
+    /// Lets flushes succeed again.
+    pub fn repair(&self) {
+        fs::remove_file(self.failing()).unwrap();
+    }
+
+    /// Starts a sidecar whose files are on this disk.
+    pub fn start(&self, place: &Place, flushes: Flushes) -> Process {
+        let mut variables: Vec<(&str, OsString)> = vec![
+            ("LD_PRELOAD", self.library.clone().into()),
+            ("FLUSHES_FOLDER", place.folder().into()),
+            ("FLUSHES_IMAGE", self.image().into()),
+            ("FLUSHES_FAIL", self.failing().into()),
+        ];
+        if flushes == Flushes::Ignored {
+            variables.push(("FLUSHES_IGNORED", "1".into()));
+        }
+        place.start_with(variables)
+    }
+
+    /// Waits until the store begins to write into its main file.
+    ///
+    /// # Panics
+    /// When it does not in time.
+    pub async fn checkpoint_begins(&self, place: &Place) {
+        let file = place.folder().join("store.db");
+        let size = || fs::metadata(&file).unwrap().len();
+        let (before, deadline) = (size(), Instant::now() + WITHIN);
+        while size() == before {
+            assert!(Instant::now() < deadline, "no checkpoint in time");
+            sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// Cuts the power of a sidecar that is dead: of its store only what was flushed remains, and what the cut happens to leave of the rest.
+    pub fn cut_power(&self, place: &Place, unflushed: Unflushed, random: &mut impl Rng) {
+        for file in store_files(place.folder()) {
+            let flushed = self.image().join(file.file_name().unwrap());
+            if !flushed.exists() {
+                fs::remove_file(&file).unwrap();
+                continue;
+            }
+            let mut content = fs::read(&flushed).unwrap();
+            if unflushed == Unflushed::Torn {
+                tear(&mut content, &fs::read(&file).unwrap(), random);
+            }
+            fs::write(&file, &content).unwrap();
+            // What is there after a cut is on the disk.
+            fs::write(&flushed, &content).unwrap();
+        }
+        for entry in fs::read_dir(self.image()).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "new") {
+                fs::remove_file(path).unwrap();
+            }
+        }
+    }
+}
+
+impl Default for Disk {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn store_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap();
+    let files = entries.map(|entry| entry.unwrap().path());
+    let of_store = files.filter(|file| {
+        let name = file.file_name().unwrap().to_string_lossy();
+        name.starts_with("store.db")
+    });
+    of_store.collect()
+}
+
+/// Writes any of the sectors in which a file differs from what was flushed of it.
+fn tear(flushed: &mut Vec<u8>, written: &[u8], random: &mut impl Rng) {
+    for (index, sector) in written.chunks(SECTOR).enumerate() {
+        let from = index * SECTOR;
+        let until = from + sector.len();
+        let is_same = flushed.get(from..until) == Some(sector);
+        if is_same || random.random_bool(0.5) {
+            continue;
+        }
+        if flushed.len() < until {
+            flushed.resize(until, 0);
+        }
+        flushed[from..until].copy_from_slice(sector);
+    }
+}
