@@ -239,6 +239,8 @@ impl Health {
         }
         if is_ready {
             tracing::info!("the sidecar is ready");
+        } else if self.watched.lifecycle.state().phase >= Phase::Draining {
+            tracing::info!("the sidecar is not ready any more, since it drains");
         } else {
             tracing::warn!(reasons = reasons.join("; "), "the sidecar is not ready");
         }

@@ -44,6 +44,12 @@ pub const SERVICES: [&str; 5] = [
     "angzarr.v1.SagaCoordinator",
 ];
 
+/// What every gRPC server can have, and a sidecar has.
+const STANDARD_SERVICES: [&str; 2] = [
+    "grpc.health.v1.Health",
+    "grpc.reflection.v1.ServerReflection",
+];
+
 /// The services of the contract.
 pub struct Services {
     /// Commands to the own domains.
@@ -64,8 +70,12 @@ pub struct Services {
 /// When the contract's own descriptors cannot be read.
 pub fn build_router(services: Services) -> Result<Router, tonic_reflection::server::Error> {
     let reflection = || {
-        tonic_reflection::server::Builder::configure()
+        let described = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
+        // The contract also describes what logic serves; named is only what this sidecar does.
+        let served = SERVICES.into_iter().chain(STANDARD_SERVICES);
+        served.fold(described, |builder, name| builder.with_service_name(name))
     };
     let coordinator = BusinessCoordinatorServer::new(services.coordinator)
         .max_decoding_message_size(MESSAGE_BYTES)
