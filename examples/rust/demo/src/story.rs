@@ -243,7 +243,7 @@ async fn balance(
 }
 
 async fn look(system: &System, orders: usize, report: &mut Report) -> Result<()> {
-    let title = format!("<h1>{orders} orders</h1>");
+    let title = format!("<h1>Orders ({orders})</h1>");
     let came = wait(async || system.page().await.is_ok_and(|page| page.contains(&title))).await;
     let page = system.page().await?;
     let completed = page.matches("<td>completed").count();

@@ -18,7 +18,9 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::Context;
 use cucumber::{World as _, writer::Stats as _};
 
-use crate::{program::Program, world::World};
+pub use program::{Program, free_port};
+
+use crate::world::World;
 
 /// Runs one feature file against a program of the shop.
 ///
@@ -39,7 +41,7 @@ pub fn run(name: &str, feature: &str, built: &str) -> ExitCode {
 fn try_run(name: &str, feature: &str, built: &str) -> anyhow::Result<bool> {
     let runtime = tokio::runtime::Runtime::new().context("start tokio")?;
     runtime.block_on(async {
-        let program = Program::start(name, built).await?;
+        let program = Program::start(name, built, &[]).await?;
         world::set_subject(name, program.channel())?;
         let passed = run_feature(feature).await;
         program.stop().await?;

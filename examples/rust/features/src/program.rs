@@ -21,14 +21,23 @@ const STOP: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(20);
 
 /// A running program. It is killed if it is dropped before [`Program::stop`].
-pub(crate) struct Program {
+#[derive(Debug)]
+pub struct Program {
     child: Child,
     channel: Channel,
 }
 
 impl Program {
-    /// Starts what was built, or the command of the environment, and waits until it says that it serves.
-    pub(crate) async fn start(name: &str, built: &str) -> anyhow::Result<Self> {
+    /// Starts what was built, or the command of the environment (see [`crate::run`]), and waits until it says that it
+    /// serves. `settings` are added to its environment.
+    ///
+    /// # Errors
+    /// It did not start, or ended before it served.
+    pub async fn start(
+        name: &str,
+        built: &str,
+        settings: &[(&str, String)],
+    ) -> anyhow::Result<Self> {
         let variable = format!("SHOP_{}", name.to_uppercase().replace('-', "_"));
         let command = env::var(&variable).unwrap_or_else(|_| format!("'{built}'"));
         let port = free_port().context("find a free port")?;
@@ -38,6 +47,7 @@ impl Program {
             .current_dir(root())
             .env("PORT", port.to_string())
             .env("RUST_LOG", "warn")
+            .envs(settings.iter().map(|(name, value)| (name, value)))
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("start {command}"))?;
@@ -49,12 +59,15 @@ impl Program {
     }
 
     /// The way to it.
-    pub(crate) fn channel(&self) -> Channel {
+    pub fn channel(&self) -> Channel {
         self.channel.clone()
     }
 
-    /// Asks it to end, and fails if it does not do so by itself and in good order.
-    pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
+    /// Asks it to end.
+    ///
+    /// # Errors
+    /// It did not end by itself and in good order.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
         let id = self.child.id().context("the program ended by itself")?;
         let pid = i32::try_from(id).ok().and_then(Pid::from_raw);
         kill_process(pid.context("read the process id")?, Signal::TERM).context("send SIGTERM")?;
@@ -70,7 +83,11 @@ impl Program {
     }
 }
 
-fn free_port() -> std::io::Result<u16> {
+/// A port that nobody listens on.
+///
+/// # Errors
+/// There is none.
+pub fn free_port() -> std::io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
         .local_addr()?
         .port())

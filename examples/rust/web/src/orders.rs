@@ -1,5 +1,6 @@
 //! The orders in a database: each row knows the last event that it holds, so that a repeat counts once.
 
+use std::cmp::Reverse;
 use std::path::Path;
 
 use angzarr_proto::v1::EventPage;
@@ -101,14 +102,18 @@ impl Orders {
         }
     }
 
-    /// All orders.
+    /// All orders, the newest first.
     pub(crate) fn list(&self) -> Result<Vec<OrderView>, Error> {
-        let mut statement = self.0.prepare("SELECT view FROM orders ORDER BY root")?;
+        let mut statement = self.0.prepare("SELECT view FROM orders")?;
         let mut rows = statement.query([])?;
         let mut orders = Vec::new();
         while let Some(row) = rows.next()? {
             orders.push(read_view(&row.get::<_, Vec<u8>>(0)?)?);
         }
+        orders.sort_by_key(|order| {
+            let time = order.created_at.unwrap_or_default();
+            Reverse((time.seconds, time.nanos))
+        });
         Ok(orders)
     }
 }

@@ -4,13 +4,13 @@ use shop_contract::order::v1::OrderStatus;
 use shop_contract::web::v1::OrderView;
 use uuid::Uuid;
 
-/// Writes the page.
+/// Writes the page; a browser asks for it again every other second.
 pub(crate) fn render(orders: &[OrderView]) -> String {
     let rows: String = orders.iter().map(row).collect();
     format!(
-        "<!doctype html><html lang=en><meta charset=utf-8><title>Orders</title>\
+        "<!doctype html><html lang=en><meta charset=utf-8><meta http-equiv=refresh content=2><title>Orders</title>\
          <style>body{{font:16px system-ui;margin:2rem}}td,th{{padding:.3rem 1rem;text-align:left;border-bottom:1px solid #ddd}}</style>\
-         <h1>{} orders</h1><table><tr><th>order<th>customer<th>items<th>total<th>points<th>status</tr>{rows}</table></html>",
+         <h1>Orders ({})</h1><table><tr><th>order<th>customer<th>items<th>total<th>points<th>status</tr>{rows}</table></html>",
         orders.len()
     )
 }
