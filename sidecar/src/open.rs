@@ -10,6 +10,7 @@ use angzarr_coordinator::port::log::Log;
 use angzarr_coordinator::port::progress::Progress;
 use angzarr_stores::Instrumented;
 use angzarr_stores::sqlite::SqliteStore;
+use anyhow::Context;
 
 /// The ports of one open store.
 #[derive(Clone)]
@@ -32,7 +33,12 @@ pub struct Store {
 /// The adapter's sentence on why it cannot be used.
 pub fn store(storage: &Storage) -> anyhow::Result<Store> {
     match storage {
-        Storage::Sqlite { path } => Ok(measured(SqliteStore::open(path)?, "sqlite")),
+        Storage::Sqlite { path } => {
+            let store = SqliteStore::open(path).context(
+                "storage.path must name a store that no other process has open, or a new file in a folder that exists and may be written",
+            )?;
+            Ok(measured(store, "sqlite"))
+        }
     }
 }
 

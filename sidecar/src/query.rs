@@ -117,8 +117,9 @@ impl Reader {
                 events,
                 next_sequence,
             }) => {
-                let next_sequence =
-                    through.map_or(next_sequence, |through| next_sequence.min(through.plus(1)));
+                let next_sequence = through.map_or(next_sequence, |through| {
+                    next_sequence.min(Sequence(through.0.saturating_add(1)))
+                });
                 Ok(History {
                     stream: stream.clone(),
                     snapshot,

@@ -183,6 +183,15 @@ impl Process {
         self.ended().await
     }
 
+    /// The memory that it holds.
+    pub fn memory_bytes(&self) -> usize {
+        let status = format!("/proc/{}/status", self.child.id().unwrap());
+        let status = std::fs::read_to_string(status).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let kibibytes = line.unwrap().split_whitespace().nth(1).unwrap();
+        kibibytes.parse::<usize>().unwrap() << 10
+    }
+
     /// Waits until it has ended, however long that takes.
     pub async fn wait(&mut self) -> ExitStatus {
         self.child.wait().await.unwrap()

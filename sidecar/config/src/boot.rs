@@ -1,5 +1,6 @@
 //! The boot document: what a sidecar is. Changing it needs a restart.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
@@ -182,7 +183,8 @@ impl Boot {
                 "is empty; list at least one component",
             ));
         }
-        let mut seen = std::collections::BTreeSet::new();
+        validate_name("namespace", &self.namespace)?;
+        let mut seen = BTreeSet::new();
         for (index, component) in self.components.iter().enumerate() {
             let (kind, name, sources) = match component {
                 Component::Aggregate(it) => ("aggregate", &it.domain, None),
@@ -195,13 +197,47 @@ impl Boot {
                     format!("is a second {kind} {name}; each may stand once"),
                 ));
             }
-            if sources.is_some_and(Vec::is_empty) {
-                return Err(Error::at(
-                    format!("components[{index}].sources"),
-                    "is empty; name at least one domain",
-                ));
+            match sources {
+                None => validate_name(&format!("components[{index}].domain"), name)?,
+                Some(sources) => {
+                    validate_name(&format!("components[{index}].name"), name)?;
+                    validate_sources(&format!("components[{index}].sources"), sources)?;
+                }
             }
         }
         Ok(())
     }
+}
+
+/// Names become parts of keys, which join them with slashes.
+fn validate_name(path: &str, name: &str) -> Result<(), Error> {
+    let is_plain = |c: char| !c.is_control() && !c.is_whitespace() && c != '/';
+    if name.is_empty() || name.len() > 253 || !name.chars().all(is_plain) {
+        return Err(Error::at(
+            path,
+            format!(
+                "is {name:?}; give 1 to 253 bytes without spaces, slashes and control characters"
+            ),
+        ));
+    }
+    Ok(())
+}
+
+fn validate_sources(path: &str, sources: &[Source]) -> Result<(), Error> {
+    if sources.is_empty() {
+        return Err(Error::at(path, "is empty; name at least one domain"));
+    }
+    let mut seen = BTreeSet::new();
+    for (index, source) in sources.iter().enumerate() {
+        if !seen.insert(&source.domain) {
+            return Err(Error::at(
+                format!("{path}[{index}]"),
+                format!(
+                    "names {} a second time; each domain may stand once",
+                    source.domain
+                ),
+            ));
+        }
+    }
+    Ok(())
 }

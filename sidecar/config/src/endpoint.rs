@@ -26,7 +26,7 @@ impl TryFrom<String> for Endpoint {
     type Error = NotAnAddress;
 
     fn try_from(text: String) -> Result<Self, NotAnAddress> {
-        let wrong = || NotAnAddress(text.clone());
+        let wrong = || NotAnAddress(without_credentials(&text));
         let full = if text.contains("://") {
             text.clone()
         } else {
@@ -43,6 +43,14 @@ impl TryFrom<String> for Endpoint {
             return Err(wrong());
         }
         Ok(Self(full.trim_end_matches('/').to_owned()))
+    }
+}
+
+/// What is told of a text that is no address: it may hold credentials, which belong in no message.
+fn without_credentials(text: &str) -> String {
+    match text.rsplit_once('@') {
+        Some((_, host)) => format!("...@{host}"),
+        None => text.to_owned(),
     }
 }
 
@@ -88,5 +96,7 @@ mod tests {
         ] {
             assert!(read(wrong).is_err(), "{wrong} was accepted");
         }
+        let told = read("http://user:secret@a:1").unwrap_err().to_string();
+        assert!(!told.contains("secret") && told.contains("@a:1"), "{told}");
     }
 }

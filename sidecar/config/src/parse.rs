@@ -54,8 +54,11 @@ pub(crate) fn value(text: &str) -> Result<Value, Error> {
 /// A typed value is written back and compared with what was read: a key that does not come back is unknown, and its neighbours are the keys that
 /// would have been right. So all unknown keys are found at once, without a list of names beside the types. It asks that every field is written.
 pub(crate) fn typed<T: DeserializeOwned + Serialize>(value: &Value) -> Result<T, Error> {
-    let typed: T = serde_path_to_error::deserialize(value)
-        .map_err(|error| Error::at(error.path().to_string(), error.inner().to_string()))?;
+    let typed: T = serde_path_to_error::deserialize(value).map_err(|error| {
+        let path = error.path().to_string();
+        let given = given(value, &path);
+        Error::at(path, format!("{}{given}", error.inner()))
+    })?;
     let written = serde_json::to_value(&typed).expect("configuration is plain data");
     let mut mistakes = Vec::new();
     find_unknown(value, &written, "", &mut mistakes);
@@ -64,6 +67,20 @@ pub(crate) fn typed<T: DeserializeOwned + Serialize>(value: &Value) -> Result<T,
     } else {
         Err(Error::Mistakes(mistakes))
     }
+}
+
+/// The keys that stand where a value is wrong, if it has keys: one of them may be a misspelled one that is missing.
+fn given(value: &Value, path: &str) -> String {
+    let pointer = path.replace(['.', '['], "/").replace(']', "");
+    let found = match path {
+        "." => Some(value),
+        _ => value.pointer(&format!("/{pointer}")),
+    };
+    let Some(Value::Object(keys)) = found else {
+        return String::new();
+    };
+    let keys: Vec<_> = keys.keys().map(String::as_str).collect();
+    format!("; the keys given here are {}", keys.join(", "))
 }
 
 fn find_unknown(read: &Value, written: &Value, path: &str, mistakes: &mut Vec<Mistake>) {

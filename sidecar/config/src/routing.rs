@@ -154,20 +154,41 @@ impl Routing {
                 format!("is {found}; this sidecar reads {SCHEMA_VERSION}"),
             ));
         }
-        let limits = &routing.limits;
-        if limits.append_pages == 0 || limits.append_pages > 1_000 {
+        if routing.limits.append_pages > 1_000 {
             return Err(Error::at("limits.appendPages", "must be 1 to 1000"));
         }
-        if routing.delivery.max_attempts == 0
-            || routing.delivery.concurrency == 0
-            || routing.delivery.credit == 0
-        {
-            return Err(Error::at(
-                "delivery",
-                "maxAttempts, concurrency and credit must be at least 1",
-            ));
-        }
+        routing.refuse_nothing()?;
         Ok(routing)
+    }
+
+    /// Refuses limits that allow nothing, and times that are no time.
+    fn refuse_nothing(&self) -> Result<(), Error> {
+        let (limits, delivery, timeouts) = (&self.limits, &self.delivery, &self.timeouts);
+        let counts = [
+            ("limits.pageBytes", limits.page_bytes),
+            ("limits.appendBytes", limits.append_bytes),
+            ("limits.appendPages", limits.append_pages),
+            ("limits.historyBytes", limits.history_bytes),
+            ("limits.inFlightPerRoot", limits.in_flight_per_root),
+            ("limits.inFlight", limits.in_flight),
+            ("delivery.maxAttempts", delivery.max_attempts as usize),
+            ("delivery.concurrency", delivery.concurrency),
+            ("delivery.credit", delivery.credit as usize),
+        ];
+        if let Some((field, _)) = counts.iter().find(|(_, count)| *count == 0) {
+            return Err(Error::at(*field, "must be at least 1"));
+        }
+        let times = [
+            ("timeouts.command", timeouts.command),
+            ("timeouts.logic", timeouts.logic),
+            ("timeouts.sync", timeouts.sync),
+            ("delivery.backoffInitial", delivery.backoff_initial),
+            ("delivery.backoffMax", delivery.backoff_max),
+        ];
+        if let Some((field, _)) = times.iter().find(|(_, time)| time.is_zero()) {
+            return Err(Error::at(*field, "must be longer than 0s"));
+        }
+        Ok(())
     }
 
     /// The document as canonical JSON: the same text for the same meaning.

@@ -133,3 +133,84 @@ fn router(shared: Arc<Shared>) -> Router {
         .fallback(refusal::unknown_path)
         .with_state(shared)
 }
+
+#[cfg(test)]
+mod tests {
+    use angzarr_coordinator::model::{Incarnation, StoreId};
+    use axum::body::Body;
+    use axum::extract::ConnectInfo;
+    use axum::http::{Method, Request, StatusCode};
+    use tonic::codegen::Service;
+
+    use super::*;
+    use crate::health::{Periods, Watched};
+
+    /// Every path that changes something.
+    const CHANGES: [&str; 7] = [
+        "/drain",
+        "/open",
+        "/close",
+        "/parked/replay",
+        "/parked/skip",
+        "/refused/resend",
+        "/refused/discard",
+    ];
+
+    async fn admin() -> Admin {
+        let lifecycle = Arc::new(Lifecycle::new_open());
+        let watched = Watched {
+            lifecycle: Arc::clone(&lifecycle),
+            components: Vec::new(),
+            consumers: Vec::new(),
+            services: Vec::new(),
+            periods: Periods::default(),
+        };
+        Admin {
+            lifecycle,
+            health: Arc::new(Health::new(watched).await),
+            consumers: Vec::new(),
+            routing: watch::channel(Arc::new(Routing::default())).1,
+            routing_error: watch::channel(None).1,
+            identity: StoreIdentity {
+                store_id: StoreId::random(),
+                incarnation: Incarnation::random(),
+            },
+            durability: Durability::Disk,
+            namespace: "heron".to_owned(),
+            registry: Registry::new(),
+        }
+    }
+
+    async fn ask(router: &mut Router, peer: &str, method: Method, path: &str) -> StatusCode {
+        let mut request = Request::new(Body::empty());
+        *request.method_mut() = method;
+        *request.uri_mut() = path.parse().unwrap();
+        let peer: SocketAddr = peer.parse().unwrap();
+        request.extensions_mut().insert(ConnectInfo(peer));
+        router.call(request).await.unwrap().status()
+    }
+
+    #[tokio::test]
+    async fn whatever_changes_something_is_refused_from_elsewhere() {
+        let admin = admin().await;
+        let lifecycle = Arc::clone(&admin.lifecycle);
+        let (heartbeat, beating) = Heartbeat::start();
+        let mut router = router(Arc::new(Shared { admin, heartbeat }));
+        let before = lifecycle.state();
+        for path in CHANGES {
+            for peer in ["10.0.0.7:999", "[fe80::1]:999"] {
+                let refused = ask(&mut router, peer, Method::POST, path).await;
+                assert_eq!(refused, StatusCode::FORBIDDEN, "{path}");
+            }
+            let read = ask(&mut router, "127.0.0.1:999", Method::GET, path).await;
+            assert_eq!(read, StatusCode::METHOD_NOT_ALLOWED, "{path}");
+        }
+        assert_eq!(lifecycle.state(), before);
+        let seen = ask(&mut router, "10.0.0.7:999", Method::GET, "/statusz").await;
+        assert_eq!(seen, StatusCode::OK);
+        let closed = ask(&mut router, "127.0.0.1:999", Method::POST, "/close").await;
+        assert_eq!(closed, StatusCode::OK);
+        assert!(!lifecycle.is_open());
+        beating.abort();
+    }
+}

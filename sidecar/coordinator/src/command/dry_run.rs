@@ -1,6 +1,6 @@
 //! Commands that are tried: the logic is asked, nothing is stored.
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::{Error, Executor, check_expected};
 use crate::model::{Append, AppendId, Command, Event, Executed, History, Position, Sequence};
@@ -32,7 +32,10 @@ impl Executor {
             &command.stream,
             command.pages.iter().map(|page| page.size()),
         )?;
-        let history = self.history_at(&command, point).await?;
+        let _in_flight = self.admit()?;
+        let history = timeout_at(deadline, self.history_at(&command, point))
+            .await
+            .map_err(|_| Error::Late("while loading"))??;
         check_expected(&command, history.next_sequence)?;
         let next = history.next_sequence;
         let checked = self.decide(history, &command, deadline).await?;

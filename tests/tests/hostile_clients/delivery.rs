@@ -1,0 +1,261 @@
+//! Abuse of the streams that sidecars open among themselves.
+
+use std::time::Duration;
+
+use angzarr_proto::internal::v1::delivered::Message;
+use angzarr_proto::internal::v1::delivery_client::DeliveryClient;
+use angzarr_proto::internal::v1::subscribe_request::Request as Asked;
+use angzarr_proto::internal::v1::subscribe_start::From;
+use angzarr_proto::internal::v1::{
+    AppendRecord, Credit, Delivered, FetchAppendsRequest, HeadRequest, HeadResponse, ResumePoint,
+    SubscribeRequest, SubscribeStart,
+};
+use angzarr_tests::client::{cover, root};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Status, Streaming};
+
+use super::System;
+
+const SOON: Duration = Duration::from_millis(300);
+
+/// A subscription that is sent by hand.
+struct Subscribed {
+    requests: mpsc::Sender<SubscribeRequest>,
+    delivered: Streaming<Delivered>,
+}
+
+fn start(from: From, credit: u32) -> Asked {
+    Asked::Start(SubscribeStart {
+        domain: "tally".to_owned(),
+        from: Some(from),
+        consumer: "probe/projector/abuser".to_owned(),
+        credit,
+    })
+}
+
+fn credit(appends: u32) -> Asked {
+    Asked::Credit(Credit { appends })
+}
+
+impl Subscribed {
+    async fn send(&self, asked: Asked) {
+        let request = SubscribeRequest {
+            request: Some(asked),
+        };
+        self.requests.send(request).await.unwrap();
+    }
+
+    /// The next append, if one comes soon; what is no append is passed over.
+    async fn append(&mut self) -> Result<Option<AppendRecord>, Status> {
+        loop {
+            let Ok(delivered) = timeout(SOON, self.delivered.message()).await else {
+                return Ok(None);
+            };
+            match delivered?.and_then(|delivered| delivered.message) {
+                Some(Message::Append(append)) => return Ok(Some(append)),
+                Some(_) => {}
+                None => return Ok(None),
+            }
+        }
+    }
+}
+
+impl System {
+    fn delivery(&self) -> DeliveryClient<tonic::transport::Channel> {
+        DeliveryClient::new(self.place.channel())
+    }
+
+    async fn subscribe(&self, first: Asked) -> Result<Subscribed, Status> {
+        let (requests, sent) = mpsc::channel(16);
+        let first = SubscribeRequest {
+            request: Some(first),
+        };
+        requests.send(first).await.unwrap();
+        let answered = self.delivery().subscribe(ReceiverStream::new(sent)).await?;
+        Ok(Subscribed {
+            requests,
+            delivered: answered.into_inner(),
+        })
+    }
+
+    async fn head(&self) -> HeadResponse {
+        let asked = HeadRequest {
+            domain: "tally".to_owned(),
+        };
+        self.delivery().head(asked).await.unwrap().into_inner()
+    }
+
+    async fn fill(&self) {
+        for number in 0..20 {
+            let id = format!("fill-{number}");
+            self.ask("Add", number % 4, &id).await.unwrap();
+        }
+    }
+}
+
+fn resume(head: &HeadResponse) -> ResumePoint {
+    ResumePoint {
+        position: head.position,
+        append_id: head.append_id.clone(),
+        incarnation: head.incarnation.clone(),
+        store_id: head.store_id.clone(),
+    }
+}
+
+#[tokio::test]
+async fn nothing_comes_without_credit_and_no_more_than_there_is_with_too_much() {
+    let system = System::start().await;
+    system.fill().await;
+    let mut subscribed = system
+        .subscribe(start(From::Beginning(()), 0))
+        .await
+        .unwrap();
+    assert_eq!(subscribed.append().await.unwrap(), None);
+    subscribed.send(credit(0)).await;
+    assert_eq!(subscribed.append().await.unwrap(), None);
+    subscribed.send(credit(1)).await;
+    assert_eq!(subscribed.append().await.unwrap().unwrap().position, 1);
+    assert_eq!(subscribed.append().await.unwrap(), None);
+    for _ in 0..3 {
+        subscribed.send(credit(u32::MAX)).await;
+    }
+    for position in 2..=20 {
+        let append = subscribed.append().await.unwrap().unwrap();
+        assert_eq!(append.position, position);
+    }
+    assert_eq!(subscribed.append().await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_place_that_is_none_of_this_history_is_refused_for_good() {
+    let system = System::start().await;
+    system.fill().await;
+    let sound = resume(&system.head().await);
+    let spoiled = |spoil: fn(&mut ResumePoint)| {
+        let mut point = sound.clone();
+        spoil(&mut point);
+        point
+    };
+    let cases = [
+        (
+            spoiled(|point| point.position += 1),
+            Code::FailedPrecondition,
+        ),
+        (
+            spoiled(|point| point.position = u64::MAX),
+            Code::FailedPrecondition,
+        ),
+        (
+            spoiled(|point| point.position = 0),
+            Code::FailedPrecondition,
+        ),
+        (
+            spoiled(|point| point.position -= 1),
+            Code::FailedPrecondition,
+        ),
+        (
+            spoiled(|point| point.append_id = vec![1; 16].into()),
+            Code::FailedPrecondition,
+        ),
+        (
+            spoiled(|point| point.incarnation = vec![1; 16].into()),
+            Code::FailedPrecondition,
+        ),
+        (
+            spoiled(|point| point.store_id = vec![1; 16].into()),
+            Code::FailedPrecondition,
+        ),
+        (
+            spoiled(|point| point.append_id = vec![1; 3].into()),
+            Code::InvalidArgument,
+        ),
+        (
+            spoiled(|point| point.incarnation = Vec::new().into()),
+            Code::InvalidArgument,
+        ),
+    ];
+    for (point, code) in cases {
+        let told = format!("{point:?}");
+        let refused = system.subscribe(start(From::Resume(point), 1)).await;
+        let refused = refused.err().unwrap_or_else(|| Status::ok(""));
+        assert_eq!(refused.code(), code, "{told}: {refused}");
+    }
+    let subscribed = system.subscribe(start(From::Resume(sound), 1)).await;
+    assert!(subscribed.is_ok());
+}
+
+#[tokio::test]
+async fn what_is_no_subscription_is_refused_with_a_sentence() {
+    let system = System::start().await;
+    let of = |domain: &str, consumer: &str| {
+        Asked::Start(SubscribeStart {
+            domain: domain.to_owned(),
+            from: Some(From::Now(())),
+            consumer: consumer.to_owned(),
+            credit: 1,
+        })
+    };
+    let cases = [
+        (credit(1), Code::InvalidArgument),
+        (of("nowhere", "probe/projector/a"), Code::NotFound),
+        (of("No\0where", "probe/projector/a"), Code::InvalidArgument),
+        (of("tally", "nobody"), Code::InvalidArgument),
+        (of("tally", ""), Code::InvalidArgument),
+    ];
+    for (first, code) in cases {
+        let refused = system.subscribe(first).await.err().unwrap();
+        assert_eq!(refused.code(), code, "{refused}");
+        assert!(!refused.message().is_empty());
+    }
+    let mut twice = system
+        .subscribe(start(From::Beginning(()), 1))
+        .await
+        .unwrap();
+    twice.send(start(From::Beginning(()), 1)).await;
+    let refused = twice.append().await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    assert_eq!(system.head().await.position, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn subscriptions_that_are_opened_and_left_leave_nothing_behind() {
+    let system = System::start().await;
+    system.fill().await;
+    let before = system.memory_bytes();
+    for _ in 0..10 {
+        let opening = (0..100).map(|_| system.subscribe(start(From::Beginning(()), u32::MAX)));
+        for subscribed in futures::future::join_all(opening).await {
+            drop(subscribed.unwrap());
+        }
+    }
+    let grown = system.memory_bytes().saturating_sub(before);
+    assert!(grown < 64 << 20, "{grown} bytes");
+    system.expect_whole(1).await;
+}
+
+#[tokio::test]
+async fn fetches_beyond_the_end_bring_nothing() {
+    let system = System::start().await;
+    system.fill().await;
+    let fetch = |from_sequence, after_position| FetchAppendsRequest {
+        cover: Some(cover("tally", root(1))),
+        from_sequence,
+        after_position,
+        through_position: None,
+    };
+    for (request, expected) in [
+        (fetch(0, 0), 5),
+        (fetch(u32::MAX, 0), 0),
+        (fetch(0, u64::MAX), 0),
+    ] {
+        let answered = system.delivery().fetch_appends(request).await;
+        let mut records = answered.unwrap().into_inner();
+        let mut found = 0;
+        while records.message().await.unwrap().is_some() {
+            found += 1;
+        }
+        assert_eq!(found, expected);
+    }
+}
