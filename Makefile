@@ -4,7 +4,7 @@ CARGO ?= cargo
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
-.PHONY: help check test demo shop features programs python lint format-check doc crds bench
+.PHONY: help check test demo shop features programs python lint format-check doc crds release-check bench
 
 help: ## Lists the commands.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-14s %s\n", $$1, $$2 }'
@@ -17,6 +17,7 @@ test: format-check lint doc python ## The whole truth: format, lints, docs, all 
 	$(CARGO) test --workspace
 	SHOP_CUSTOMER="$(PYTHON)/bin/shop-customer" $(CARGO) test --workspace --test features
 	$(MAKE) demo CUSTOMER=python PACKAGES=--workspace
+	$(MAKE) release-check
 
 # Where cargo puts the programs, and what stands beside them.
 TARGET = $(abspath $(or $(CARGO_TARGET_DIR),target))
@@ -59,6 +60,13 @@ doc:
 crds: ## Writes crds/*.yaml anew from the resource types.
 	$(CARGO) run --quiet -p angzarr-crds --bin crds -- crds
 
+# The release build, the same for all that looks at it.
+RELEASE = $(CARGO) build --release --quiet -p angzarr-sidecar -p angzarr-bench
+
+release-check: ## Checks that the release build has no fail points.
+	$(RELEASE)
+	ANGZARR_RELEASE=$(TARGET)/release/angzarr-sidecar $(CARGO) test -p angzarr-tests --test release -- --ignored
+
 bench: ## Measures the pipeline beside the bare calls and flushes that it cannot do without; writes target/bench.json.
-	$(CARGO) build --release --quiet -p angzarr-sidecar -p angzarr-bench
-	$(or $(CARGO_TARGET_DIR),target)/release/angzarr-bench --json $(or $(CARGO_TARGET_DIR),target)/bench.json
+	$(RELEASE)
+	$(TARGET)/release/angzarr-bench --json $(TARGET)/bench.json

@@ -17,6 +17,21 @@ use tonic_health::pb::health_client::HealthClient;
 /// How long a test waits for anything.
 pub const WITHIN: Duration = Duration::from_secs(60);
 
+/// Every place at which a sidecar under test can be ended.
+pub const FAIL_POINTS: [&str; 11] = [
+    "after_load",
+    "after_logic",
+    "before_commit",
+    "before_flush",
+    "after_commit",
+    "before_delivery",
+    "after_delivery",
+    "before_progress",
+    "after_progress",
+    "before_outgoing",
+    "after_outgoing",
+];
+
 /// Where a sidecar keeps its files and listens; the same over its restarts.
 pub struct Place {
     program: PathBuf,

@@ -9,6 +9,7 @@
 
 use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -16,7 +17,7 @@ use std::time::Duration;
 use angzarr_tests::client::{command, execute_surely, pages, root, sequences};
 use angzarr_tests::parameter;
 use angzarr_tests::probe::Probes;
-use angzarr_tests::sidecar::{Place, Process};
+use angzarr_tests::sidecar::{FAIL_POINTS, Place, Process};
 use angzarr_tests::soak::guarantees::{self, Evidence};
 use angzarr_tests::soak::history::History;
 use angzarr_tests::soak::load;
@@ -41,20 +42,10 @@ enum Death {
     AnyTime,
 }
 
-const DEATHS: [Death; 12] = [
-    Death::At("after_load"),
-    Death::At("after_logic"),
-    Death::At("before_commit"),
-    Death::At("before_flush"),
-    Death::At("after_commit"),
-    Death::At("before_delivery"),
-    Death::At("after_delivery"),
-    Death::At("before_progress"),
-    Death::At("after_progress"),
-    Death::At("before_outgoing"),
-    Death::At("after_outgoing"),
-    Death::AnyTime,
-];
+fn deaths() -> impl Iterator<Item = Death> {
+    let named = FAIL_POINTS.into_iter().map(Death::At);
+    named.chain([Death::AnyTime])
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_promised_holds_over_every_kill() {
@@ -96,7 +87,7 @@ impl Chapter {
         let live = Reader::new(self.place.channel(), "tally");
         let reading = tokio::spawn(live.clone().run());
         for kill in 0..kills {
-            for death in DEATHS {
+            for death in deaths() {
                 self.kill_once(death, kill, random).await;
             }
         }
@@ -151,6 +142,25 @@ async fn die(mut doomed: Process, death: Death, random: &mut StdRng) {
             doomed.kill().await;
         }
     }
+}
+
+#[test]
+fn every_fail_point_of_the_sources_is_tried() {
+    let mut found = BTreeSet::new();
+    let mut folders = vec![PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../sidecar")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|it| it == "rs") {
+                let text = std::fs::read_to_string(path).unwrap();
+                let names = text.split("fail_point::hit(\"").skip(1);
+                found.extend(names.map(|rest| rest.split('"').next().unwrap().to_owned()));
+            }
+        }
+    }
+    assert_eq!(found, FAIL_POINTS.map(str::to_owned).into());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
