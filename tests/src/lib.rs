@@ -14,6 +14,7 @@ pub mod disk;
 pub mod logic;
 pub mod probe;
 pub mod sidecar;
+pub mod small_disk;
 pub mod soak;
 pub mod stores;
 

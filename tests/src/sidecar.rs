@@ -1,6 +1,6 @@
 //! A sidecar as a process of its own, over a store that outlives it.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -104,14 +104,35 @@ impl Place {
         variables: impl IntoIterator<Item = (&'static str, OsString)>,
     ) -> Process {
         let mut command = Command::new(&self.program);
+        command.envs(variables);
+        self.spawn(command)
+    }
+
+    /// Starts the process by another program, which is given as its words and becomes the process.
+    pub fn start_by(&self, words: &[&OsStr]) -> Process {
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).arg(&self.program);
+        self.spawn(command)
+    }
+
+    fn spawn(&self, mut command: Command) -> Process {
         command
             .env("ANGZARR_CONFIG", self.boot())
             .env("ANGZARR_ROUTING", self.routing())
             .env("ANGZARR_LOG", "error")
-            .envs(variables)
             .stdin(Stdio::null())
             .kill_on_drop(true);
         Process::new(command.spawn().unwrap())
+    }
+
+    /// Moves the store, which must not be there yet, to a new folder within [`Place::folder`], and answers that.
+    pub fn move_store(&self, folder: &str) -> PathBuf {
+        let moved = self.folder().join(folder);
+        std::fs::create_dir(&moved).unwrap();
+        let boot = std::fs::read_to_string(self.boot()).unwrap();
+        let path = format!("{folder}/store.db");
+        std::fs::write(self.boot(), boot.replace("store.db", &path)).unwrap();
+        moved
     }
 
     /// Starts the process and waits until it is ready.

@@ -41,6 +41,7 @@ pub(super) fn open(path: &Path) -> Result<Opened, OpenError> {
     let lock = lock(path)?;
     let writer = connect(path).map_err(driver(path))?;
     let identity = prepare(&writer, path)?;
+    settle(&writer).map_err(driver(path))?;
     sync_folder(path)?;
     let readers: Result<Vec<_>, _> = (0..READERS).map(|_| connect_reader(path)).collect();
     Ok(Opened {
@@ -156,6 +157,21 @@ fn prepare(conn: &Connection, path: &Path) -> Result<StoreIdentity, OpenError> {
         });
     }
     identity.map_err(|_| not_a_store())
+}
+
+/// Writes what earlier processes left in the WAL into the main file, flushed, and begins the WAL anew.
+///
+/// # Design
+/// A process ends when a flush fails. What it had written may still be read by the next one, out of the system's memory, although it is not on the
+/// disk and no later flush brings it there: after a failure the system takes it for clean. Writing it anew is what makes it durable; until then it
+/// may neither be shown nor followed by other writes.
+fn settle(conn: &Connection) -> Result<(), rusqlite::Error> {
+    let is_busy: bool = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    if is_busy {
+        let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
+        return Err(rusqlite::Error::SqliteFailure(busy, None));
+    }
+    Ok(())
 }
 
 fn create(conn: &Connection) -> Result<(), rusqlite::Error> {
