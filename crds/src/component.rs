@@ -25,8 +25,8 @@ pub struct ComponentSpec {
     pub template: Option<PodTemplate>,
 
     /// A Deployment or StatefulSet of your own with the business logic; its pods get a sidecar
-    /// when they are created. Label its pod template `angzarr.io/inject: <kind>-<name>`. Either
-    /// this or template is required. Default: unset. Example: `{kind: Deployment, name: order}`.
+    /// when they are created. Label its pod template `angzarr.io/inject: agg-order` for an Aggregate
+    /// order, with prj, saga or pm for the other kinds. Either this or template is required. Default: unset. Example: `{kind: Deployment, name: order}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workload_ref: Option<WorkloadRef>,
 

@@ -53,7 +53,9 @@ pub use sidecar::{
     LogLevel, Monitoring, Network, NetworkPolicyMode, Otel, OtelProtocol, ServiceSpec, ServiceType,
     Sidecar, UpdatePolicy,
 };
-pub use source::{Backoff, ConsumerSpec, Delivery, Mode, Source, StartFrom, StartType, Target};
+pub use source::{
+    Backoff, ConsumerSpec, Delivery, LAG_THRESHOLD, Mode, Source, StartFrom, StartType, Target,
+};
 pub use status::{ComponentStatus, EventStoreStatus, UsedBy};
 pub use validate::{Violation, validate_cel, validate_structure};
 pub use workload::{

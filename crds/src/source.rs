@@ -37,8 +37,11 @@ pub struct ConsumerSpec {
     pub lag_threshold: u32,
 }
 
+/// How many events behind the head of a source count as caught up, unless the resource says otherwise.
+pub const LAG_THRESHOLD: u32 = 1_000;
+
 fn lag_threshold() -> u32 {
-    1_000
+    LAG_THRESHOLD
 }
 
 /// A domain to read, and which of its events.

@@ -24,6 +24,7 @@ pub mod process;
 pub mod projectors;
 pub mod query;
 pub mod routes;
+pub mod routing_file;
 pub mod run;
 pub mod settings;
 pub mod telemetry;

@@ -5,6 +5,7 @@
 //! see differently from system to system, and a second is nothing beside the time that it takes to arrive.
 
 use std::collections::{BTreeMap, HashMap};
+use std::error::Error as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -18,7 +19,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 
-use crate::settings::routing_file;
+use crate::routing_file;
 
 /// How often the document is looked at.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -63,6 +64,14 @@ impl Routes {
     pub fn owner(&self, domain: &Domain) -> Option<Channel> {
         let routing = self.current();
         let endpoints = routing.owners.get(domain.as_str())?;
+        self.channel(endpoints)
+    }
+
+    /// A connection to a sidecar that hands out the events of a domain, if a route leads there.
+    pub fn source(&self, domain: &Domain) -> Option<Channel> {
+        let routing = self.current();
+        let named = routing.sources.get(domain.as_str());
+        let endpoints = named.or_else(|| routing.owners.get(domain.as_str()))?;
         self.channel(endpoints)
     }
 
@@ -113,22 +122,22 @@ impl Routes {
             .await
             .is_some()
         {
-            let file = routing_file(named);
-            let text = match tokio::fs::read_to_string(&file).await {
-                Ok(text) => text,
+            // Small files of this machine: read here, in less time than another thread takes to be asked.
+            let texts = match routing_file::read(named) {
+                Ok(texts) => texts,
                 Err(error) => {
-                    self.report(format!("read {}: {error}", file.display()));
+                    self.report(whole(&error));
                     continue;
                 }
             };
-            if last.as_ref() == Some(&text) {
+            if last.as_ref() == Some(&texts) {
                 continue;
             }
-            match Routing::parse(&text) {
+            match texts.parse() {
                 Ok(routing) => self.take_over(routing),
-                Err(error) => self.report(format!("{}: {error}", file.display())),
+                Err(error) => self.report(whole(&error)),
             }
-            last = Some(text);
+            last = Some(texts);
         }
     }
 
@@ -172,7 +181,15 @@ impl Routes {
 
 fn endpoints_of(routing: &Routing) -> Vec<&Vec<Endpoint>> {
     let projectors = routing.projectors.values().flat_map(BTreeMap::values);
-    routing.owners.values().chain(projectors).collect()
+    let logs = routing.owners.values().chain(routing.sources.values());
+    logs.chain(projectors).collect()
+}
+
+/// An error with its cause, on one line.
+fn whole(error: &routing_file::Error) -> String {
+    error
+        .source()
+        .map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
 }
 
 /// Connections are opened when they are first used, and anew, names resolved again, whenever they broke.
@@ -206,6 +223,6 @@ impl Owners for Directory {
         if self.own.contains(domain) {
             return Some(Owner::Here(self.source.clone()));
         }
-        self.routes.owner(domain).map(Owner::There)
+        self.routes.source(domain).map(Owner::There)
     }
 }

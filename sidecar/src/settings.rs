@@ -1,7 +1,7 @@
 //! What a sidecar is told at its start: the environment and the boot document, read once in `main`.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use angzarr_config::endpoint::{Endpoint, NotAnAddress};
 use angzarr_config::{Boot, handwritten};
@@ -28,7 +28,7 @@ const DEFAULT_LOG: &str = "info";
 pub struct Settings {
     /// The boot document.
     pub boot: Boot,
-    /// The routing document, or the folder that holds it; absent knows nobody else. See [`routing_file`].
+    /// The routing document, or the folder that holds it; absent knows nobody else. See [`crate::routing_file`].
     pub routing: Option<PathBuf>,
     /// Where other sidecars reach this one; stands in leases. Absent, that is the address on which it listens.
     pub service_endpoint: Option<Endpoint>,
@@ -152,20 +152,6 @@ impl Settings {
     }
 }
 
-/// The routing document behind what [`Settings::routing`] names: the file itself, or in a folder `routing.json`, else `routing.yaml`. The look-up
-/// is made anew for every reading, since a mounted folder is swapped as a whole.
-pub fn routing_file(named: &Path) -> PathBuf {
-    if !named.is_dir() {
-        return named.to_owned();
-    }
-    let json = named.join("routing.json");
-    if json.exists() {
-        json
-    } else {
-        named.join("routing.yaml")
-    }
-}
-
 fn read_boot(path: PathBuf) -> Result<Boot, Error> {
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
@@ -212,6 +198,7 @@ fn read_flag(variable: &'static str, value: Option<String>) -> Result<bool, Erro
 #[cfg(test)]
 mod tests {
     use std::error::Error as _;
+    use std::path::Path;
 
     use super::*;
 
@@ -294,16 +281,5 @@ business_logic:
         assert!(error.to_string().contains("config.yaml"), "{error}");
         let mistake = error.source().unwrap().to_string();
         assert!(mistake.contains("domain"), "{mistake}");
-    }
-
-    #[test]
-    fn a_folder_holds_the_routing_as_json_or_yaml() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path();
-        assert_eq!(routing_file(path), path.join("routing.yaml"));
-        std::fs::write(path.join("routing.json"), "{}").unwrap();
-        assert_eq!(routing_file(path), path.join("routing.json"));
-        let file = path.join("other.json");
-        assert_eq!(routing_file(&file), file);
     }
 }

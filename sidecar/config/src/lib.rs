@@ -2,18 +2,21 @@
 //!
 //! ```text
 //! resources ─▶ operator ─▶ boot (restart needed) ──────▶ sidecar
-//!                       └▶ routing (reloaded while running) ─▶ sidecar
+//!                       ├▶ routing (reloaded while running) ─▶ sidecar
+//!                       └▶ directory (so, too; one for many) ─▶ sidecar
 //! a file by hand (pitch) ─▶ boot + routing
 //! ```
 //!
 //! All types are plain data: reading files and the environment is left to the binaries.
 
 pub mod boot;
+pub mod directory;
 pub mod endpoint;
 pub mod handwritten;
 mod parse;
 pub mod routing;
 
 pub use boot::Boot;
+pub use directory::Directory;
 pub use parse::{Error, Mistake};
 pub use routing::Routing;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::directory::Directory;
 use crate::endpoint::Endpoint;
 use crate::parse::{self, Error};
 
@@ -21,6 +22,10 @@ pub struct Routing {
     /// Who owns a domain: its sidecars' gRPC endpoints. Domains that this sidecar runs itself need not stand here.
     #[serde(default)]
     pub owners: BTreeMap<String, Vec<Endpoint>>,
+    /// Whom to ask for the events of a domain that is read here; a domain that does not stand here is asked for at its owner. In a cluster these
+    /// are addresses that lead to pods which are not ready yet, too, so that consumers do not wait for each other.
+    #[serde(default)]
+    pub sources: BTreeMap<String, Vec<Endpoint>>,
     /// The synchronous projectors of the domains that this sidecar owns, with their sidecars' endpoints.
     #[serde(default)]
     pub projectors: BTreeMap<String, BTreeMap<String, Vec<Endpoint>>>,
@@ -132,6 +137,7 @@ impl Default for Routing {
         Self {
             schema_version: SCHEMA_VERSION,
             owners: BTreeMap::new(),
+            sources: BTreeMap::new(),
             projectors: BTreeMap::new(),
             limits: Limits::default(),
             timeouts: Timeouts::default(),
@@ -147,13 +153,7 @@ impl Routing {
     /// [`Error`] names every unknown key, or the first value that is wrong.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let routing: Self = parse::typed(&parse::value(text)?)?;
-        if routing.schema_version != SCHEMA_VERSION {
-            let found = routing.schema_version;
-            return Err(Error::at(
-                "schemaVersion",
-                format!("is {found}; this sidecar reads {SCHEMA_VERSION}"),
-            ));
-        }
+        check_version(routing.schema_version)?;
         if routing.limits.append_pages > 1_000 {
             return Err(Error::at("limits.appendPages", "must be 1 to 1000"));
         }
@@ -191,6 +191,14 @@ impl Routing {
         Ok(())
     }
 
+    /// Adds the owners that a directory names; those of this document stay.
+    pub fn with_directory(mut self, directory: Directory) -> Self {
+        for (domain, endpoints) in directory.owners {
+            self.owners.entry(domain).or_insert(endpoints);
+        }
+        self
+    }
+
     /// The document as canonical JSON: the same text for the same meaning.
     pub fn canonical(&self) -> String {
         serde_json::to_string(self).expect("configuration is plain data")
@@ -205,4 +213,15 @@ impl Routing {
             .map(|byte| format!("{byte:02x}"))
             .collect()
     }
+}
+
+/// This release reads one version of the documents about others.
+pub(crate) fn check_version(found: u32) -> Result<(), Error> {
+    if found == SCHEMA_VERSION {
+        return Ok(());
+    }
+    Err(Error::at(
+        "schemaVersion",
+        format!("is {found}; this sidecar reads {SCHEMA_VERSION}"),
+    ))
 }

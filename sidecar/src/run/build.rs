@@ -37,7 +37,8 @@ use crate::open::{self, Store};
 use crate::projectors::{KnownProjectors, OwnProjector};
 use crate::query::Reader;
 use crate::routes::{Directory, Routes};
-use crate::settings::{Settings, routing_file};
+use crate::routing_file;
+use crate::settings::Settings;
 use crate::telemetry::{observe_aggregates, observe_consumers};
 
 /// A sidecar that does not run yet.
@@ -198,10 +199,7 @@ fn read_routing(settings: &Settings) -> Result<Routing> {
     let Some(named) = &settings.routing else {
         return Ok(Routing::default());
     };
-    let file = routing_file(named);
-    let text = std::fs::read_to_string(&file)
-        .with_context(|| format!("read the routing {}", file.display()))?;
-    Routing::parse(&text).with_context(|| format!("the routing {} cannot be used", file.display()))
+    Ok(routing_file::read(named)?.parse()?)
 }
 
 fn read_aggregates(boot: &Boot) -> Result<(Vec<Aggregate>, Vec<Component>)> {

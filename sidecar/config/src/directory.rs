@@ -1,0 +1,42 @@
+//! The directory: who owns which domain of an EventStore. All sidecars of a namespace read the same one, so that each is a gateway.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::endpoint::Endpoint;
+use crate::parse::{self, Error};
+use crate::routing::{SCHEMA_VERSION, check_version};
+
+/// Who owns which domain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Directory {
+    /// The version of the document; this release reads 1.
+    pub schema_version: u32,
+    /// The domains, with the gRPC endpoints of the sidecars that own them.
+    #[serde(default)]
+    pub owners: BTreeMap<String, Vec<Endpoint>>,
+}
+
+impl Default for Directory {
+    /// Nobody owns anything.
+    fn default() -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            owners: BTreeMap::new(),
+        }
+    }
+}
+
+impl Directory {
+    /// Reads a directory from YAML or JSON.
+    ///
+    /// # Errors
+    /// [`Error`] names every unknown key, or the first value that is wrong.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let directory: Self = parse::typed(&parse::value(text)?)?;
+        check_version(directory.schema_version)?;
+        Ok(directory)
+    }
+}
