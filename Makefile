@@ -4,7 +4,7 @@ CARGO ?= cargo
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
-.PHONY: help check test demo shop features programs python lint format-check doc crds release-check bench
+.PHONY: help check test demo shop features programs python lint format-check doc crds release-check golden bench
 
 help: ## Lists the commands.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-14s %s\n", $$1, $$2 }'
@@ -66,6 +66,8 @@ RELEASE = $(CARGO) build --release --quiet -p angzarr-sidecar -p angzarr-bench
 release-check: ## Checks that the release build has no fail points.
 	$(RELEASE)
 	ANGZARR_RELEASE=$(TARGET)/release/angzarr-sidecar $(CARGO) test -p angzarr-tests --test release -- --ignored
+golden: ## Writes anew which objects a cluster gets in the golden cases; read the difference.
+	ANGZARR_GOLDEN=rewrite $(CARGO) test --quiet -p angzarr-operator --test golden
 
 bench: ## Measures the pipeline beside the bare calls and flushes that it cannot do without; writes target/bench.json.
 	$(RELEASE)

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::local::{self, shim};
+use crate::render;
 
 /// Runs event-sourced systems from their resources.
 #[derive(Debug, Parser)]
@@ -22,6 +23,8 @@ pub struct Cli {
 pub enum Command {
     /// Runs the resources of a folder as processes on this machine, without a cluster.
     Local(Local),
+    /// Prints every object that a cluster would get from the resources of a folder.
+    Render(Render),
     /// Starts a program that ends with its parent.
     #[command(name = shim::NAME, hide = true)]
     Shim {
@@ -47,10 +50,28 @@ pub struct Local {
     pub sidecar: Option<PathBuf>,
 }
 
+/// What to print.
+#[derive(Debug, Args)]
+pub struct Render {
+    /// The folder of the resources, or one file.
+    #[arg(short = 'f', long = "folder", value_name = "DIR")]
+    pub folder: PathBuf,
+    /// Draws who reads and commands whom as a Mermaid flowchart, in place of the objects.
+    #[arg(long)]
+    pub graph: bool,
+    /// The image of the sidecar, for resources that name none.
+    #[arg(long, value_name = "IMAGE", default_value = concat!("angzarr-sidecar:", env!("CARGO_PKG_VERSION")))]
+    pub sidecar_image: String,
+    /// The cluster knows the kind PodMonitor.
+    #[arg(long)]
+    pub pod_monitors: bool,
+}
+
 /// Does what the command line of this process says.
 pub async fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Local(local) => local::run(local).await,
+        Command::Render(render) => render::run(&render),
         Command::Shim { parent, words } => shim::run(parent, &words),
     };
     match done {

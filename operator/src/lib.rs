@@ -1,14 +1,18 @@
 //! The operator of Angzarr and its command line.
 //!
 //! ```text
-//! files ─▶ manifest ─▶ validate ─▶ plan (pure) ─▶ local: processes on this machine
+//! files ─▶ manifest ─▶ validate ─┬▶ plan (pure) ─┬▶ local: processes on this machine
+//!                                │               └▶ render: the objects of a cluster, as text
+//!                                └▶ graph: the routing, drawn and analysed
 //! ```
 //!
 //! [`model`] holds what validate resolves and plan reads.
 
 pub mod cli;
+pub mod graph;
 pub mod local;
 pub mod manifest;
 pub mod model;
 pub mod plan;
+pub mod render;
 pub mod validate;

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use angzarr_crds::{
-    API_VERSION, Aggregate, EventStore, GROUP, Kind, ProcessManager, Projector, Saga, Violation,
-    validate_cel, validate_structure,
+    API_VERSION, Aggregate, Component, EventStore, GROUP, Kind, ProcessManager, Projector, Saga,
+    Violation, validate_cel, validate_structure,
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -34,6 +34,16 @@ impl fmt::Display for Mistake {
         }
         f.write_str(&self.message)
     }
+}
+
+/// Mistakes as one error, a line each.
+pub fn all(mistakes: Vec<Mistake>) -> anyhow::Error {
+    let lines: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
+    anyhow::anyhow!(
+        "the resources have {} mistake(s)\n{}",
+        lines.len(),
+        lines.join("\n")
+    )
 }
 
 /// A resource and where it stands.
@@ -73,6 +83,17 @@ impl Resource {
             Spec::Projector(_) => Kind::Projector,
             Spec::Saga(_) => Kind::Saga,
             Spec::ProcessManager(_) => Kind::ProcessManager,
+        }
+    }
+
+    /// The fields that all components share; none for an event store.
+    pub fn component(&self) -> Option<&dyn Component> {
+        match &self.spec {
+            Spec::EventStore(_) => None,
+            Spec::Aggregate(spec) => Some(&**spec),
+            Spec::Projector(spec) => Some(&**spec),
+            Spec::Saga(spec) => Some(&**spec),
+            Spec::ProcessManager(spec) => Some(&**spec),
         }
     }
 

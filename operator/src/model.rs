@@ -4,13 +4,29 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use angzarr_config::boot::{Mode, Source, Start};
-use angzarr_crds::Kind;
+use angzarr_crds::{
+    Autoscaling, Availability, Kind, Metadata, Monitoring, Network, Rollout, Sidecar, Volume,
+    WorkloadKind,
+};
+use serde_json::{Map, Value};
 
 /// What a set of resources declares.
 #[derive(Debug, Clone, PartialEq)]
 pub struct System {
-    /// The components, in the order of their keys.
+    /// The stores, in the order of their keys.
+    pub stores: BTreeMap<StoreKey, Store>,
+    /// The components, in the order of their keys; the store of each is among the stores.
     pub components: BTreeMap<Key, Component>,
+    /// The owner of each domain; a domain belongs to its store.
+    pub owners: BTreeMap<(StoreKey, String), Key>,
+}
+
+impl System {
+    /// The component that owns a domain of a store.
+    pub fn owner(&self, store: &StoreKey, domain: &str) -> Option<&Key> {
+        let owned = (store.clone(), domain.to_owned());
+        self.owners.get(&owned)
+    }
 }
 
 /// Names a component.
@@ -40,6 +56,29 @@ pub struct StoreKey {
     pub name: String,
 }
 
+/// Where events live and how they travel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Store {
+    /// The database.
+    pub storage: Storage,
+    /// What carries events to their readers.
+    pub bus: Bus,
+}
+
+/// The database of a store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Storage {
+    /// A file for each component, which one process opens.
+    Sqlite,
+}
+
+/// The bus of a store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Bus {
+    /// Sidecars call each other.
+    Direct,
+}
+
 /// A component.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Component {
@@ -47,12 +86,100 @@ pub struct Component {
     pub store: StoreKey,
     /// What it does.
     pub role: Role,
-    /// The image of its logic's container.
-    pub image: String,
-    /// How events are delivered to it, as far as its resource says.
+    /// The pods with its logic.
+    pub workload: Workload,
+    /// The port of its logic in the pod.
+    pub logic_port: u16,
+    /// How many pods it has.
+    pub scale: Scale,
+    /// How events are delivered to it, as far as its resource or its store says.
     pub delivery: Delivery,
     /// What its resource allows, as far as it says.
     pub limits: Limits,
+    /// Labels and annotations for what is made for it.
+    pub metadata: Metadata,
+    /// Its sidecar.
+    pub sidecar: Sidecar,
+    /// How new pods replace old ones.
+    pub rollout: Rollout,
+    /// How pods are kept apart and away from evictions.
+    pub availability: Availability,
+    /// Who may reach it and how.
+    pub network: Network,
+    /// The volume of its file.
+    pub volume: Volume,
+    /// Objects for Prometheus.
+    pub monitoring: Monitoring,
+}
+
+impl Component {
+    /// The image of its logic's container, where the resource holds the pods.
+    pub fn image(&self) -> Option<&str> {
+        match &self.workload {
+            Workload::Template(template) => Some(&template.image),
+            Workload::Existing(_) => None,
+        }
+    }
+
+    /// What it reads; an aggregate reads nothing.
+    pub fn reads(&self) -> Option<&Reads> {
+        match &self.role {
+            Role::Aggregate { .. } => None,
+            Role::Projector { reads, .. } | Role::Saga { reads, .. } => Some(reads),
+        }
+    }
+}
+
+/// Where the pods with the logic come from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Workload {
+    /// The resource describes them.
+    Template(Template),
+    /// They exist already.
+    Existing(Existing),
+}
+
+/// Pods as the resource describes them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Template {
+    /// Labels and annotations of the pods.
+    pub metadata: Metadata,
+    /// The pod; its lists are lists, its containers have names.
+    pub spec: Map<String, Value>,
+    /// The place of the logic among the containers.
+    pub logic: usize,
+    /// The image of the logic's container.
+    pub image: String,
+}
+
+/// A workload that exists already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Existing {
+    /// What it is.
+    pub kind: WorkloadKind,
+    /// Its name.
+    pub name: String,
+    /// The name of the logic's container; without it, the first one.
+    pub container: Option<String>,
+}
+
+/// How many pods a component has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scale {
+    /// So many; none stops it.
+    Fixed(i32),
+    /// As many as an autoscaler chooses.
+    Auto(Autoscaling),
+}
+
+impl Scale {
+    /// The most pods that there may be.
+    pub fn most(&self) -> i32 {
+        match self {
+            Self::Fixed(pods) => *pods,
+            Self::Auto(range) => range.max_replicas,
+        }
+    }
 }
 
 /// What a component does.
@@ -64,6 +191,8 @@ pub enum Role {
         domain: String,
         /// The version of its snapshots.
         snapshot_version: u32,
+        /// The event types that it says it emits; none says nothing.
+        emits: Vec<String>,
     },
     /// It makes a view.
     Projector {
@@ -76,6 +205,10 @@ pub enum Role {
     Saga {
         /// What it reads.
         reads: Reads,
+        /// The domains that it commands.
+        targets: Vec<String>,
+        /// Whether callers of a cascade wait for it.
+        mode: Mode,
     },
 }
 
@@ -88,7 +221,7 @@ pub struct Reads {
     pub start: Start,
 }
 
-/// Delivery settings that a resource may leave to the defaults.
+/// Delivery settings that resources may leave to the defaults.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Delivery {
     /// Attempts before a root is parked.
@@ -104,4 +237,12 @@ pub struct Delivery {
 pub struct Limits {
     /// How long the synchronous stage may take.
     pub sync: Option<Duration>,
+    /// How long a command to a target may take.
+    pub command: Option<Duration>,
+    /// The most events of one command.
+    pub append_pages: Option<usize>,
+    /// The most commands under way.
+    pub in_flight: Option<usize>,
+    /// The most commands that wait for one root.
+    pub in_flight_per_root: Option<usize>,
 }

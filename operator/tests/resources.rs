@@ -10,6 +10,7 @@ use std::path::Path;
 
 use angzarr_config::boot::Ports;
 use angzarr_config::endpoint::Endpoint;
+use angzarr_crds::Kind;
 use angzarr_operator::manifest::{Found, Mistake, read_text};
 use angzarr_operator::model::{Key, System};
 use angzarr_operator::plan::{Place, documents};
@@ -152,12 +153,13 @@ fn ten_thousand_sources_are_refused_with_the_bound() {
 }
 
 #[test]
-fn every_sidecar_knows_every_owner_and_owners_their_synchronous_projectors() {
+fn a_sidecar_reads_its_own_slice_and_the_directory_of_its_store() {
     let system = judge(&lake()).unwrap();
     let place = |index: usize, key: &Key| {
         let at = |port: usize| Endpoint::try_from(format!("localhost:{port}")).unwrap();
         let place = Place {
             grpc: at(7_000 + index),
+            peers: at(6_000 + index),
             logic: at(8_000 + index),
             ports: Ports::default(),
             store: key.base_name().into(),
@@ -171,19 +173,24 @@ fn every_sidecar_knows_every_owner_and_owners_their_synchronous_projectors() {
         .map(|(index, key)| place(index, key))
         .collect();
     let planned = documents(&system, &places);
-    assert_eq!(planned.len(), 4);
-    for documents in planned.values() {
-        let owners: Vec<_> = documents.routing.owners.keys().collect();
+    assert_eq!(planned.components.len(), 4);
+    assert_eq!(planned.directories.len(), 1);
+    for directory in planned.directories.values() {
+        let owners: Vec<_> = directory.owners.keys().collect();
         assert_eq!(owners, ["nest", "reed"]);
-        assert_eq!(documents.boot.components.len(), 1);
     }
-    let of = |kind: &str, name: &str| {
+    let of = |kind: Kind, name: &str| {
         let found = planned
+            .components
             .iter()
-            .find(|(key, _)| key.kind.as_str() == kind && key.name == name);
-        found.unwrap().1
+            .find(|(key, _)| key.kind == kind && key.name == name);
+        &found.unwrap().1.routing
     };
-    assert!(of("Aggregate", "nest").routing.projectors["nest"].contains_key("map"));
-    assert!(of("Aggregate", "reed").routing.projectors.is_empty());
-    assert_eq!(of("Projector", "map").routing.delivery.max_attempts, 3);
+    let (nest, reed) = (of(Kind::Aggregate, "nest"), of(Kind::Aggregate, "reed"));
+    assert!(nest.projectors["nest"].contains_key("map"));
+    assert!(nest.owners.is_empty() && reed.projectors.is_empty());
+    let saga = of(Kind::Saga, "nest");
+    assert_eq!(saga.owners["reed"][0].as_str(), "http://localhost:7001");
+    assert_eq!(saga.sources["nest"][0].as_str(), "http://localhost:6000");
+    assert_eq!(of(Kind::Projector, "map").delivery.max_attempts, 3);
 }

@@ -2,11 +2,14 @@
 
 use angzarr_crds::{Bus, BusType, ComponentSpec, Direct, Sqlite, Storage, StorageType};
 
-use crate::manifest::{Resource, Spec};
+use crate::manifest::{Mistake, Resource, Spec};
 
 /// Puts SQLite, the direct bus and one replica in; answers one notice for each change.
-pub fn localize(resources: &mut [Resource]) -> Vec<String> {
-    let mut notices = Vec::new();
+///
+/// # Errors
+/// A mistake for each component whose pods are a workload of a cluster.
+pub fn localize(resources: &mut [Resource]) -> Result<Vec<String>, Vec<Mistake>> {
+    let (mut notices, mut mistakes) = (Vec::new(), Vec::new());
     for resource in resources {
         let title = format!("{}/{}", resource.kind(), resource.name);
         match &mut resource.spec {
@@ -44,8 +47,21 @@ pub fn localize(resources: &mut [Resource]) -> Vec<String> {
             Spec::Saga(it) => scale(&title, &mut it.spec.component, &mut notices),
             Spec::ProcessManager(it) => scale(&title, &mut it.spec.component, &mut notices),
         }
+        if resource
+            .component()
+            .is_some_and(|declared| declared.component().workload_ref.is_some())
+        {
+            mistakes.push(resource.mistake(
+                "spec.workloadRef",
+                "names a workload of a cluster; here spec.template is needed, whose image local.yaml maps to a command",
+            ));
+        }
     }
-    notices
+    if mistakes.is_empty() {
+        Ok(notices)
+    } else {
+        Err(mistakes)
+    }
 }
 
 fn scale(title: &str, component: &mut ComponentSpec, notices: &mut Vec<String>) {
@@ -54,6 +70,9 @@ fn scale(title: &str, component: &mut ComponentSpec, notices: &mut Vec<String>) 
         notices.push(format!(
             "{title}: one replica takes the place of the declared number"
         ));
+    }
+    if component.suspend || component.replicas == Some(0) {
+        notices.push(format!("{title}: is stopped and does not run"));
     }
     if component.autoscaling.take().is_some() {
         notices.push(format!("{title}: there is no autoscaling here"));

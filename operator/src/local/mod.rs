@@ -31,7 +31,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::Local;
-use crate::manifest::{self, Mistake};
+use crate::manifest::{self, all};
 use crate::validate::validate;
 use console::Console;
 use process::Process;
@@ -54,7 +54,7 @@ pub async fn run(local: Local) -> Result<()> {
         .map_or_else(|| folder.clone(), Path::to_owned);
     let mut found = manifest::read(&folder).map_err(all)?;
     let mut notices = found.notices;
-    notices.extend(localize::localize(&mut found.resources));
+    notices.extend(localize::localize(&mut found.resources).map_err(all)?);
     let system = validate(&found.resources).map_err(all)?;
     let sidecar = find_sidecar(local.sidecar)?;
     let data = local.data.unwrap_or_else(|| beside.join(".angzarr"));
@@ -64,15 +64,6 @@ pub async fn run(local: Local) -> Result<()> {
         console.line("angzarr", &notice);
     }
     play(stage, &console).await
-}
-
-fn all(mistakes: Vec<Mistake>) -> anyhow::Error {
-    let lines: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
-    anyhow!(
-        "the resources have {} mistake(s)\n{}",
-        lines.len(),
-        lines.join("\n")
-    )
 }
 
 fn find_sidecar(named: Option<PathBuf>) -> Result<PathBuf> {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use angzarr_config::boot::Ports as Listening;
+use angzarr_config::directory::Directory;
 use angzarr_config::endpoint::Endpoint;
 use anyhow::{Context, Result, anyhow};
 use serde::Serialize;
@@ -15,13 +16,16 @@ use serde::Serialize;
 use super::images::{Command, Image, Images};
 use super::ports::Ports;
 use super::process::Process;
-use crate::model::{Component, Key, System};
-use crate::plan::{Documents, Place, documents};
+use crate::model::{Key, System};
+use crate::plan::{DirectoryKey, Documents, Place, documents};
 
 /// How long a sidecar may take to drain and end.
 const SIDECAR_GRACE: Duration = Duration::from_secs(30);
 /// How long logic may take to end.
 const LOGIC_GRACE: Duration = Duration::from_secs(5);
+
+/// Where in a component's folder the documents about others are.
+const ROUTING_FOLDER: &str = "routing";
 
 /// Everything that is to run.
 pub struct Stage {
@@ -31,6 +35,8 @@ pub struct Stage {
 
 /// One component's processes.
 pub struct Actor {
+    /// Which component it is.
+    pub key: Key,
     /// Its name on the terminal.
     pub title: String,
     /// Its sidecar.
@@ -98,9 +104,9 @@ impl Stage {
         let mut ports = Ports::open(&data)?;
         let mut given = BTreeMap::new();
         let mut places = BTreeMap::new();
-        for (key, component) in &system.components {
-            let own = give(&mut ports, key, &images[&component.image])?;
-            let folder = data.join(key.base_name());
+        for (key, image) in running(system) {
+            let own = give(&mut ports, key, &images[image])?;
+            let folder = folder_of(&data, key);
             fs::create_dir_all(&folder)
                 .with_context(|| format!("make the folder {}", folder.display()))?;
             places.insert(key.clone(), place(&own, folder.join("store.db"))?);
@@ -109,14 +115,23 @@ impl Stage {
         ports.keep()?;
         let planned = documents(system, &places);
         let mut actors = Vec::new();
-        for (key, component) in &system.components {
-            let folder = data.join(key.base_name());
-            write_documents(&folder, &planned[key])?;
-            let image = &images[&component.image];
+        for (key, image) in running(system) {
+            let folder = folder_of(&data, key);
+            let directory = DirectoryKey::of(key, &system.components[key]);
+            write_documents(
+                &folder,
+                &planned.components[key],
+                &planned.directories[&directory],
+            )?;
             let own = given.remove(key).expect("every component was given ports");
-            actors.push(build_actor(key, image, own, (beside, &folder, sidecar))?);
+            actors.push(build_actor(
+                key,
+                &images[image],
+                own,
+                (beside, &folder, sidecar),
+            )?);
         }
-        write_addresses(&data, system, &actors)?;
+        write_addresses(&data, &actors)?;
         Ok(Self { actors })
     }
 
@@ -130,6 +145,19 @@ impl Stage {
     }
 }
 
+/// The components that run here, with the images of their logic; stopped ones do not.
+fn running(system: &System) -> impl Iterator<Item = (&Key, &str)> {
+    system
+        .components
+        .iter()
+        .filter(|(_, component)| component.scale.most() > 0)
+        .filter_map(|(key, component)| Some((key, component.image()?)))
+}
+
+fn folder_of(data: &Path, key: &Key) -> PathBuf {
+    data.join(&key.namespace).join(key.base_name())
+}
+
 fn read_images(file: &Path, system: &System) -> Result<BTreeMap<String, Image>> {
     let text = fs::read_to_string(file).with_context(|| {
         format!(
@@ -140,12 +168,9 @@ fn read_images(file: &Path, system: &System) -> Result<BTreeMap<String, Image>> 
     let images = Images::parse(&text)
         .with_context(|| file.display().to_string())?
         .images;
-    let wanted = |component: &Component| !images.contains_key(&component.image);
-    let missing: Vec<_> = system
-        .components
-        .values()
-        .filter(|it| wanted(it))
-        .map(|it| it.image.clone())
+    let missing: Vec<_> = running(system)
+        .map(|(_, image)| image)
+        .filter(|image| !images.contains_key(*image))
         .collect();
     if !missing.is_empty() {
         return Err(anyhow!(
@@ -176,6 +201,7 @@ fn place(given: &Given, store: PathBuf) -> Result<Place> {
     let at = |port: u16| Endpoint::try_from(format!("http://127.0.0.1:{port}"));
     Ok(Place {
         grpc: at(given.grpc)?,
+        peers: at(given.grpc)?,
         logic: at(given.logic)?,
         ports: Listening {
             bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -186,10 +212,19 @@ fn place(given: &Given, store: PathBuf) -> Result<Place> {
     })
 }
 
-fn write_documents(folder: &Path, documents: &Documents) -> Result<()> {
-    let boot = serde_json::to_string_pretty(&documents.boot).context("write the boot document")?;
-    write(&folder.join("boot.json"), &boot)?;
-    write(&folder.join("routing.json"), &documents.routing.canonical())
+fn write_documents(folder: &Path, documents: &Documents, directory: &Directory) -> Result<()> {
+    let routing = folder.join(ROUTING_FOLDER);
+    fs::create_dir_all(&routing)
+        .with_context(|| format!("make the folder {}", routing.display()))?;
+    write_json(&folder.join("boot.json"), &documents.boot)?;
+    write_json(&routing.join("directory.json"), directory)?;
+    write_json(&routing.join("routing.json"), &documents.routing)
+}
+
+fn write_json(file: &Path, document: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(document)
+        .with_context(|| format!("write {}", file.display()))?;
+    write(file, &text)
 }
 
 fn write(file: &Path, text: &str) -> Result<()> {
@@ -221,7 +256,7 @@ fn build_actor(
     let path = |name: &str| folder.join(name).display().to_string();
     let env = BTreeMap::from([
         ("ANGZARR_CONFIG".to_owned(), path("boot.json")),
-        ("ANGZARR_ROUTING".to_owned(), path("routing.json")),
+        ("ANGZARR_ROUTING".to_owned(), path(ROUTING_FOLDER)),
         (
             "ANGZARR_SERVICE_ENDPOINT".to_owned(),
             format!("http://127.0.0.1:{}", given.grpc),
@@ -249,6 +284,7 @@ fn build_actor(
     Ok(Actor {
         sidecar: keep(title.clone(), runs_sidecar, SIDECAR_GRACE),
         logic: keep(format!("{title}/logic"), logic, LOGIC_GRACE),
+        key: key.clone(),
         title,
         grpc: given.grpc,
         admin: given.admin,
@@ -256,22 +292,17 @@ fn build_actor(
     })
 }
 
-fn write_addresses(data: &Path, system: &System, actors: &[Actor]) -> Result<()> {
-    let components = system
-        .components
-        .keys()
-        .zip(actors)
-        .map(|(key, actor)| Address {
-            kind: key.kind.as_str(),
-            namespace: &key.namespace,
-            name: &key.name,
-            grpc: format!("http://127.0.0.1:{}", actor.grpc),
-            admin: format!("http://127.0.0.1:{}", actor.admin),
-            ports: &actor.ports,
-        });
+fn write_addresses(data: &Path, actors: &[Actor]) -> Result<()> {
+    let components = actors.iter().map(|actor| Address {
+        kind: actor.key.kind.as_str(),
+        namespace: &actor.key.namespace,
+        name: &actor.key.name,
+        grpc: format!("http://127.0.0.1:{}", actor.grpc),
+        admin: format!("http://127.0.0.1:{}", actor.admin),
+        ports: &actor.ports,
+    });
     let addresses = Addresses {
         components: components.collect(),
     };
-    let text = serde_json::to_string_pretty(&addresses).context("write the addresses")?;
-    write(&data.join("addresses.json"), &text)
+    write_json(&data.join("addresses.json"), &addresses)
 }

@@ -1,24 +1,27 @@
-//! The pure plan: from a valid system and addresses to the documents that sidecars read.
+//! What sidecars read, for a cluster and for a machine alike: the places are an input.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use angzarr_config::boot::{self, Boot, Bus, Mode, Ports, Storage};
+use angzarr_config::boot::{self, Boot, Mode, Ports};
+use angzarr_config::directory::Directory;
 use angzarr_config::endpoint::Endpoint;
 use angzarr_config::routing::Routing;
 
-use crate::model::{Component, Key, Role, System};
+use crate::model::{Bus, Component, Key, Role, Storage, Store, StoreKey, System};
 
 /// Where a component is; decided by whoever runs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// Where other sidecars reach its sidecar.
+    /// Where its sidecar takes calls.
     pub grpc: Endpoint,
+    /// Where its sidecar hands out events, also before it is ready.
+    pub peers: Endpoint,
     /// Where its sidecar reaches its logic.
     pub logic: Endpoint,
     /// What its sidecar listens on.
     pub ports: Ports,
-    /// The file of its store.
+    /// The file of its store, if its store is a file.
     pub store: PathBuf,
 }
 
@@ -27,31 +30,123 @@ pub struct Place {
 pub struct Documents {
     /// What it is.
     pub boot: Boot,
-    /// Where the others are.
+    /// Where those are that it works with, and its settings.
     pub routing: Routing,
 }
 
-/// Plans the documents of every component; each must have a place.
-pub fn documents(system: &System, places: &BTreeMap<Key, Place>) -> BTreeMap<Key, Documents> {
-    let mut planned = BTreeMap::new();
-    for (key, component) in &system.components {
-        if let Some(place) = places.get(key) {
-            let documents = Documents {
-                boot: build_boot(key, component, place),
-                routing: build_routing(system, component, places),
-            };
-            planned.insert(key.clone(), documents);
+/// Names a directory: one for each namespace and EventStore that are used together.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DirectoryKey {
+    /// The namespace of the components.
+    pub namespace: String,
+    /// Their store.
+    pub store: StoreKey,
+}
+
+impl DirectoryKey {
+    /// The directory that a component reads.
+    pub fn of(key: &Key, component: &Component) -> Self {
+        Self {
+            namespace: key.namespace.clone(),
+            store: component.store.clone(),
         }
+    }
+}
+
+/// The documents of a system.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Planned {
+    /// What each sidecar reads for itself.
+    pub components: BTreeMap<Key, Documents>,
+    /// What the sidecars of a namespace read together.
+    pub directories: BTreeMap<DirectoryKey, Directory>,
+}
+
+/// Plans the documents of every component that has a place; the others are nowhere, and nobody is told of them.
+pub fn documents(system: &System, places: &BTreeMap<Key, Place>) -> Planned {
+    let graph = Graph::new(system, places);
+    let mut planned = Planned::default();
+    for (key, component) in &system.components {
+        let Some(place) = places.get(key) else {
+            continue;
+        };
+        let documents = Documents {
+            boot: build_boot(key, component, &system.stores[&component.store], place),
+            routing: build_routing(component, &graph),
+        };
+        planned.components.insert(key.clone(), documents);
+        planned
+            .directories
+            .entry(DirectoryKey::of(key, component))
+            .or_insert_with(|| graph.directory(&component.store));
     }
     planned
 }
 
-fn build_boot(key: &Key, component: &Component, place: &Place) -> Boot {
+/// Who serves what, by store: names of domains mean nothing without theirs.
+struct Graph<'a> {
+    owners: BTreeMap<(&'a StoreKey, &'a str), &'a Place>,
+    projectors: BTreeMap<(&'a StoreKey, &'a str), Vec<(&'a str, &'a Place)>>,
+}
+
+impl<'a> Graph<'a> {
+    fn new(system: &'a System, places: &'a BTreeMap<Key, Place>) -> Self {
+        let mut graph = Self {
+            owners: BTreeMap::new(),
+            projectors: BTreeMap::new(),
+        };
+        for (key, component) in &system.components {
+            let Some(place) = places.get(key) else {
+                continue;
+            };
+            match &component.role {
+                Role::Aggregate { domain, .. } => {
+                    graph.owners.insert((&component.store, domain), place);
+                }
+                Role::Projector {
+                    mode: Mode::Sync,
+                    reads,
+                } => {
+                    for source in &reads.sources {
+                        let readers = graph
+                            .projectors
+                            .entry((&component.store, &source.domain))
+                            .or_default();
+                        readers.push((&key.name, place));
+                    }
+                }
+                Role::Projector {
+                    mode: Mode::Async, ..
+                }
+                | Role::Saga { .. } => {}
+            }
+        }
+        graph
+    }
+
+    fn owner(&self, store: &StoreKey, domain: &str) -> Option<&'a Place> {
+        self.owners.get(&(store, domain)).copied()
+    }
+
+    fn directory(&self, store: &StoreKey) -> Directory {
+        let mut directory = Directory::default();
+        let owners = self.owners.range((store, "")..);
+        for ((_, domain), place) in owners.take_while(|((of, _), _)| *of == store) {
+            directory
+                .owners
+                .insert((*domain).to_owned(), vec![place.grpc.clone()]);
+        }
+        directory
+    }
+}
+
+fn build_boot(key: &Key, component: &Component, store: &Store, place: &Place) -> Boot {
     let logic = place.logic.clone();
     let running = match &component.role {
         Role::Aggregate {
             domain,
             snapshot_version,
+            ..
         } => boot::Component::Aggregate(boot::Aggregate {
             domain: domain.clone(),
             logic,
@@ -64,7 +159,7 @@ fn build_boot(key: &Key, component: &Component, place: &Place) -> Boot {
             start_from: reads.start,
             logic,
         }),
-        Role::Saga { reads } => boot::Component::Saga(boot::Saga {
+        Role::Saga { reads, .. } => boot::Component::Saga(boot::Saga {
             name: key.name.clone(),
             sources: reads.sources.clone(),
             start_from: reads.start,
@@ -73,58 +168,74 @@ fn build_boot(key: &Key, component: &Component, place: &Place) -> Boot {
     };
     Boot {
         namespace: key.namespace.clone(),
-        storage: Storage::Sqlite {
-            path: place.store.clone(),
+        storage: match store.storage {
+            Storage::Sqlite => boot::Storage::Sqlite {
+                path: place.store.clone(),
+            },
         },
-        bus: Bus::Direct,
+        bus: match store.bus {
+            Bus::Direct => boot::Bus::Direct,
+        },
         ports: place.ports.clone(),
         components: vec![running],
     }
 }
 
-/// Every sidecar knows the owner of every domain of its EventStore, so that each is a gateway; and the synchronous projectors of its own.
-fn build_routing(system: &System, component: &Component, places: &BTreeMap<Key, Place>) -> Routing {
+/// A sidecar's own slice: what it reads, what it commands, and the synchronous projectors of its domain.
+fn build_routing(component: &Component, graph: &Graph) -> Routing {
     let mut routing = Routing::default();
-    for (key, other) in &system.components {
-        let Some(place) = places.get(key).filter(|_| other.store == component.store) else {
-            continue;
-        };
-        match &other.role {
-            Role::Aggregate { domain, .. } => {
-                let owners = routing.owners.entry(domain.clone()).or_default();
-                owners.push(place.grpc.clone());
-            }
-            Role::Projector {
-                mode: Mode::Sync,
-                reads,
-            } => {
-                let Role::Aggregate { domain, .. } = &component.role else {
-                    continue;
-                };
-                if reads.sources.iter().any(|source| source.domain == *domain) {
-                    let projectors = routing.projectors.entry(domain.clone()).or_default();
-                    projectors.insert(key.name.clone(), vec![place.grpc.clone()]);
-                }
-            }
-            Role::Projector {
-                mode: Mode::Async, ..
-            }
-            | Role::Saga { .. } => {}
+    let store = &component.store;
+    for domain in commanded(&component.role) {
+        if let Some(owner) = graph.owner(store, domain) {
+            let owners = routing.owners.entry(domain.to_owned()).or_default();
+            owners.push(owner.grpc.clone());
         }
     }
-    let delivery = &component.delivery;
-    if let Some(attempts) = delivery.max_attempts {
-        routing.delivery.max_attempts = attempts;
+    for source in component.reads().iter().flat_map(|reads| &reads.sources) {
+        if let Some(owner) = graph.owner(store, &source.domain) {
+            let sources = routing.sources.entry(source.domain.clone()).or_default();
+            sources.push(owner.peers.clone());
+        }
     }
+    if let Role::Aggregate { domain, .. } = &component.role {
+        let readers = graph.projectors.get(&(store, domain.as_str()));
+        for (name, place) in readers.into_iter().flatten() {
+            let projectors = routing.projectors.entry(domain.clone()).or_default();
+            projectors.insert((*name).to_owned(), vec![place.grpc.clone()]);
+        }
+    }
+    apply_settings(&mut routing, component);
+    routing
+}
+
+fn commanded(role: &Role) -> impl Iterator<Item = &str> {
+    let targets = match role {
+        Role::Saga { targets, .. } => targets.as_slice(),
+        Role::Aggregate { .. } | Role::Projector { .. } => &[],
+    };
+    targets.iter().map(String::as_str)
+}
+
+fn apply_settings(routing: &mut Routing, component: &Component) {
+    fn set<T>(setting: &mut T, said: Option<T>) {
+        if let Some(said) = said {
+            *setting = said;
+        }
+    }
+    let (delivery, limits) = (&component.delivery, &component.limits);
+    set(&mut routing.delivery.max_attempts, delivery.max_attempts);
     if let Some((initial, max)) = delivery.backoff {
         routing.delivery.backoff_initial = initial;
         routing.delivery.backoff_max = max;
     }
-    if let Some(timeout) = delivery.timeout {
-        routing.timeouts.logic = timeout;
-    }
-    if let Some(sync) = component.limits.sync {
-        routing.timeouts.sync = sync;
-    }
-    routing
+    set(&mut routing.timeouts.logic, delivery.timeout);
+    set(&mut routing.timeouts.sync, limits.sync);
+    set(&mut routing.timeouts.command, limits.command);
+    routing.timeouts.drain = std::time::Duration::from_secs(component.sidecar.drain_seconds.into());
+    set(&mut routing.limits.append_pages, limits.append_pages);
+    set(&mut routing.limits.in_flight, limits.in_flight);
+    set(
+        &mut routing.limits.in_flight_per_root,
+        limits.in_flight_per_root,
+    );
 }

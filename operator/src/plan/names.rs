@@ -1,0 +1,157 @@
+//! Every name, label and selector, so that none is made up twice.
+
+use std::collections::BTreeMap;
+
+use angzarr_crds::{GROUP, Kind, Metadata};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+
+use super::Scope;
+use super::documents::DirectoryKey;
+use crate::model::{Key, StoreKey};
+
+/// The name of the sidecar's container.
+pub const SIDECAR: &str = "angzarr";
+/// How the names of the sidecar's volumes begin.
+pub const RESERVED_VOLUMES: &str = "angzarr-";
+
+/// The Service for clients; it bears the base name, as the workload does.
+pub fn clients(key: &Key) -> String {
+    key.base_name()
+}
+
+/// The headless Service for sidecars.
+pub fn peers(key: &Key) -> String {
+    format!("{}-peers", key.base_name())
+}
+
+/// The ConfigMap with the boot document of a content.
+pub fn boot(key: &Key, hash: &str) -> String {
+    format!("{}-boot-{hash}", key.base_name())
+}
+
+/// The ConfigMap with the routing document.
+pub fn routing(key: &Key) -> String {
+    format!("{}-routing", key.base_name())
+}
+
+/// The claim of the volume.
+pub fn data(key: &Key) -> String {
+    format!("{}-data", key.base_name())
+}
+
+/// The ConfigMap with the directory of an EventStore in a namespace; a store of another namespace is named with it.
+pub fn directory(namespace: &str, store: &StoreKey) -> String {
+    let base = format!("{}-{}-directory", store.name, Kind::EventStore.short());
+    if store.namespace == namespace {
+        base
+    } else {
+        format!("{}.{base}", store.namespace)
+    }
+}
+
+/// The value of the label by which pods of a workload that exists ask for their sidecar.
+pub fn injection(key: &Key) -> String {
+    format!("{}-{}", key.kind.short(), key.name)
+}
+
+/// The label by which pods ask for their sidecar.
+pub fn injection_label() -> String {
+    own("inject")
+}
+
+fn own(name: &str) -> String {
+    format!("{GROUP}/{name}")
+}
+
+/// The labels that pods are found by; these exactly, since a selector cannot change.
+pub fn selector(key: &Key) -> BTreeMap<String, String> {
+    BTreeMap::from([
+        (own("kind"), key.kind.to_string()),
+        (own("component"), key.name.clone()),
+    ])
+}
+
+/// The selector as objects want it.
+pub(super) fn label_selector(key: &Key) -> LabelSelector {
+    LabelSelector {
+        match_labels: Some(selector(key)),
+        ..LabelSelector::default()
+    }
+}
+
+fn labels(key: &Key, store: &StoreKey) -> BTreeMap<String, String> {
+    let mut labels = selector(key);
+    labels.extend([
+        recommended("name", key.name.clone()),
+        recommended("instance", key.base_name()),
+        recommended("component", key.kind.as_str().to_lowercase()),
+        recommended("part-of", store.name.clone()),
+        recommended("managed-by", "angzarr".to_owned()),
+    ]);
+    labels
+}
+
+fn recommended(name: &str, value: String) -> (String, String) {
+    (format!("app.kubernetes.io/{name}"), value)
+}
+
+impl Scope<'_> {
+    /// The metadata of an object of this component.
+    pub(super) fn metadata(&self, name: String) -> ObjectMeta {
+        self.metadata_with(name, &[])
+    }
+
+    /// The same with further annotations; those for all objects win over them.
+    pub(super) fn metadata_with(&self, name: String, further: &[(&String, &String)]) -> ObjectMeta {
+        let Metadata {
+            labels,
+            annotations,
+        } = self.merged(&Metadata {
+            labels: BTreeMap::new(),
+            annotations: further
+                .iter()
+                .map(|(key, value)| ((*key).clone(), (*value).clone()))
+                .collect(),
+        });
+        ObjectMeta {
+            name: Some(name),
+            namespace: Some(self.key.namespace.clone()),
+            labels: Some(labels),
+            annotations: (!annotations.is_empty()).then_some(annotations),
+            ..ObjectMeta::default()
+        }
+    }
+
+    /// Labels and annotations with those for all objects, and over them those that are ours.
+    pub(super) fn merged(&self, own: &Metadata) -> Metadata {
+        let for_all = &self.component.metadata;
+        let mut merged = own.clone();
+        merged.labels.extend(for_all.labels.clone());
+        merged.annotations.extend(for_all.annotations.clone());
+        merged
+            .labels
+            .extend(labels(self.key, &self.component.store));
+        merged
+    }
+}
+
+/// The metadata of a directory, which belongs to a store and to no component.
+pub(super) fn directory_metadata(key: &DirectoryKey) -> ObjectMeta {
+    let store = &key.store;
+    let labels = [
+        recommended("name", store.name.clone()),
+        recommended(
+            "instance",
+            format!("{}-{}", store.name, Kind::EventStore.short()),
+        ),
+        recommended("component", "directory".to_owned()),
+        recommended("part-of", store.name.clone()),
+        recommended("managed-by", "angzarr".to_owned()),
+    ];
+    ObjectMeta {
+        name: Some(directory(&key.namespace, store)),
+        namespace: Some(key.namespace.clone()),
+        labels: Some(BTreeMap::from(labels)),
+        ..ObjectMeta::default()
+    }
+}

@@ -1,0 +1,224 @@
+//! The sidecar's container, the same in every pod.
+
+use angzarr_config::boot::Ports;
+use angzarr_crds::{LogLevel, Quantity, Resources};
+use k8s_openapi::api::core::v1::{
+    Capabilities, Container, ContainerPort, EnvVar, EnvVarSource, ExecAction, HTTPGetAction,
+    Lifecycle, LifecycleHandler, ObjectFieldSelector, Probe, ResourceRequirements, SeccompProfile,
+    SecurityContext, VolumeMount,
+};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use super::{Scope, config, names};
+use crate::model::Storage;
+
+/// The file of an SQLite store in the pod.
+pub(super) const STORE_FILE: &str = "/var/lib/angzarr/store.db";
+
+const DATA_FOLDER: &str = "/var/lib/angzarr";
+const BOOT_FOLDER: &str = "/etc/angzarr/boot";
+const ROUTING_FOLDER: &str = "/etc/angzarr/routing";
+const TOKEN_FOLDER: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+/// The volume with the boot document.
+pub(super) const BOOT_VOLUME: &str = "angzarr-boot";
+/// The volume with routing and directory.
+pub(super) const ROUTING_VOLUME: &str = "angzarr-routing";
+/// The volume with the store.
+pub(super) const DATA_VOLUME: &str = "angzarr-data";
+/// The empty volume that stands where the sidecar would get a token.
+pub(super) const NO_TOKEN_VOLUME: &str = "angzarr-no-token";
+
+/// The user and group of the sidecar, as its image has them.
+pub(super) const USER: i64 = 65_532;
+
+/// How many seconds endpoints may take to leave every list, once a pod is not ready.
+const PROPAGATION_SECONDS: u32 = 3;
+/// How many seconds the processes get to end after the drain.
+const END_SECONDS: u32 = 7;
+
+/// How long the whole pod may take to stop.
+pub(super) fn grace_seconds(drain_seconds: u32) -> u32 {
+    PROPAGATION_SECONDS + drain_seconds + END_SECONDS
+}
+
+/// The container; `hides_token` where pods get a token that the sidecar must not have.
+pub(super) fn build(scope: &Scope, hides_token: bool) -> Container {
+    let sidecar = &scope.component.sidecar;
+    let ports = Ports::default();
+    Container {
+        name: names::SIDECAR.to_owned(),
+        image: Some(
+            sidecar
+                .image
+                .clone()
+                .unwrap_or_else(|| scope.installation.sidecar_image.clone()),
+        ),
+        restart_policy: Some("Always".to_owned()),
+        env: Some(build_env(scope)),
+        ports: Some(vec![port("grpc", ports.grpc), port("admin", ports.admin)]),
+        startup_probe: Some(probe("/startz", 1, 60)),
+        readiness_probe: Some(probe("/readyz", 2, 2)),
+        liveness_probe: Some(probe("/livez", 10, 3)),
+        lifecycle: Some(Lifecycle {
+            pre_stop: Some(LifecycleHandler {
+                exec: Some(ExecAction {
+                    command: Some(vec!["/angzarr-sidecar".to_owned(), "drain".to_owned()]),
+                }),
+                ..LifecycleHandler::default()
+            }),
+            ..Lifecycle::default()
+        }),
+        resources: Some(build_resources(&sidecar.resources)),
+        security_context: Some(restricted()),
+        volume_mounts: Some(build_mounts(scope, hides_token)),
+        ..Container::default()
+    }
+}
+
+/// What waits in another container until the sidecar has drained.
+pub(super) fn wait_for_drain() -> Lifecycle {
+    Lifecycle {
+        pre_stop: Some(LifecycleHandler {
+            http_get: Some(ask("/drained")),
+            ..LifecycleHandler::default()
+        }),
+        ..Lifecycle::default()
+    }
+}
+
+fn build_env(scope: &Scope) -> Vec<EnvVar> {
+    let ports = Ports::default();
+    let pod_ip = EnvVar {
+        name: "POD_IP".to_owned(),
+        value_from: Some(EnvVarSource {
+            field_ref: Some(ObjectFieldSelector {
+                field_path: "status.podIP".to_owned(),
+                ..ObjectFieldSelector::default()
+            }),
+            ..EnvVarSource::default()
+        }),
+        ..EnvVar::default()
+    };
+    let mut env = vec![
+        variable("ANGZARR_CONFIG", format!("{BOOT_FOLDER}/{}", config::BOOT)),
+        variable("ANGZARR_ROUTING", ROUTING_FOLDER.to_owned()),
+        variable(
+            "ANGZARR_LOG",
+            level(scope.component.sidecar.log_level).to_owned(),
+        ),
+        variable("ANGZARR_LOG_FORMAT", "json".to_owned()),
+        pod_ip,
+        variable(
+            "ANGZARR_SERVICE_ENDPOINT",
+            format!("http://$(POD_IP):{}", ports.grpc),
+        ),
+    ];
+    for further in &scope.component.sidecar.env {
+        env.retain(|known| known.name != further.name);
+        env.push(further.clone());
+    }
+    env
+}
+
+fn variable(name: &str, value: String) -> EnvVar {
+    EnvVar {
+        name: name.to_owned(),
+        value: Some(value),
+        value_from: None,
+    }
+}
+
+fn level(level: LogLevel) -> &'static str {
+    match level {
+        LogLevel::Error => "error",
+        LogLevel::Warn => "warn",
+        LogLevel::Info => "info",
+        LogLevel::Debug => "debug",
+        LogLevel::Trace => "trace",
+    }
+}
+
+fn port(name: &str, number: u16) -> ContainerPort {
+    ContainerPort {
+        name: Some(name.to_owned()),
+        container_port: number.into(),
+        ..ContainerPort::default()
+    }
+}
+
+fn ask(path: &str) -> HTTPGetAction {
+    HTTPGetAction {
+        path: Some(path.to_owned()),
+        port: IntOrString::Int(Ports::default().admin.into()),
+        ..HTTPGetAction::default()
+    }
+}
+
+fn probe(path: &str, period_seconds: i32, failures: i32) -> Probe {
+    Probe {
+        http_get: Some(ask(path)),
+        period_seconds: Some(period_seconds),
+        failure_threshold: Some(failures),
+        timeout_seconds: Some(2),
+        ..Probe::default()
+    }
+}
+
+fn build_resources(declared: &Resources) -> ResourceRequirements {
+    use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Amount;
+    let amounts = |declared: &std::collections::BTreeMap<String, Quantity>| {
+        let amounts = declared
+            .iter()
+            .map(|(name, amount)| (name.clone(), Amount(amount.0.clone())));
+        (!declared.is_empty()).then(|| amounts.collect())
+    };
+    ResourceRequirements {
+        requests: amounts(&declared.requests),
+        limits: amounts(&declared.limits),
+        ..ResourceRequirements::default()
+    }
+}
+
+/// What the restricted profile of pods asks for.
+fn restricted() -> SecurityContext {
+    SecurityContext {
+        allow_privilege_escalation: Some(false),
+        capabilities: Some(Capabilities {
+            drop: Some(vec!["ALL".to_owned()]),
+            ..Capabilities::default()
+        }),
+        read_only_root_filesystem: Some(true),
+        run_as_non_root: Some(true),
+        run_as_user: Some(USER),
+        run_as_group: Some(USER),
+        seccomp_profile: Some(SeccompProfile {
+            type_: "RuntimeDefault".to_owned(),
+            ..SeccompProfile::default()
+        }),
+        ..SecurityContext::default()
+    }
+}
+
+fn build_mounts(scope: &Scope, hides_token: bool) -> Vec<VolumeMount> {
+    let mut mounts = vec![
+        mount(BOOT_VOLUME, BOOT_FOLDER, true),
+        mount(ROUTING_VOLUME, ROUTING_FOLDER, true),
+    ];
+    match scope.store.storage {
+        Storage::Sqlite => mounts.push(mount(DATA_VOLUME, DATA_FOLDER, false)),
+    }
+    if hides_token {
+        mounts.push(mount(NO_TOKEN_VOLUME, TOKEN_FOLDER, true));
+    }
+    mounts
+}
+
+fn mount(volume: &str, path: &str, is_read_only: bool) -> VolumeMount {
+    VolumeMount {
+        name: volume.to_owned(),
+        mount_path: path.to_owned(),
+        read_only: is_read_only.then_some(true),
+        ..VolumeMount::default()
+    }
+}

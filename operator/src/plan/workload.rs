@@ -1,0 +1,134 @@
+//! The pods: a Deployment of ours, or what is injected into the pods of a workload that exists.
+
+use std::collections::BTreeMap;
+
+use angzarr_crds::{Metadata, Strategy};
+use k8s_openapi::api::apps::v1::{
+    Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment,
+};
+use k8s_openapi::api::core::v1::{PodTemplate, PodTemplateSpec};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use serde_json::{Map, Value, json};
+
+use super::pod::{self, Bare, plain, set_absent};
+use super::{Scope, names};
+use crate::model::{self, Existing, Scale, Storage, Template};
+
+/// The pods of a component, as JSON, since the user's part may hold what no type here knows.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Workload {
+    /// A Deployment.
+    Deployment(Value),
+    /// A PodTemplate that holds what pods get when they are admitted; it runs nothing.
+    Injection(Value),
+}
+
+/// Plans the pods, which read the boot document of the given ConfigMap.
+pub(super) fn build(scope: &Scope, boot: &str) -> Workload {
+    match &scope.component.workload {
+        model::Workload::Template(template) => {
+            Workload::Deployment(build_deployment(scope, template, boot))
+        }
+        model::Workload::Existing(existing) => {
+            Workload::Injection(build_injection(scope, existing, boot))
+        }
+    }
+}
+
+fn build_deployment(scope: &Scope, template: &Template, boot: &str) -> Value {
+    let mut spec = template.spec.clone();
+    let has_token = take_account(scope, &mut spec);
+    pod::spread(scope, &mut spec);
+    let bare = Bare {
+        metadata: &template.metadata,
+        spec,
+        logic: template.logic,
+        has_token,
+    };
+    let rollout = &scope.component.rollout;
+    let deployment = Deployment {
+        metadata: scope.metadata(scope.key.base_name()),
+        spec: Some(DeploymentSpec {
+            replicas: match scope.component.scale {
+                Scale::Fixed(pods) => Some(pods),
+                // An autoscaler owns the number.
+                Scale::Auto(_) => None,
+            },
+            selector: names::label_selector(scope.key),
+            strategy: Some(build_strategy(scope)),
+            min_ready_seconds: Some(rollout.min_ready_seconds),
+            progress_deadline_seconds: Some(rollout.progress_deadline_seconds),
+            revision_history_limit: Some(rollout.revision_history_limit),
+            template: PodTemplateSpec::default(),
+            ..DeploymentSpec::default()
+        }),
+        ..Deployment::default()
+    };
+    let mut whole = plain(&deployment);
+    whole["spec"]["template"] = pod::build(scope, bare, boot);
+    whole
+}
+
+/// Gives the pods the account without a token, unless they have one of their own; answers whether they get the token of that.
+fn take_account(scope: &Scope, spec: &mut Map<String, Value>) -> bool {
+    if has_own_account(spec) {
+        return spec.get("automountServiceAccountToken") != Some(&Value::Bool(false));
+    }
+    set_absent(spec, "serviceAccountName", scope.key.base_name().into());
+    spec.insert("automountServiceAccountToken".to_owned(), false.into());
+    false
+}
+
+/// Whether pods name an account, by the field of today or the one of before.
+pub(super) fn has_own_account(spec: &Map<String, Value>) -> bool {
+    ["serviceAccountName", "serviceAccount"]
+        .iter()
+        .any(|key| spec.get(*key).is_some_and(|account| !account.is_null()))
+}
+
+fn build_strategy(scope: &Scope) -> DeploymentStrategy {
+    let strategy = match scope.store.storage {
+        // The file has one user.
+        Storage::Sqlite => Strategy::Recreate,
+    };
+    match strategy {
+        Strategy::Recreate => DeploymentStrategy {
+            type_: Some("Recreate".to_owned()),
+            rolling_update: None,
+        },
+        Strategy::RollingUpdate => DeploymentStrategy {
+            type_: Some("RollingUpdate".to_owned()),
+            rolling_update: Some(RollingUpdateDeployment {
+                max_unavailable: Some(IntOrString::Int(0)),
+                max_surge: Some(IntOrString::String("25%".to_owned())),
+            }),
+        },
+    }
+}
+
+/// The container stands in for the logic: an API server wants one, and it carries what is added to the logic.
+fn build_injection(scope: &Scope, existing: &Existing, boot: &str) -> Value {
+    let container = existing.container.as_deref().unwrap_or("logic");
+    let stand_in = json!([{ "name": container, "image": scope.installation.sidecar_image }]);
+    let own = Metadata {
+        labels: BTreeMap::from([(names::injection_label(), names::injection(scope.key))]),
+        annotations: BTreeMap::new(),
+    };
+    let bare = Bare {
+        metadata: &own,
+        spec: Map::from_iter([("containers".to_owned(), stand_in)]),
+        logic: 0,
+        has_token: true,
+    };
+    let mut metadata = scope.metadata(scope.key.base_name());
+    metadata
+        .labels
+        .get_or_insert_default()
+        .extend(own.labels.clone());
+    let mut whole = plain(&PodTemplate {
+        metadata,
+        template: Some(PodTemplateSpec::default()),
+    });
+    whole["template"] = pod::build(scope, bare, boot);
+    whole
+}

@@ -1,0 +1,102 @@
+//! `angzarr render`: what a cluster would get, as text.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::cli::Render;
+use crate::graph;
+use crate::manifest::{self, Found, all};
+use crate::model::System;
+use crate::plan::{Desired, Installation, Plan, Workload, plan};
+use crate::validate::validate;
+
+/// No line of a text is folded: folded lines are hard to compare.
+const WIDEST: usize = 1_000_000;
+
+/// Prints the objects of a folder of resources, or the graph of its routing.
+///
+/// # Errors
+/// Every mistake in the resources.
+pub fn run(render: &Render) -> Result<()> {
+    let (system, notices) = read(&render.folder)?;
+    for notice in notices {
+        eprintln!("angzarr: {notice}");
+    }
+    if render.graph {
+        print!("{}", graph::draw(&system));
+        return Ok(());
+    }
+    let installation = Installation {
+        sidecar_image: render.sidecar_image.clone(),
+        has_pod_monitors: render.pod_monitors,
+    };
+    print!("{}", yaml(&plan(&system, &installation))?);
+    Ok(())
+}
+
+fn read(folder: &Path) -> Result<(System, Vec<String>)> {
+    let Found { resources, notices } = manifest::read(folder).map_err(all)?;
+    let system = validate(&resources).map_err(all)?;
+    Ok((system, notices))
+}
+
+/// The objects of a plan as YAML documents, in the order of [`objects`].
+///
+/// # Errors
+/// An object that YAML cannot hold.
+pub fn yaml(plan: &Plan) -> Result<String> {
+    let mut text = String::new();
+    for object in objects(plan) {
+        let options = serde_saphyr::ser_options! { folded_wrap_chars: WIDEST };
+        let document = serde_saphyr::to_string_with_options(&object, options)
+            .context("write an object as YAML")?;
+        text.push_str("---\n");
+        text.push_str(&document);
+    }
+    Ok(text)
+}
+
+/// The objects of a plan: the directories first, then those of each component in the order in which they are needed.
+pub fn objects(plan: &Plan) -> Vec<Value> {
+    let mut objects = Vec::new();
+    for directory in plan.directories.values() {
+        add(&mut objects, Some(directory));
+    }
+    for desired in plan.components.values() {
+        let Desired {
+            service_account,
+            boot,
+            routing,
+            volume,
+            workload,
+            clients,
+            peers,
+            disruption_budget,
+            autoscaler,
+            network_policy,
+            pod_monitor,
+        } = desired;
+        add(&mut objects, service_account.as_ref());
+        add(&mut objects, Some(boot));
+        add(&mut objects, Some(routing));
+        add(&mut objects, volume.as_ref());
+        add(&mut objects, Some(clients));
+        add(&mut objects, Some(peers));
+        add(&mut objects, network_policy.as_ref());
+        let (Workload::Deployment(pods) | Workload::Injection(pods)) = workload;
+        add(&mut objects, Some(pods));
+        add(&mut objects, disruption_budget.as_ref());
+        add(&mut objects, autoscaler.as_ref());
+        add(&mut objects, pod_monitor.as_ref());
+    }
+    objects
+}
+
+fn add(objects: &mut Vec<Value>, object: Option<&impl Serialize>) {
+    if let Some(object) = object {
+        objects.push(serde_json::to_value(object).expect("objects of a cluster are plain data"));
+    }
+}

@@ -1,0 +1,113 @@
+//! What a component does, and the settings that its resource or its store gives it.
+
+use angzarr_config::boot::{Mode, Source, Start};
+use angzarr_crds::{self as crds, EventStoreSpec, StartType};
+
+use super::Report;
+use crate::manifest::{Resource, Spec};
+use crate::model::{Delivery, Limits, Reads, Role};
+
+/// What a component does.
+pub(super) fn read(
+    resource: &Resource,
+    declared: &dyn crds::Component,
+    report: &mut Report,
+) -> Option<Role> {
+    match &resource.spec {
+        Spec::EventStore(_) => None,
+        Spec::Aggregate(aggregate) => Some(Role::Aggregate {
+            domain: aggregate.spec.domain.clone(),
+            snapshot_version: aggregate.spec.snapshots.version,
+            emits: aggregate
+                .spec
+                .contract
+                .as_ref()
+                .map(|contract| contract.events.clone())
+                .unwrap_or_default(),
+        }),
+        Spec::Projector(projector) => Some(Role::Projector {
+            mode: decode_mode(projector.spec.mode),
+            reads: read_sources(declared, report)?,
+        }),
+        Spec::Saga(saga) => Some(Role::Saga {
+            reads: read_sources(declared, report)?,
+            targets: saga
+                .spec
+                .targets
+                .iter()
+                .map(|target| target.domain.clone())
+                .collect(),
+            mode: decode_mode(saga.spec.mode),
+        }),
+        Spec::ProcessManager(_) => {
+            report.say("", "process managers are not supported yet");
+            None
+        }
+    }
+}
+
+fn decode_mode(mode: crds::Mode) -> Mode {
+    match mode {
+        crds::Mode::Async => Mode::Async,
+        crds::Mode::Sync => Mode::Sync,
+    }
+}
+
+fn read_sources(declared: &dyn crds::Component, report: &mut Report) -> Option<Reads> {
+    let start_from = declared
+        .consumer()
+        .and_then(|consumer| consumer.start_from.as_ref());
+    let start = match start_from.map_or(declared.default_start(), |start| start.type_) {
+        StartType::Beginning => Start::Beginning,
+        StartType::Now => Start::Now,
+        StartType::Position | StartType::Time => {
+            let message = "is not supported yet; write Beginning or Now";
+            report.say("spec.startFrom.type", message);
+            return None;
+        }
+    };
+    let sources = declared.sources().iter().map(|source| Source {
+        domain: source.domain.clone(),
+        event_types: source.event_types.clone(),
+    });
+    Some(Reads {
+        sources: sources.collect(),
+        start,
+    })
+}
+
+/// The delivery of a consumer: its own word, else that of its store. An aggregate has no events delivered.
+pub(super) fn read_delivery(declared: &dyn crds::Component, store: &EventStoreSpec) -> Delivery {
+    let Some(consumer) = declared.consumer() else {
+        return Delivery::default();
+    };
+    let (own, others) = (&consumer.delivery, &store.delivery);
+    let backoff = own.backoff.as_ref().or(others.backoff.as_ref());
+    Delivery {
+        max_attempts: own.max_attempts.or(others.max_attempts),
+        backoff: backoff.map(|backoff| (backoff.initial.get(), backoff.max.get())),
+        timeout: own.timeout.or(others.timeout).map(crds::Duration::get),
+    }
+}
+
+/// What a resource allows.
+pub(super) fn read_limits(resource: &Resource) -> Limits {
+    let count = |number: u32| usize::try_from(number).ok();
+    match &resource.spec {
+        Spec::Aggregate(aggregate) => {
+            let limits = &aggregate.spec.limits;
+            Limits {
+                sync: Some(aggregate.spec.sync.timeout.get()),
+                command: None,
+                append_pages: count(limits.max_events_per_command),
+                in_flight: count(limits.max_in_flight),
+                in_flight_per_root: count(limits.max_queued_per_root),
+            }
+        }
+        Spec::Saga(saga) => Limits {
+            command: Some(saga.spec.timeouts.command.get()),
+            ..Limits::default()
+        },
+        Spec::EventStore(_) | Spec::Projector(_) | Spec::ProcessManager(_) => Limits::default(),
+    }
+}
