@@ -19,6 +19,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// A child that ran this long starts anew with the first pause.
 const HEALTHY_AFTER: Duration = Duration::from_secs(30);
 
+/// This very program, also when another one was put in its place meanwhile.
+const OWN_PROGRAM: &str = "/proc/self/exe";
+
 /// A child to be kept running.
 pub struct Process {
     /// Its name on the terminal.
@@ -64,7 +67,7 @@ impl Process {
     }
 
     fn spawn(&self) -> std::io::Result<Child> {
-        Command::new(std::env::current_exe()?)
+        Command::new(OWN_PROGRAM)
             .arg(shim::NAME)
             .arg(std::process::id().to_string())
             .arg(&self.command.program)
