@@ -135,24 +135,6 @@ fn a_list_holds_resources() {
 }
 
 #[test]
-fn ten_thousand_sources_are_refused_with_the_bound() {
-    let sources: Vec<_> = (0..10_000)
-        .map(|index| format!("{{domain: d{index}}}"))
-        .collect();
-    let text = lake()
-        + &component(
-            "Projector",
-            "wide",
-            &format!("  sources: [{}]", sources.join(", ")),
-        );
-    let said = judge(&text).unwrap_err()[0].to_string();
-    assert!(
-        said.contains("spec.sources") && said.contains("64"),
-        "{said}"
-    );
-}
-
-#[test]
 fn a_sidecar_reads_its_own_slice_and_the_directory_of_its_store() {
     let system = judge(&lake()).unwrap();
     let place = |index: usize, key: &Key| {

@@ -31,6 +31,9 @@ const METADATA: [&str; 15] = [
     "uid",
 ];
 
+/// The form of a namespace's name, which is a DNS label.
+const NAMESPACE: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
+
 /// Checks the shape of a resource against its schema and gives every mistake with its place.
 ///
 /// ```
@@ -95,6 +98,17 @@ impl Walk {
         };
         if metadata.get("name").is_none_or(Value::is_null) {
             self.report("metadata.name", "is required");
+        }
+        match metadata.get("namespace") {
+            None | Some(Value::Null) => {}
+            Some(Value::String(text)) if text.len() <= 63 && matches(NAMESPACE, text) => {}
+            Some(Value::String(text)) => {
+                let message = format!(
+                    "{text:?} is no name of a namespace: at most 63 lower-case letters, digits and dashes, like shop"
+                );
+                self.report("metadata.namespace", message);
+            }
+            Some(other) => self.report("metadata.namespace", wrong_type("a string", other)),
         }
         for key in metadata
             .keys()

@@ -122,6 +122,22 @@ fn each_mistake_names_its_place_and_what_to_do() {
 }
 
 #[test]
+fn a_namespace_is_a_label_and_no_path() {
+    for wrong in [
+        json!(".."),
+        json!("a/b"),
+        json!("Lake"),
+        json!(7),
+        json!("x".repeat(64)),
+    ] {
+        let mut resource = aggregate(json!({}));
+        resource["metadata"]["namespace"] = wrong;
+        let told = found(Kind::Aggregate, &resource);
+        assert!(told[0].starts_with("metadata.namespace: "), "{told:?}");
+    }
+}
+
+#[test]
 fn all_mistakes_are_found_at_once() {
     let resource = json!({
         "apiVersion": "angzarr.io/v1",

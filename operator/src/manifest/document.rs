@@ -1,0 +1,171 @@
+//! The documents of a file, and the resources in them.
+
+use std::path::Path;
+
+use angzarr_crds::{API_VERSION, GROUP, Kind, Violation, validate_cel, validate_structure};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serde_saphyr::options::Options;
+
+use super::{Found, Mistake, Resource, Spec};
+
+/// The namespace of resources that name none.
+const DEFAULT_NAMESPACE: &str = "default";
+
+/// Bounds that a file of ten thousand resources keeps, and that a small file which unfolds into a large one does not.
+fn bounds() -> Options {
+    serde_saphyr::options! {
+        budget: serde_saphyr::budget! {
+            max_documents: 20_000,
+            max_nodes: 2_000_000,
+            max_events: 4_000_000,
+        },
+        alias_limits: serde_saphyr::alias_limits! {
+            max_total_replayed_events: 100_000,
+        },
+    }
+}
+
+/// Where a resource stands, for the mistakes in it.
+struct Place<'a> {
+    file: &'a Path,
+    resource: String,
+}
+
+impl Place<'_> {
+    fn mistake(&self, field: &str, message: String) -> Mistake {
+        Mistake {
+            file: self.file.to_owned(),
+            resource: self.resource.clone(),
+            field: field.to_owned(),
+            message,
+        }
+    }
+}
+
+/// Reads the documents of one file.
+pub fn read_text(file: &Path, text: &str, found: &mut Found, mistakes: &mut Vec<Mistake>) {
+    let documents: Vec<Value> = match serde_saphyr::from_multiple_with_options(text, bounds()) {
+        Ok(documents) => documents,
+        Err(error) => {
+            // The library shows the lines around the mistake below its sentence.
+            let said = error.to_string();
+            let sentence = said.lines().next().unwrap_or_default();
+            return mistakes.push(Mistake::of_file(file, format!("is no YAML: {sentence}")));
+        }
+    };
+    for (index, document) in documents.into_iter().enumerate() {
+        let listed = match document {
+            Value::Object(mut list) if list.get("kind") == Some(&Value::from("List")) => {
+                match list.remove("items") {
+                    Some(Value::Array(items)) => items,
+                    Some(_) | None => {
+                        let place = Place {
+                            file,
+                            resource: format!("List in document {}", index + 1),
+                        };
+                        mistakes.push(place.mistake("items", "must be a list".to_owned()));
+                        continue;
+                    }
+                }
+            }
+            Value::Null => continue,
+            single => vec![single],
+        };
+        for resource in listed {
+            read_resource(file, index, resource, found, mistakes);
+        }
+    }
+}
+
+fn read_resource(
+    file: &Path,
+    index: usize,
+    value: Value,
+    found: &mut Found,
+    mistakes: &mut Vec<Mistake>,
+) {
+    let (kind, name) = (word(&value, "/kind"), word(&value, "/metadata/name"));
+    let place = Place {
+        file,
+        resource: match (kind, name) {
+            ("", _) => format!("document {}", index + 1),
+            (kind, "") => format!("{kind} in document {}", index + 1),
+            (kind, name) => format!("{kind}/{name}"),
+        },
+    };
+    let kind = match kind_of(&value) {
+        Ok(Some(kind)) => kind,
+        Ok(None) => {
+            let notice = format!("{}: {} is left to others", file.display(), place.resource);
+            return found.notices.push(notice);
+        }
+        Err((field, message)) => return mistakes.push(place.mistake(field, message)),
+    };
+    let violations = judge(kind, &value);
+    if !violations.is_empty() {
+        let told = violations
+            .into_iter()
+            .map(|violation| place.mistake(&violation.path, violation.message));
+        return mistakes.extend(told);
+    }
+    let namespace = match word(&value, "/metadata/namespace") {
+        "" => DEFAULT_NAMESPACE,
+        namespace => namespace,
+    };
+    let (name, namespace) = (name.to_owned(), namespace.to_owned());
+    match typed(kind, value) {
+        Ok(spec) => found.resources.push(Resource {
+            file: file.to_owned(),
+            name,
+            namespace,
+            spec,
+        }),
+        Err((field, message)) => mistakes.push(place.mistake(&field, message)),
+    }
+}
+
+fn word<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or("")
+}
+
+/// Which of our kinds a resource is; none, if it is somebody else's.
+fn kind_of(value: &Value) -> Result<Option<Kind>, (&'static str, String)> {
+    let (version, kind) = (word(value, "/apiVersion"), word(value, "/kind"));
+    if version.is_empty() || kind.is_empty() {
+        let message = format!("has no apiVersion and kind; ours have {API_VERSION}");
+        return Err(("", message));
+    }
+    if version.split('/').next() != Some(GROUP) {
+        return Ok(None);
+    }
+    let Some(kind) = Kind::parse(kind) else {
+        let kinds = Kind::ALL.map(Kind::as_str).join(", ");
+        return Err(("kind", format!("is none of ours; write one of {kinds}")));
+    };
+    Ok(Some(kind))
+}
+
+/// Every mistake in one resource; rules between fields are judged once each field has its shape.
+fn judge(kind: Kind, value: &Value) -> Vec<Violation> {
+    let violations = validate_structure(kind, value);
+    if violations.is_empty() {
+        return validate_cel(kind, value, None);
+    }
+    violations
+}
+
+fn typed(kind: Kind, value: Value) -> Result<Spec, (String, String)> {
+    fn boxed<T: DeserializeOwned>(value: Value) -> Result<Box<T>, (String, String)> {
+        serde_path_to_error::deserialize(value)
+            .map(Box::new)
+            .map_err(|error| (error.path().to_string(), error.inner().to_string()))
+    }
+    Ok(match kind {
+        Kind::EventStore => Spec::EventStore(boxed(value)?),
+        Kind::Aggregate => Spec::Aggregate(boxed(value)?),
+        Kind::Projector => Spec::Projector(boxed(value)?),
+        Kind::Saga => Spec::Saga(boxed(value)?),
+        Kind::ProcessManager => Spec::ProcessManager(boxed(value)?),
+    })
+}

@@ -1,0 +1,75 @@
+//! Which files a folder has, and what is no file of resources.
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use super::{Found, Mistake, read_text};
+
+/// The largest file that is read. Ten thousand resources fit in.
+const MOST_BYTES: u64 = 16 << 20;
+
+/// Reads a file, or all `*.yaml` and `*.yml` of a folder in the order of their names.
+///
+/// # Errors
+/// Every mistake in every file.
+pub fn read(path: &Path) -> Result<Found, Vec<Mistake>> {
+    let files = list(path).map_err(|error| {
+        vec![Mistake::of_file(
+            path,
+            format!("cannot be read ({error}); name a file or folder of resources"),
+        )]
+    })?;
+    if files.is_empty() {
+        return Err(vec![Mistake::of_file(path, "holds no *.yaml file")]);
+    }
+    let mut found = Found::default();
+    let mut mistakes = Vec::new();
+    for file in files {
+        match text(&file) {
+            Ok(text) => read_text(&file, &text, &mut found, &mut mistakes),
+            Err(message) => mistakes.push(Mistake::of_file(&file, message)),
+        }
+    }
+    if mistakes.is_empty() {
+        Ok(found)
+    } else {
+        mistakes.sort();
+        Err(mistakes)
+    }
+}
+
+fn list(path: &Path) -> io::Result<Vec<PathBuf>> {
+    if !fs::metadata(path)?.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut files = Vec::new();
+    for entry in fs::read_dir(path)? {
+        let file = entry?.path();
+        let extension = file.extension().and_then(|extension| extension.to_str());
+        if matches!(extension, Some("yaml" | "yml")) {
+            files.push(file);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// The text of a file; else a sentence that says why there is none. Pipes and devices are not opened: they may never answer.
+fn text(file: &Path) -> Result<String, String> {
+    let unreadable = |error: io::Error| format!("cannot be read: {error}");
+    if !fs::metadata(file).map_err(unreadable)?.is_file() {
+        return Err("is no file; resources stand in files".to_owned());
+    }
+    let mut bytes = Vec::new();
+    fs::File::open(file)
+        .and_then(|opened| opened.take(MOST_BYTES + 1).read_to_end(&mut bytes))
+        .map_err(unreadable)?;
+    if bytes.len() as u64 > MOST_BYTES {
+        return Err(format!(
+            "has more than {} MiB; divide it into several files",
+            MOST_BYTES >> 20
+        ));
+    }
+    String::from_utf8(bytes).map_err(|_| "is no text in UTF-8".to_owned())
+}

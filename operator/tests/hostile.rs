@@ -1,0 +1,326 @@
+//! What nobody should hand to the program, handed to the program: each ends with exit code 1 and a sentence, soon and without much memory.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on says why and ends"
+)]
+
+use std::fmt::Write;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+/// More time of a processor than ten thousand resources take, in seconds.
+const MOST_TIME: u64 = 150;
+/// More than the program needs for ten thousand resources, in KiB, with room for its own code.
+const MOST_MEMORY: u64 = 2 << 20;
+
+struct Said {
+    code: Option<i32>,
+    out: String,
+    told: String,
+}
+
+/// Runs `angzarr render` on a path, with bounded time and memory.
+fn render(path: &Path) -> Said {
+    let output = Command::new("sh")
+        .arg("-c")
+        .arg(format!(
+            "ulimit -v {MOST_MEMORY} && ulimit -t {MOST_TIME} && exec \"$0\" render -f \"$1\""
+        ))
+        .arg(env!("CARGO_BIN_EXE_angzarr"))
+        .arg(path)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    Said {
+        code: output.status.code(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        told: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+fn folder(file: &str, content: impl AsRef<[u8]>) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join(file), content).unwrap();
+    folder
+}
+
+fn refused(path: &Path, expected: &[&str]) {
+    let said = render(path);
+    for part in expected {
+        assert!(
+            said.told.contains(part),
+            "{part}\nis missing in\n{}",
+            said.told
+        );
+    }
+    assert_eq!((said.code, said.out.as_str()), (Some(1), ""));
+}
+
+const STORE: &str = "
+apiVersion: angzarr.io/v1alpha1
+kind: EventStore
+metadata: {name: heron}
+spec: {storage: {type: sqlite}, bus: {type: direct}}
+";
+
+fn aggregate(name: &str, domain: &str, fields: &str) -> String {
+    format!(
+        "---\napiVersion: angzarr.io/v1alpha1\nkind: Aggregate\nmetadata: {{name: {name}}}\nspec:\n  eventStoreRef: {{name: heron}}\n  domain: {domain}\n{fields}\n"
+    )
+}
+
+fn pod(spec: &str) -> String {
+    format!("  template: {{spec: {spec}}}")
+}
+
+fn plain(name: &str, domain: &str) -> String {
+    aggregate(
+        name,
+        domain,
+        &pod("{containers: [{name: egg, image: egg:3}]}"),
+    )
+}
+
+#[test]
+fn a_path_that_holds_no_resources_says_so() {
+    let empty = tempfile::tempdir().unwrap();
+    refused(empty.path(), &["holds no *.yaml file"]);
+    refused(Path::new("/nowhere"), &["/nowhere: cannot be read"]);
+    refused(
+        folder("notes.txt", "a: 1").path(),
+        &["holds no *.yaml file"],
+    );
+    refused(Path::new("/dev/zero"), &["/dev/zero: is no file"]);
+}
+
+#[test]
+fn links_in_a_circle_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    symlink("b.yaml", folder.path().join("a.yaml")).unwrap();
+    symlink("a.yaml", folder.path().join("b.yaml")).unwrap();
+    symlink(".", folder.path().join("self.yaml")).unwrap();
+    refused(
+        folder.path(),
+        &[
+            "a.yaml: cannot be read",
+            "b.yaml: cannot be read",
+            "self.yaml: is no file",
+        ],
+    );
+}
+
+#[test]
+fn a_pipe_is_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe.yaml");
+    let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    refused(folder.path(), &["pipe.yaml: is no file"]);
+}
+
+#[test]
+fn what_is_no_text_and_what_is_no_yaml_is_told_per_file() {
+    let folder = folder("a.yaml", [0x7f, b'E', b'L', b'F', 0xff, 0xfe, 0]);
+    fs::write(folder.path().join("b.yaml"), "\0\0\0").unwrap();
+    fs::write(folder.path().join("c.yaml"), "kind: [").unwrap();
+    fs::write(folder.path().join("d.yaml"), "a: 1\na: 2\n").unwrap();
+    refused(
+        folder.path(),
+        &[
+            "a.yaml: is no text in UTF-8",
+            "b.yaml: is no YAML",
+            "c.yaml: is no YAML",
+            "d.yaml: is no YAML",
+        ],
+    );
+}
+
+#[test]
+fn a_file_that_unfolds_without_end_is_refused() {
+    let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for level in 1..12 {
+        let below = format!("*a{}", level - 1);
+        writeln!(bomb, "a{level}: &a{level} [{}]", vec![below; 10].join(", ")).unwrap();
+    }
+    refused(folder("bomb.yaml", bomb).path(), &["bomb.yaml: is no YAML"]);
+    let deep = format!("a: {}{}", "[".repeat(50_000), "]".repeat(50_000));
+    refused(folder("deep.yaml", deep).path(), &["deep.yaml: is no YAML"]);
+    let huge = vec![b'#'; 17 << 20];
+    refused(
+        folder("huge.yaml", huge).path(),
+        &["huge.yaml: has more than 16 MiB"],
+    );
+}
+
+#[test]
+fn every_mistake_of_every_file_is_told_at_once() {
+    let text = [
+        STORE.to_owned(),
+        aggregate("wide", "wide", "  replicas: many\n  domian: x"),
+        aggregate(&"n".repeat(51), "long", &pod("{containers: [{name: egg, image: egg:3}]}")),
+        "---\napiVersion: angzarr.io/v1alpha1\nkind: Saga\nmetadata: {name: s, namespace: ../up}\nspec: []\n".to_owned(),
+        "---\napiVersion: angzarr.io/v7\nkind: EventStore\nmetadata: {name: late}\nspec: {}\n".to_owned(),
+        "---\n- 1\n- 2\n".to_owned(),
+        "---\napiVersion: v1\nkind: List\nitems: {a: 1}\n".to_owned(),
+    ];
+    refused(
+        folder("lake.yaml", text.concat()).path(),
+        &[
+            "Aggregate/wide: spec.replicas: must be a whole number",
+            "Aggregate/wide: spec.domian: is not a field, did you mean domain?",
+            "metadata.name",
+            "Saga/s: metadata.namespace: \"../up\" is no name of a namespace",
+            "Saga/s: spec: must be an object, found a list",
+            "EventStore/late: apiVersion: must be angzarr.io/v1alpha1",
+            "document 6: has no apiVersion and kind",
+            "List in document 7: items: must be a list",
+        ],
+    );
+}
+
+#[test]
+fn a_pod_that_the_sidecar_cannot_enter_is_refused_with_the_place() {
+    let cases = [
+        ("{containers: egg}", "containers: must be a list"),
+        ("{}", "containers: is empty"),
+        ("{containers: [egg]}", "containers[0]: must be a container"),
+        (
+            "{containers: [{image: egg:3}]}",
+            "containers[0].name: is missing",
+        ),
+        (
+            "{containers: [{name: egg}]}",
+            "containers[0].image: is missing",
+        ),
+        (
+            "{containers: [{name: angzarr, image: a:1}]}",
+            "containers[0].name: angzarr is the sidecar's own",
+        ),
+        (
+            "{containers: [{name: egg, image: a:1, ports: [{containerPort: 9000}]}]}",
+            "ports[0].containerPort: 9000 is the sidecar's",
+        ),
+        (
+            "{containers: [{name: egg, image: a:1, env: {A: b}}]}",
+            "containers[0].env: must be a list",
+        ),
+        (
+            "{containers: [{name: egg, image: a:1, lifecycle: no}]}",
+            "containers[0].lifecycle: must be an object",
+        ),
+        (
+            "{containers: [{name: egg, image: a:1}], initContainers: 3}",
+            "initContainers: must be a list",
+        ),
+        (
+            "{containers: [{name: egg, image: a:1}], volumes: [{name: angzarr-boot}]}",
+            "volumes[0].name: must not begin with angzarr-",
+        ),
+        (
+            "{containers: [{name: egg, image: a:1}], securityContext: 3}",
+            "securityContext: must be an object",
+        ),
+        (
+            "{containers: [{name: egg, image: a:1}], terminationGracePeriodSeconds: soon}",
+            "terminationGracePeriodSeconds: must be a whole number",
+        ),
+    ];
+    let mut text = STORE.to_owned();
+    for (place, (spec, _)) in cases.iter().enumerate() {
+        text += &aggregate(&format!("a{place}"), &format!("d{place}"), &pod(spec));
+    }
+    let expected: Vec<_> = cases.map(|(_, expected)| expected).into();
+    refused(folder("lake.yaml", text).path(), &expected);
+}
+
+#[test]
+fn what_is_not_built_is_refused_unless_it_says_the_default() {
+    let egg = pod("{containers: [{name: egg, image: egg:3}]}");
+    let fields = [
+        "upcaster: {}",
+        "snapshots: {everyEvents: 10}",
+        "concurrency: {mergeStrategy: Manual}",
+        "sync: {allow: [None]}",
+        "limits: {commandTimeout: 1s}",
+        "logic: {protocol: Stream}",
+        "sidecar: {otel: {endpoint: 'http://o:4317'}}",
+        "logic: {startupTimeout: 5m}",
+    ];
+    let mut text = STORE.to_owned();
+    for (place, field) in fields.iter().enumerate() {
+        text += &aggregate(
+            &format!("a{place}"),
+            &format!("d{place}"),
+            &format!("  {field}\n{egg}"),
+        );
+    }
+    let said = render(folder("lake.yaml", &text).path());
+    let refusals = said
+        .told
+        .lines()
+        .filter(|line| line.contains("is not supported yet; "));
+    assert_eq!(refusals.count(), fields.len(), "{}", said.told);
+
+    let defaults = "  snapshots: {keep: 1}\n  concurrency: {mergeStrategy: Strict}\n  limits: {commandTimeout: 10s}\n  logic: {protocol: Unary}";
+    let text = STORE.to_owned() + &aggregate("a", "d", &format!("{defaults}\n{egg}"));
+    assert_eq!(render(folder("lake.yaml", &text).path()).code, Some(0));
+}
+
+#[test]
+fn a_workload_that_exists_keeps_what_is_its_own() {
+    let fields = "  workloadRef: {name: old}\n  replicas: 1\n  suspend: true";
+    let text = STORE.to_owned() + &aggregate("a", "d", fields);
+    refused(
+        folder("lake.yaml", text).path(),
+        &[
+            "spec.replicas: belongs to Deployment old",
+            "spec.suspend: belongs to Deployment old",
+        ],
+    );
+}
+
+#[test]
+fn ten_thousand_resources_are_planned() {
+    let mut text = STORE.to_owned();
+    for index in 0..10_000 {
+        text += &plain(&format!("a{index}"), &format!("d{index}"));
+    }
+    let said = render(folder("lake.yaml", &text).path());
+    assert_eq!((said.code, said.told.as_str()), (Some(0), ""));
+    assert_eq!(said.out.matches("\nkind: Deployment\n").count(), 10_000);
+}
+
+#[test]
+fn ten_thousand_mistakes_are_all_told() {
+    let mut text = STORE.to_owned();
+    for index in 0..10_000 {
+        text += &plain(&format!("a{index}"), "same");
+    }
+    let said = render(folder("lake.yaml", &text).path());
+    assert_eq!(said.code, Some(1));
+    assert_eq!(
+        said.told.matches("spec.domain: same belongs to").count(),
+        9_999
+    );
+}
+
+#[test]
+fn ten_thousand_sources_are_refused_with_the_bound() {
+    let sources: Vec<_> = (0..10_000)
+        .map(|index| format!("{{domain: d{index}}}"))
+        .collect();
+    let text = format!(
+        "{STORE}---\napiVersion: angzarr.io/v1alpha1\nkind: Projector\nmetadata: {{name: map}}\nspec:\n  eventStoreRef: {{name: heron}}\n  sources: [{}]\n{}\n",
+        sources.join(", "),
+        pod("{containers: [{name: egg, image: egg:3}]}")
+    );
+    refused(
+        folder("lake.yaml", text).path(),
+        &["Projector/map: spec.sources: has 10000 items, at most 64 are allowed"],
+    );
+}
