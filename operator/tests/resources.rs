@@ -92,6 +92,19 @@ fn each_mistake_is_named_with_file_resource_and_field() {
             "lake.yaml: Saga/away: spec.sources[1].domain: pond is no domain of EventStore heron",
         ),
         (
+            &component("Aggregate", "nest", "  domain: nest\n  sync: {timeout: 0s}"),
+            "lake.yaml: Aggregate/nest: spec.sync.timeout: must be longer than 0s",
+        ),
+        (
+            &(lake()
+                + &component(
+                    "Projector",
+                    "now",
+                    "  sources: [{domain: nest}]\n  delivery: {backoff: {initial: 0s}}",
+                )),
+            "lake.yaml: Projector/now: spec.delivery.backoff.initial: must be longer than 0s",
+        ),
+        (
             &(lake() + &component("Aggregate", "many", "  domain: many\n  replicas: 3")),
             "lake.yaml: Aggregate/many: spec.replicas: must be 1 with SQLite",
         ),

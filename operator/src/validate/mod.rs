@@ -31,6 +31,7 @@ pub fn validate(resources: &[Resource]) -> Result<System, Vec<Mistake>> {
     for resource in resources {
         let mut report = Report::new(resource);
         support::check(&mut report);
+        role::check_spans(resource, &mut report);
         match &resource.spec {
             Spec::EventStore(store) => {
                 let key = StoreKey {

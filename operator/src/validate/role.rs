@@ -76,6 +76,43 @@ fn read_sources(declared: &dyn crds::Component, report: &mut Report) -> Option<R
     })
 }
 
+/// Spans that are no time would make a sidecar refuse its documents.
+pub(super) fn check_spans(resource: &Resource, report: &mut Report) {
+    let mut spans = Vec::new();
+    let delivery = resource
+        .component()
+        .and_then(|declared| declared.consumer())
+        .map(|consumer| &consumer.delivery);
+    match &resource.spec {
+        Spec::EventStore(store) => spans.extend(delivery_spans(&store.spec.delivery)),
+        Spec::Aggregate(aggregate) => {
+            spans.push(("spec.sync.timeout", Some(aggregate.spec.sync.timeout)));
+        }
+        Spec::Saga(saga) => {
+            spans.push(("spec.timeouts.command", Some(saga.spec.timeouts.command)));
+        }
+        Spec::Projector(_) | Spec::ProcessManager(_) => {}
+    }
+    spans.extend(delivery.into_iter().flat_map(delivery_spans));
+    for (field, span) in spans {
+        if span.is_some_and(|span| span.get().is_zero()) {
+            report.say(field, "must be longer than 0s");
+        }
+    }
+}
+
+fn delivery_spans(delivery: &crds::Delivery) -> [(&'static str, Option<crds::Duration>); 3] {
+    let backoff = delivery.backoff.as_ref();
+    [
+        (
+            "spec.delivery.backoff.initial",
+            backoff.map(|it| it.initial),
+        ),
+        ("spec.delivery.backoff.max", backoff.map(|it| it.max)),
+        ("spec.delivery.timeout", delivery.timeout),
+    ]
+}
+
 /// The delivery of a consumer: its own word, else that of its store. An aggregate has no events delivered.
 pub(super) fn read_delivery(declared: &dyn crds::Component, store: &EventStoreSpec) -> Delivery {
     let Some(consumer) = declared.consumer() else {
