@@ -1,12 +1,12 @@
 //! The shop as processes: started, looked at, wounded, stopped.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 use serde_json::Value;
@@ -25,6 +25,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub struct System {
     child: Child,
+    resources: PathBuf,
+    programs: OsString,
     data: tempfile::TempDir,
     components: Vec<Component>,
 }
@@ -51,6 +53,8 @@ impl System {
         let data = tempfile::tempdir().context("make a folder for the data")?;
         Ok(Self {
             child: spawn(folder, data.path(), path)?,
+            resources: folder.to_owned(),
+            programs: path.to_owned(),
             data,
             components: Vec::new(),
         })
@@ -77,7 +81,7 @@ impl System {
     }
 
     async fn read_addresses(&mut self) -> Result<()> {
-        let file: PathBuf = self.data.path().join("addresses.json");
+        let file = self.addresses();
         let deadline = Instant::now() + WITHIN;
         loop {
             if let Ok(text) = tokio::fs::read_to_string(&file).await {
@@ -158,11 +162,28 @@ impl System {
         .await
     }
 
-    /// Stops everything as Ctrl-C does.
+    /// Stops everything, starts it again over the same data, and waits until clients are let in everywhere.
+    ///
+    /// # Errors
+    /// It did not stop in good order, or did not start.
+    pub async fn restart(&mut self) -> Result<()> {
+        let stopped = self.end().await?;
+        ensure!(stopped.success(), "the shop stopped with {stopped}");
+        // It is written anew when the ports are known.
+        std::fs::remove_file(self.addresses()).context("forget the addresses")?;
+        self.child = spawn(&self.resources, self.data.path(), &self.programs)?;
+        self.until_open().await
+    }
+
+    /// Stops everything as Ctrl-C does, and removes the data.
     ///
     /// # Errors
     /// It had ended before, or did not end in time.
     pub async fn stop(mut self) -> Result<ExitStatus> {
+        self.end().await
+    }
+
+    async fn end(&mut self) -> Result<ExitStatus> {
         let pid = self
             .child
             .id()
@@ -178,11 +199,19 @@ impl System {
             .context("wait for the shop to stop")?
             .context("stop the shop")
     }
+
+    fn addresses(&self) -> PathBuf {
+        self.data.path().join("addresses.json")
+    }
 }
 
 /// Runs `angzarr local` so that it cannot outlive this process, and with it all that it started.
 fn spawn(folder: &Path, data: &Path, path: &OsStr) -> Result<Child> {
-    let log = std::fs::File::create(data.join("log")).context("make a file for the log")?;
+    let log = std::fs::File::options()
+        .create(true)
+        .append(true)
+        .open(data.join("log"))
+        .context("make a file for the log")?;
     Command::new("angzarr")
         .arg("shim")
         .arg(std::process::id().to_string())

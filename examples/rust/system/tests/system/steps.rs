@@ -2,7 +2,11 @@
 //!
 //! A name with an `@` before it stands for an id of the scenario's own: of a customer, an order, a cart, or a product.
 
-use angzarr_proto::v1::{CommandBook, CommandPage, CommandResponse, EventPage, MergeStrategy};
+use angzarr_proto::v1::business_coordinator_client::BusinessCoordinatorClient;
+use angzarr_proto::v1::dry_run_request::Point;
+use angzarr_proto::v1::{
+    CommandBook, CommandPage, CommandResponse, DryRunRequest, EventPage, MergeStrategy,
+};
 use anyhow::{Context, bail, ensure};
 use cucumber::gherkin::Step;
 use cucumber::{given, then, when};
@@ -10,9 +14,10 @@ use prost_types::Any;
 use shop_contract::type_name;
 use shop_features::messages;
 use shop_system::{cover, wait};
+use tonic::Response;
 use uuid::Uuid;
 
-use crate::world::{Answer, World, client, system};
+use crate::world::{Answer, World, client, system, system_alone};
 
 #[given(regex = r"^([A-Z]\w*) goes to (\S+) @(\w+)$")]
 #[when(regex = r"^([A-Z]\w*) goes to (\S+) @(\w+)$")]
@@ -77,6 +82,35 @@ async fn is_killed(_: &mut World, name: String) -> anyhow::Result<()> {
     Ok(())
 }
 
+#[when("the shop is stopped and started again")]
+async fn is_restarted(_: &mut World) -> anyhow::Result<()> {
+    system_alone().await?.restart().await
+}
+
+#[when(regex = r"^([A-Z]\w*) is tried on (\S+) @(\w+)(?: as of sequence (\d+))?$")]
+async fn is_tried(
+    world: &mut World,
+    step: &Step,
+    command: String,
+    domain: String,
+    name: String,
+    sequence: String,
+) -> anyhow::Result<()> {
+    prepare(world, step, (&command, &domain, &name))?;
+    let point = match sequence.as_str() {
+        "" => None,
+        digits => Some(Point::AsOfSequence(digits.parse()?)),
+    };
+    let request = DryRunRequest {
+        command: world.sent.clone(),
+        point,
+    };
+    let owner = system().await?.channel(&domain)?;
+    let answer = BusinessCoordinatorClient::new(owner).dry_run(request).await;
+    world.answer = Some(answer.map(Response::into_inner).into());
+    Ok(())
+}
+
 #[then("it is answered as a repeat")]
 fn a_repeat(world: &mut World) -> anyhow::Result<()> {
     let receipt = done(world)?.receipt.as_ref();
@@ -85,7 +119,7 @@ fn a_repeat(world: &mut World) -> anyhow::Result<()> {
     Ok(())
 }
 
-#[then(regex = r"^([A-Z]\w*) is recorded$")]
+#[then(regex = r"^([A-Z]\w*) (?:is|would be) recorded$")]
 fn recorded(world: &mut World, step: &Step, name: String) -> anyhow::Result<()> {
     let step = world.resolve(step);
     let Some(Answer::Done { events, .. }) = &mut world.answer else {

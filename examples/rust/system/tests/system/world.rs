@@ -8,7 +8,7 @@ use cucumber::event::ScenarioFinished;
 use cucumber::gherkin::Step;
 use shop_contract::inventory_root;
 use shop_system::{Client, System};
-use tokio::sync::{RwLock, RwLockReadGuard};
+use tokio::sync::{RwLock, RwLockMappedWriteGuard, RwLockReadGuard, RwLockWriteGuard};
 use tonic::Status;
 use uuid::Uuid;
 
@@ -28,6 +28,12 @@ pub(crate) async fn take_system() -> anyhow::Result<System> {
 /// The running shop.
 pub(crate) async fn system() -> anyhow::Result<RwLockReadGuard<'static, System>> {
     let system = RwLockReadGuard::try_map(SYSTEM.read().await, Option::as_ref);
+    system.ok().context("no system was started")
+}
+
+/// The running shop, for a scenario that runs alone.
+pub(crate) async fn system_alone() -> anyhow::Result<RwLockMappedWriteGuard<'static, System>> {
+    let system = RwLockWriteGuard::try_map(SYSTEM.write().await, Option::as_mut);
     system.ok().context("no system was started")
 }
 
