@@ -40,11 +40,13 @@ enum Death {
     At(&'static str),
     /// At any time.
     AnyTime,
+    /// By a drain, which loses nothing either and ends well.
+    Drained,
 }
 
 fn deaths() -> impl Iterator<Item = Death> {
     let named = FAIL_POINTS.into_iter().map(Death::At);
-    named.chain([Death::AnyTime])
+    named.chain([Death::AnyTime, Death::Drained])
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -102,7 +104,7 @@ impl Chapter {
     async fn kill_once(&mut self, death: Death, kill: u64, random: &mut StdRng) {
         let fail_point = match death {
             Death::At(name) => Some(format!("{name}:{}", random.random_range(1..=60))),
-            Death::AnyTime => None,
+            Death::AnyTime | Death::Drained => None,
         };
         let doomed = self.place.start(fail_point);
         let is_over = Arc::new(AtomicBool::new(false));
@@ -140,6 +142,11 @@ async fn die(mut doomed: Process, death: Death, random: &mut StdRng) {
             // The time itself is what is tried here.
             tokio::time::sleep(Duration::from_millis(random.random_range(0..300))).await;
             doomed.kill().await;
+        }
+        Death::Drained => {
+            tokio::time::sleep(Duration::from_millis(random.random_range(200..500))).await;
+            let ended = doomed.terminate().await;
+            assert!(ended.success(), "a drain ends well: {ended}");
         }
     }
 }

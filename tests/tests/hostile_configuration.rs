@@ -127,7 +127,11 @@ async fn each_mistake_in_a_boot_document_is_named_with_its_place() {
             "- {kind: aggregate, domain: heron, logic: '127.0.0.1:1'}\n- {kind: projector",
             "second aggregate heron",
         ),
-        ("components:", "components: 7 #", "components"),
+        (
+            "components:",
+            "components: 7\nothers:",
+            "components: invalid type",
+        ),
     ];
     let mut unclear = Vec::new();
     for (sound, wrong, says) in cases {
@@ -166,6 +170,24 @@ async fn documents_that_are_none_are_told() {
         .refusal(&[("ANGZARR_CONFIG", desk.folder.path())])
         .await;
     assert!(said.contains("ANGZARR_CONFIG"), "{said}");
+}
+
+#[tokio::test]
+async fn mistakes_beside_secrets_do_not_show_them() {
+    let cases = [
+        "storage: {type: sqlite, path: a, password: hunter2\nbus: [\n",
+        "storage: {type: sqlite, path: a}\npassword: \"hunter2\n",
+        "storage: 'postgres://u:hunter2@h/db'\nbus: {type: direct}\n",
+        "storage: {type: oracle, url: 'oracle://u:hunter2@h/db'}\nbus: {type: direct}\n",
+        "storage: {type: sqlite, path: a}\nbus: {type: pigeons, url: 'amqp://u:hunter2@h'}\n",
+        "components: []\nnamespace: a\nstorage: 'postgres://u:hunter2@h/db'\n",
+        "components: []\nnamespace: a\nstorage: {type: 'sqlite://u:hunter2@h/db'}\n",
+    ];
+    for boot in cases {
+        let said = Desk::with(boot).refusal(&[]).await;
+        assert!(!said.contains("hunter2"), "{said}");
+        assert!(said.contains("boot.yaml"), "{said}");
+    }
 }
 
 #[tokio::test]

@@ -240,3 +240,29 @@ async fn a_consumer_that_takes_one_event_a_second_costs_no_memory() {
         .sum();
     assert!((taken as usize) < ROUND, "it cannot keep up: {taken}");
 }
+
+/// G11: large events that a consumer leaves undone stay with their owner.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_consumer_that_hangs_before_large_events_costs_no_memory() {
+    const EVENTS: usize = 100;
+    let probes = Probes::start().await;
+    let place = Place::new(PROGRAM, &probes.components());
+    let process = place.start_ready().await;
+    let channel = place.channel();
+    let fill = async |name: &str| {
+        for number in 0..EVENTS {
+            let to = root(u8::try_from(number).unwrap());
+            let mut asked = command("Add", to, &format!("{name}-{number}"));
+            let large = vec![1; 900 << 10];
+            asked.pages[0].command = Some(angzarr_tests::probe::any("Add", large));
+            execute(channel.clone(), asked).await.unwrap();
+        }
+    };
+    fill("taken").await;
+    let before = process.memory_bytes();
+    probes.journal.behave(Behaviour::Hangs);
+    fill("left").await;
+    let grown = process.memory_bytes().saturating_sub(before);
+    // Much less than what was left.
+    assert!(grown < 45 << 20, "{grown} bytes");
+}

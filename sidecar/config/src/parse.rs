@@ -34,10 +34,11 @@ impl Error {
     }
 }
 
-/// Reads YAML without looking at its meaning.
+/// Reads YAML without looking at its meaning. A mistake is told by its place, without the lines around it, which may hold secrets.
 pub(crate) fn value(text: &str) -> Result<Value, Error> {
-    let value: Value =
-        serde_saphyr::from_str(text).map_err(|error| Error::Syntax(error.to_string()))?;
+    let options = serde_saphyr::options! { with_snippet: false };
+    let value: Value = serde_saphyr::from_str_with_options(text, options)
+        .map_err(|error| Error::Syntax(error.to_string()))?;
     match value {
         Value::Object(_) => Ok(value),
         Value::Null => Err(Error::at(".", "the document is empty")),
@@ -56,8 +57,9 @@ pub(crate) fn value(text: &str) -> Result<Value, Error> {
 pub(crate) fn typed<T: DeserializeOwned + Serialize>(value: &Value) -> Result<T, Error> {
     let typed: T = serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
-        let given = given(value, &path);
-        Error::at(path, format!("{}{given}", error.inner()))
+        let found = at(value, &path);
+        let message = without_credentials(error.inner().to_string(), found);
+        Error::at(path, format!("{message}{}", given(found)))
     })?;
     let written = serde_json::to_value(&typed).expect("configuration is plain data");
     let mut mistakes = Vec::new();
@@ -69,13 +71,25 @@ pub(crate) fn typed<T: DeserializeOwned + Serialize>(value: &Value) -> Result<T,
     }
 }
 
-/// The keys that stand where a value is wrong, if it has keys: one of them may be a misspelled one that is missing.
-fn given(value: &Value, path: &str) -> String {
+/// What stands at a path.
+fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
     let pointer = path.replace(['.', '['], "/").replace(']', "");
-    let found = match path {
+    match path {
         "." => Some(value),
         _ => value.pointer(&format!("/{pointer}")),
-    };
+    }
+}
+
+/// A message may quote the value that is wrong; one that looks like an address with credentials is left out.
+fn without_credentials(message: String, found: Option<&Value>) -> String {
+    match found.and_then(Value::as_str) {
+        Some(text) if text.contains('@') => message.replace(text, "..."),
+        _ => message,
+    }
+}
+
+/// The keys that stand where a value is wrong, if it has keys: one of them may be a misspelled one that is missing.
+fn given(found: Option<&Value>) -> String {
     let Some(Value::Object(keys)) = found else {
         return String::new();
     };

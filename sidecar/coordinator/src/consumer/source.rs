@@ -15,6 +15,9 @@ use crate::model::{Append, Cursor};
 use crate::port::bus::{self, Delivery, From, Subscribe, Subscription};
 use crate::port::store;
 
+/// Bytes of appends under way at which a source brings no more for now; what a slow consumer leaves undone stays with its owner.
+const MOST_BYTES: usize = 16 << 20;
+
 /// Why reading stopped.
 enum Halt {
     /// Something outside is away; it is tried again.
@@ -30,7 +33,9 @@ struct Reader {
     source: Source,
     /// The last append received; the next must follow it.
     last: Option<Cursor>,
-    running: JoinSet<()>,
+    /// The deliveries under way; each answers its bytes.
+    running: JoinSet<usize>,
+    bytes: usize,
     backoff: Backoff,
 }
 
@@ -42,6 +47,7 @@ pub(super) async fn run(active: Arc<Active>, source: Source) {
         source,
         last: None,
         running: JoinSet::new(),
+        bytes: 0,
     };
     reader.read().await;
     while let Some(joined) = reader.running.join_next().await {
@@ -195,7 +201,7 @@ impl Reader {
                     subscription.grant(1);
                     continue;
                 }
-                delivery = subscription.next() => delivery,
+                delivery = subscription.next(), if self.bytes < MOST_BYTES => delivery,
             };
             match delivery {
                 Ok(Delivery::Append(append)) => {
@@ -244,16 +250,23 @@ impl Reader {
             .lanes
             .take(append.stream.clone())
             .expect("lanes have no bound of their own");
-        self.running
-            .spawn(attempt::deliver(Arc::clone(&self.active), append, place));
+        let (active, bytes) = (Arc::clone(&self.active), append.size());
+        self.bytes += bytes;
+        self.running.spawn(async move {
+            attempt::deliver(active, append, place).await;
+            bytes
+        });
         Ok(())
     }
 
-    fn note(&self, joined: Result<(), JoinError>) {
-        if joined.is_err_and(|error| error.is_panic()) {
-            self.active.fail(Error::Panicked {
+    fn note(&mut self, joined: Result<usize, JoinError>) {
+        match joined {
+            Ok(bytes) => self.bytes -= bytes,
+            Err(error) if error.is_panic() => self.active.fail(Error::Panicked {
                 consumer: self.active.settings.id.to_string(),
-            });
+            }),
+            // Cut off at the end, when nothing more is read.
+            Err(_) => {}
         }
     }
 
