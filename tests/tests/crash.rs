@@ -67,6 +67,9 @@ async fn what_was_promised_holds_over_every_kill() {
 struct Chapter {
     probes: Probes,
     place: Place,
+    /// A sidecar that passes commands on and outlives every owner.
+    gateway: Place,
+    _passing: Process,
     history: History,
 }
 
@@ -78,7 +81,11 @@ impl Chapter {
         place.route(
             "{\"schemaVersion\":1,\"delivery\":{\"maxAttempts\":2,\"backoffInitial\":\"10ms\",\"backoffMax\":\"100ms\"}}",
         );
+        let gateway = Place::new(PROGRAM, &probes.bystander());
+        gateway.route_to(&place);
         Self {
+            _passing: gateway.start_ready().await,
+            gateway,
             probes,
             place,
             history: History::default(),
@@ -109,7 +116,12 @@ impl Chapter {
         let doomed = self.place.start(fail_point);
         let is_over = Arc::new(AtomicBool::new(false));
         let name = format!("{death:?}-{kill}");
-        let crowd = load::start(|| self.place.channel(), (&name, ROOTS), random, &is_over);
+        let crowd = load::start_through(
+            &[&|| self.place.channel(), &|| self.gateway.channel()],
+            (&name, ROOTS),
+            random,
+            &is_over,
+        );
         die(doomed, death, random).await;
         let survivor = self.place.start(None);
         is_over.store(true, Ordering::Relaxed);

@@ -52,14 +52,28 @@ const CROWD: [Temper; 9] = [
 /// Starts a crowd of clients on the first `roots` roots; `name` keeps their ids apart from those of other crowds.
 pub fn start(
     channel: impl Fn() -> Channel,
+    whom: (&str, u8),
+    random: &mut StdRng,
+    is_over: &Arc<AtomicBool>,
+) -> JoinSet<History> {
+    start_through(&[&channel], whom, random, is_over)
+}
+
+/// Starts a crowd like [`start`], of which each client comes through one of several doors; facts are recorded through the first, at their owner.
+pub fn start_through(
+    doors: &[&dyn Fn() -> Channel],
     (name, roots): (&str, u8),
     random: &mut StdRng,
     is_over: &Arc<AtomicBool>,
 ) -> JoinSet<History> {
     let mut crowd = JoinSet::new();
     for (number, temper) in CROWD.into_iter().enumerate() {
+        let door = match temper {
+            Temper::Recording => doors[0],
+            _ => doors[number % doors.len()],
+        };
         let client = Client {
-            channel: channel(),
+            channel: door(),
             name: format!("{name}-{number}"),
             roots,
             random: rand::SeedableRng::seed_from_u64(random.random()),
