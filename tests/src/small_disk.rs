@@ -62,6 +62,11 @@ impl SmallDisk {
         place.start_by(&[OsStr::new("nsenter"), OsStr::new(&namespace)])
     }
 
+    /// The size of a file.
+    pub fn size(&self, name: &str) -> u64 {
+        fs::metadata(self.path(name)).unwrap().len()
+    }
+
     /// Leaves no room.
     pub fn fill(&self) {
         let mut ballast = File::create(self.path("ballast")).unwrap();

@@ -7,16 +7,28 @@
 
 use std::collections::BTreeSet;
 
+use angzarr_proto::v1;
 use angzarr_tests::client::{command, execute, execute_surely, pages, root};
 use angzarr_tests::disk::{Disk, Flushes, Unflushed};
-use angzarr_tests::probe::{Probes, note, number};
-use angzarr_tests::sidecar::{Place, until};
+use angzarr_tests::probe::{Probes, any, note, number};
+use angzarr_tests::sidecar::{Place, Process, until};
 use angzarr_tests::small_disk::SmallDisk;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tonic::Code;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_sidecar-under-test");
+/// Bytes of a command that soon fills a log.
+const BULK: usize = 500_000;
+
+/// A command whose event holds its id, padded to a size.
+fn add(to: u8, id: &str, bytes: usize) -> v1::CommandBook {
+    let mut book = command("Add", root(to), id);
+    let mut payload = id.as_bytes().to_vec();
+    payload.resize(bytes.max(id.len()), b' ');
+    book.pages[0].command = Some(any("Add", payload));
+    book
+}
 
 /// The ids of the commands whose events are there, in order; each event was computed from all before it.
 async fn stored(place: &Place) -> Vec<String> {
@@ -26,71 +38,138 @@ async fn stored(place: &Place) -> Vec<String> {
         let event = page.event.as_ref().unwrap();
         assert_eq!(page.position, index as u64 + 1, "positions are dense");
         assert_eq!(number(event), index as u64, "sequences are contiguous");
-        ids.push(String::from_utf8(note(event).to_vec()).unwrap());
+        let id = String::from_utf8(note(event).to_vec()).unwrap();
+        ids.push(id.trim_end().to_owned());
     }
     ids
 }
 
-/// Sends commands until one is refused for want of room; answers the ids of the others, and of that one.
-async fn send_until_full(place: &Place) -> (Vec<String>, String) {
-    let mut acknowledged = Vec::new();
-    for turn in 0.. {
-        let id = format!("fill-{turn}");
-        let sent = execute(place.channel(), command("Add", root(1), &id)).await;
-        let Err(refusal) = sent else {
-            acknowledged.push(id);
-            continue;
-        };
-        assert_eq!(refusal.code(), Code::ResourceExhausted, "{refusal}");
-        assert!(refusal.message().contains("store is full"), "{refusal}");
-        return (acknowledged, id);
+/// A sidecar on a small disk.
+struct Cramped {
+    probes: Probes,
+    place: Place,
+    disk: SmallDisk,
+    acknowledged: Vec<String>,
+}
+
+impl Cramped {
+    async fn new(bytes: u64) -> Self {
+        let probes = Probes::start().await;
+        let place = Place::new(PROGRAM, &probes.components());
+        let disk = SmallDisk::new(&place, bytes);
+        Self {
+            probes,
+            place,
+            disk,
+            acknowledged: Vec::new(),
+        }
     }
-    unreachable!("a disk ends")
+
+    async fn start(&self) -> Process {
+        let process = self.disk.start(&self.place);
+        self.place.ready().await;
+        process
+    }
+
+    async fn send(&mut self, id: &str, bytes: usize) {
+        let sent = execute_surely(self.place.channel(), add(1, id, bytes)).await;
+        sent.unwrap();
+        self.acknowledged.push(id.to_owned());
+    }
+
+    /// Sends commands until one is refused for want of room, and then some more; answers the id of the first that was refused.
+    async fn send_until_full(&mut self, bytes: usize) -> String {
+        let mut turn = 0;
+        let refused = loop {
+            let id = format!("fill-{turn}");
+            match execute(self.place.channel(), add(1, &id, bytes)).await {
+                Ok(_) => self.acknowledged.push(id),
+                Err(refusal) => {
+                    assert_eq!(refusal.code(), Code::ResourceExhausted, "{refusal}");
+                    assert!(refusal.message().contains("store is full"), "{refusal}");
+                    break id;
+                }
+            }
+            turn += 1;
+        };
+        for turn in 0..20 {
+            let id = format!("full-{turn}");
+            let sent = execute(self.place.channel(), add(2, &id, bytes)).await;
+            assert_eq!(sent.unwrap_err().code(), Code::ResourceExhausted);
+        }
+        refused
+    }
+
+    /// What was acknowledged is there, and nothing that was refused.
+    async fn check(&self) {
+        assert_eq!(stored(&self.place).await, self.acknowledged);
+        let other = pages(self.place.channel(), "tally", root(2)).await.unwrap();
+        assert!(other.is_empty(), "nothing refused is stored");
+    }
+
+    /// Every event reached the asynchronous projector.
+    async fn check_delivery(&self) {
+        let journal = &self.probes.journal;
+        until(async || journal.count(&root(1)) as usize == self.acknowledged.len()).await;
+        assert_eq!(journal.faults(), [""; 0]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_refuses_commands_and_keeps_reads() {
-    let probes = Probes::start().await;
-    let place = Place::new(PROGRAM, &probes.components());
-    let disk = SmallDisk::new(&place, 16 << 20);
-    let first = disk.start(&place);
-    place.ready().await;
-    let mut expected = Vec::new();
-    for turn in 0..5 {
-        let id = format!("before-{turn}");
-        execute_surely(place.channel(), command("Add", root(1), &id))
-            .await
-            .unwrap();
-        expected.push(id);
+    let mut cramped = Cramped::new(16 << 20).await;
+    let first = cramped.start().await;
+    cramped.send("before", 0).await;
+    cramped.disk.fill();
+    let refused = cramped.send_until_full(0).await;
+    cramped.check().await;
+    cramped.disk.make_room();
+    for id in [&refused, "after"] {
+        cramped.send(id, 0).await;
     }
-
-    disk.fill();
-    let (acknowledged, refused) = send_until_full(&place).await;
-    expected.extend(acknowledged);
-    for turn in 0..20 {
-        let id = format!("full-{turn}");
-        let sent = execute(place.channel(), command("Add", root(2), &id)).await;
-        assert_eq!(sent.unwrap_err().code(), Code::ResourceExhausted);
-    }
-    assert_eq!(stored(&place).await, expected, "reads go on");
-    let other = pages(place.channel(), "tally", root(2)).await.unwrap();
-    assert!(other.is_empty(), "nothing refused is stored");
-
-    disk.make_room();
-    for id in [refused, "after".to_owned()] {
-        execute_surely(place.channel(), command("Add", root(1), &id))
-            .await
-            .unwrap();
-        expected.push(id);
-    }
-    assert_eq!(stored(&place).await, expected);
-    let count = expected.len() as u32;
-    until(async || probes.journal.count(&root(1)) == count).await;
+    cramped.check().await;
+    cramped.check_delivery().await;
     first.kill().await;
-    let _second = disk.start(&place);
-    place.ready().await;
-    assert_eq!(stored(&place).await, expected, "a restart finds the same");
-    assert_eq!(probes.journal.faults(), [""; 0]);
+    let _second = cramped.start().await;
+    cramped.check().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_under_a_log_with_room_is_noticed_in_time() {
+    let mut cramped = Cramped::new(96 << 20).await;
+    let first = cramped.start().await;
+    let before = cramped.disk.size("store.db");
+    // The log has its whole length once it is moved into the main file.
+    for turn in 0.. {
+        if cramped.disk.size("store.db") > before {
+            break;
+        }
+        cramped.send(&format!("before-{turn}"), BULK).await;
+    }
+    cramped.disk.fill();
+    let refused = cramped.send_until_full(BULK).await;
+    cramped.check().await;
+    cramped.disk.make_room();
+    cramped.send(&refused, BULK).await;
+    cramped.check().await;
+    first.kill().await;
+    let _second = cramped.start().await;
+    cramped.check().await;
+    cramped.check_delivery().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_on_a_full_disk_opens_once_there_is_room() {
+    let mut cramped = Cramped::new(16 << 20).await;
+    let first = cramped.start().await;
+    cramped.send("before", BULK).await;
+    cramped.disk.fill();
+    first.kill().await;
+    let ended = cramped.disk.start(&cramped.place).ended().await;
+    assert!(ended.code().is_some_and(|code| code != 0), "{ended}");
+    cramped.disk.make_room();
+    let _second = cramped.start().await;
+    cramped.check().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -131,7 +131,7 @@ impl Measured {
 }
 
 fn label(domain: &Domain) -> KeyValue {
-    KeyValue::new("domain", domain.to_string())
+    KeyValue::new("domain", domain.to_shared())
 }
 
 /// A limit whose use is watched.

@@ -1,6 +1,6 @@
 //! What a consumer measures.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use opentelemetry::metrics::{Counter, Histogram};
@@ -56,8 +56,8 @@ pub(super) fn called(
     histogram.record(
         took.as_secs_f64(),
         &[
-            KeyValue::new("domain", domain.as_str().to_owned()),
-            KeyValue::new("consumer", consumer.name.to_string()),
+            KeyValue::new("domain", domain.to_shared()),
+            KeyValue::new("consumer", Arc::clone(&consumer.name)),
             KeyValue::new("outcome", outcome),
         ],
     );
@@ -68,8 +68,8 @@ pub(super) fn retried(consumer: &ConsumerId, domain: &Domain) {
     INSTRUMENTS.retries.add(
         1,
         &[
-            KeyValue::new("domain", domain.as_str().to_owned()),
-            KeyValue::new("consumer", consumer.name.to_string()),
+            KeyValue::new("domain", domain.to_shared()),
+            KeyValue::new("consumer", Arc::clone(&consumer.name)),
         ],
     );
 }

@@ -46,6 +46,11 @@ impl Domain {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The name as text that is held in common, for what keeps it: a label costs no copy.
+    pub fn to_shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
+    }
 }
 
 macro_rules! text_id {
