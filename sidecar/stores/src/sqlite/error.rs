@@ -54,6 +54,15 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
+    /// There is no room to bring the store up to date.
+    #[error("the disk of the store {path} is full; it opens once there is room")]
+    Full {
+        /// The database file.
+        path: PathBuf,
+        /// How it was noticed.
+        #[source]
+        source: rusqlite::Error,
+    },
     /// SQLite failed.
     #[error("open the store {path}")]
     Driver {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use angzarr_coordinator::model::{Incarnation, StoreId, StoreIdentity};
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 
 use super::error::{Fault, OpenError};
 use super::row;
@@ -54,9 +54,12 @@ pub(super) fn open(path: &Path) -> Result<Opened, OpenError> {
 
 fn driver(path: &Path) -> impl Fn(rusqlite::Error) -> OpenError {
     let path = path.to_owned();
-    move |source| OpenError::Driver {
-        path: path.clone(),
-        source,
+    move |source| {
+        let path = path.clone();
+        match source.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => OpenError::Full { path, source },
+            _ => OpenError::Driver { path, source },
+        }
     }
 }
 
