@@ -56,6 +56,7 @@ async fn worked() -> (Probes, Place, Process) {
         mirrored.unwrap().len() == 6
     })
     .await;
+    until(async || probes.journal.count(&root(1)) == 6).await;
     (probes, place, process)
 }
 
