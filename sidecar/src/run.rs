@@ -39,7 +39,8 @@ pub async fn run(settings: Settings, registry: Registry, stop: CancellationToken
     let grpc = bind(ports, ports.grpc, "ports.grpc").await?;
     let admin = bind(ports, ports.admin, "ports.admin").await?;
     let address = grpc.local_addr().context("read the own address")?;
-    tracing::info!(grpc = %address, admin = ?admin.local_addr().ok(), "the sidecar starts");
+    let admin_address = admin.local_addr().context("read the own address")?;
+    tracing::info!(grpc = %address, admin = %admin_address, "the sidecar starts");
     let sidecar = Sidecar::build(&settings, registry, address).await?;
     serve(sidecar, grpc, admin, stop).await
 }

@@ -8,6 +8,9 @@ use tracing_subscriber::{EnvFilter, fmt};
 
 use crate::settings::{LogFormat, LogSettings};
 
+/// The library of the metrics tells of its own parts at `info`; whoever wants that can say so.
+const QUIET: &str = "opentelemetry=warn";
+
 /// Starts to log.
 ///
 /// # Errors
@@ -19,7 +22,7 @@ pub fn start_logs(settings: &LogSettings) -> Result<(), TryInitError> {
         LogFormat::Text => false,
         LogFormat::Auto => !is_terminal,
     };
-    let filter = EnvFilter::new(&settings.filter);
+    let filter = EnvFilter::new(format!("{QUIET},{}", settings.filter));
     let registry = tracing_subscriber::registry().with(filter);
     if is_json {
         let lines = fmt::layer()
