@@ -7,6 +7,7 @@ use opentelemetry::metrics::{Counter, Histogram};
 use opentelemetry::{KeyValue, global};
 
 use crate::model::{ConsumerId, ConsumerKind, Domain};
+use crate::port::logic;
 
 struct Instruments {
     projector: Histogram<f64>,
@@ -42,12 +43,19 @@ static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| {
 });
 
 /// Notes a call to the logic.
-pub(super) fn called(
+pub(super) fn called<T>(
     consumer: &ConsumerId,
     domain: &Domain,
-    outcome: &'static str,
+    answer: &Result<T, logic::Error>,
     took: Duration,
 ) {
+    let outcome = match answer {
+        Ok(_) => "ok",
+        Err(logic::Error::Unreachable(_)) => "unreachable",
+        Err(logic::Error::Broken(_)) => "broken",
+        Err(logic::Error::Answered(_)) => "error",
+        Err(logic::Error::Contract(_)) => "contract",
+    };
     let histogram = match consumer.kind {
         ConsumerKind::Projector => &INSTRUMENTS.projector,
         ConsumerKind::Saga => &INSTRUMENTS.saga,

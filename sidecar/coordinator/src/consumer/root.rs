@@ -196,17 +196,10 @@ async fn call(active: &Active, append: &Append) -> Result<Reaction, Trouble> {
         .instrument(span)
         .await
         .unwrap_or_else(|_| Err(logic::Error::Broken(out_of_time(budget))));
-    let outcome = match &called {
-        Ok(_) => "ok",
-        Err(logic::Error::Unreachable(_)) => "unreachable",
-        Err(logic::Error::Broken(_)) => "broken",
-        Err(logic::Error::Answered(_)) => "error",
-        Err(logic::Error::Contract(_)) => "contract",
-    };
     instruments::called(
         &settings.id,
         &append.stream.domain,
-        outcome,
+        &called,
         began.elapsed(),
     );
     called.map_err(|error| blame(append.first_sequence, error))

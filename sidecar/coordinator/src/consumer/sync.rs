@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use tokio::time::{Instant, timeout, timeout_at};
+use tracing::Instrument;
 
 use super::active::Active;
 use super::board::Needed;
+use super::instruments;
 use super::root::{Handled, Trouble, catch_up};
-use crate::model::{Append, Code, Projection, Sequence, Status, StreamId};
+use crate::model::{Append, Code, CorrelationId, Projection, Sequence, Status, StreamId};
 use crate::port::logic;
 use crate::port::progress::{Outgoing, RootProgress};
 
@@ -29,6 +31,13 @@ impl Until {
         }
     }
 
+    fn correlation(&self) -> Option<&CorrelationId> {
+        match self {
+            Self::Append(append) => Some(&append.correlation_id),
+            Self::Head(_) => None,
+        }
+    }
+
     fn next_sequence(&self) -> Option<Sequence> {
         match self {
             Self::Append(append) => Some(append.next_sequence()),
@@ -45,10 +54,9 @@ pub(super) async fn project(
 ) -> Result<Projection, Status> {
     let working = Arc::clone(&active);
     let call = async move {
-        let stream = until.stream();
         match reach(&working, &until, deadline).await?.projection {
             Some(projection) => Ok(projection),
-            None => ask_projection(&working, stream, deadline).await,
+            None => ask_projection(&working, &until, deadline).await,
         }
     };
     run(&active, deadline, call).await
@@ -178,24 +186,29 @@ pub(super) fn refuse(active: &Active, trouble: Trouble) -> Status {
 
 async fn ask_projection(
     active: &Active,
-    stream: &StreamId,
+    until: &Until,
     deadline: Instant,
 ) -> Result<Projection, Status> {
-    let left = deadline.saturating_duration_since(Instant::now());
+    let stream = until.stream();
+    let began = Instant::now();
+    let left = deadline.saturating_duration_since(began);
     let budget = left.min(active.settings.logic_budget);
-    let asked = timeout(budget, active.ports.logic.project(stream, budget)).await;
-    match asked {
-        Ok(Ok(projection)) => Ok(projection),
-        Ok(Err(logic::Error::Answered(status))) => Err(status),
-        Ok(Err(logic::Error::Contract(reason))) => Err(Status::new(Code::Internal, reason)),
-        Ok(Err(error @ (logic::Error::Unreachable(_) | logic::Error::Broken(_)))) => {
-            Err(not_reached(&error.to_string()))
-        }
-        Err(_) => Err(Status::new(
+    let span = tracing::info_span!("projector.handle", domain = %stream.domain, root = %stream.root,
+        correlation_id = until.correlation().map(tracing::field::display));
+    let asked = timeout(budget, active.ports.logic.project(stream, budget));
+    let Ok(answer) = asked.instrument(span).await else {
+        return Err(Status::new(
             Code::DeadlineExceeded,
             "the logic did not answer in time",
-        )),
-    }
+        ));
+    };
+    let id = &active.settings.id;
+    instruments::called(id, &stream.domain, &answer, began.elapsed());
+    answer.map_err(|error| match error {
+        logic::Error::Answered(status) => status,
+        logic::Error::Contract(reason) => Status::new(Code::Internal, reason),
+        logic::Error::Unreachable(_) | logic::Error::Broken(_) => not_reached(&error.to_string()),
+    })
 }
 
 pub(super) fn not_reached(reason: &str) -> Status {
