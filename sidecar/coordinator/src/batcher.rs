@@ -31,21 +31,63 @@ impl<Req, Res> Clone for Batcher<Req, Res> {
     }
 }
 
+/// How much goes into a batch.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds<Req> {
+    /// The most requests.
+    pub requests: usize,
+    /// The weight at which a batch is full; its last request may lift it over that.
+    pub weight: usize,
+    /// What a request weighs.
+    pub weigh: fn(&Req) -> usize,
+}
+
+impl<Req> Bounds<Req> {
+    /// Bounds the requests only.
+    pub fn of_requests(requests: usize) -> Self {
+        Self {
+            requests,
+            weight: 1,
+            weigh: |_| 0,
+        }
+    }
+}
+
+/// Waits for a request and adds those that wait behind it, until the batch is full; answers nothing when there will be none any more.
+async fn collect<Req, Res>(
+    queued: &mut mpsc::Receiver<Waiting<Req, Res>>,
+    bounds: &Bounds<Req>,
+) -> Option<Vec<Waiting<Req, Res>>> {
+    let mut next = queued.recv().await?;
+    let mut batch = Vec::with_capacity(bounds.requests.min(queued.len() + 1));
+    let mut weight = 0;
+    loop {
+        weight += (bounds.weigh)(&next.request);
+        batch.push(next);
+        if batch.len() >= bounds.requests || weight >= bounds.weight {
+            return Some(batch);
+        }
+        match queued.try_recv() {
+            Ok(waiting) => next = waiting,
+            Err(_) => return Some(batch),
+        }
+    }
+}
+
 impl<Req: Send + 'static, Res: Send + 'static> Batcher<Req, Res> {
-    /// Starts a batcher with batches of at most `max_batch`; `work` answers a batch in its order.
+    /// Starts a batcher with batches within `bounds`; `work` answers a batch in its order.
     ///
     /// The returned task is to be awaited by the owner; it ends with the last handle.
-    pub fn start<F, Fut>(max_batch: usize, mut work: F) -> (Self, JoinHandle<()>)
+    pub fn start<F, Fut>(bounds: Bounds<Req>, mut work: F) -> (Self, JoinHandle<()>)
     where
         F: FnMut(Vec<Req>) -> Fut + Send + 'static,
         Fut: Future<Output = Vec<Res>> + Send,
     {
-        let (queue, mut queued) = mpsc::channel::<Waiting<Req, Res>>(max_batch * 2);
+        let (queue, mut queued) = mpsc::channel::<Waiting<Req, Res>>(bounds.requests * 2);
         let task = tokio::spawn(async move {
-            let mut batch = Vec::with_capacity(max_batch);
-            while queued.recv_many(&mut batch, max_batch).await > 0 {
+            while let Some(batch) = collect(&mut queued, &bounds).await {
                 let (requests, replies): (Vec<_>, Vec<_>) = batch
-                    .drain(..)
+                    .into_iter()
                     .map(|waiting| (waiting.request, waiting.reply))
                     .unzip();
                 for (reply, answer) in replies.into_iter().zip(work(requests).await) {
@@ -84,7 +126,8 @@ mod tests {
         let sizes = Arc::new(Mutex::new(Vec::new()));
         let gate = Arc::new(Semaphore::new(0));
         let (seen, door) = (Arc::clone(&sizes), Arc::clone(&gate));
-        let (batcher, task) = Batcher::start(16, move |batch: Vec<u32>| {
+        let bounds = Bounds::of_requests(16);
+        let (batcher, task) = Batcher::start(bounds, move |batch: Vec<u32>| {
             let (seen, door) = (Arc::clone(&seen), Arc::clone(&door));
             async move {
                 seen.lock().unwrap().push(batch.len());
@@ -107,5 +150,24 @@ mod tests {
         assert_eq!(*sizes.lock().unwrap(), [1, 3]);
         drop(batcher);
         task.await.unwrap();
+    }
+    #[tokio::test]
+    async fn a_batch_is_full_with_its_count_or_its_weight() {
+        let (sender, mut queued) = mpsc::channel(16);
+        for request in [1, 1, 1, 1, 5, 9, 1] {
+            let (reply, _) = oneshot::channel::<()>();
+            sender.send(Waiting { request, reply }).await.unwrap();
+        }
+        drop(sender);
+        let bounds = Bounds {
+            requests: 3,
+            weight: 6,
+            weigh: |request: &usize| *request,
+        };
+        let mut sizes = Vec::new();
+        while let Some(batch) = collect(&mut queued, &bounds).await {
+            sizes.push(batch.len());
+        }
+        assert_eq!(sizes, [3, 2, 1, 1]);
     }
 }

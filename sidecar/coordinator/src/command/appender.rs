@@ -6,7 +6,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::Error;
-use crate::batcher::Batcher;
+use crate::batcher::{Batcher, Bounds};
 use crate::fail_point;
 use crate::feed::Heads;
 use crate::port::log::{Load, Loaded, Log, Outcome, Proposal};
@@ -14,6 +14,8 @@ use crate::port::store;
 
 /// How many proposals or loads go to the store at a time.
 const MAX_BATCH: usize = 512;
+/// The bytes of payload at which a batch of proposals is full.
+const MAX_BATCH_BYTES: usize = 16 << 20;
 
 /// The store's error, shared by all whose requests went in one batch.
 type Shared<T> = Result<T, Arc<store::Error>>;
@@ -48,11 +50,17 @@ impl Appender {
     /// no longer known.
     pub fn start(log: Arc<dyn Log>, heads: Heads, fatal: CancellationToken) -> (Self, Tasks) {
         let reader = Arc::clone(&log);
-        let (proposals, proposals_task) = Batcher::start(MAX_BATCH, move |batch| {
+        let bounds = Bounds {
+            requests: MAX_BATCH,
+            weight: MAX_BATCH_BYTES,
+            weigh: bytes,
+        };
+        let (proposals, proposals_task) = Batcher::start(bounds, move |batch| {
             let (log, heads, fatal) = (Arc::clone(&log), heads.clone(), fatal.clone());
             async move { append(&*log, &heads, &fatal, batch).await }
         });
-        let (loads, loads_task) = Batcher::start(MAX_BATCH, move |batch: Vec<Load>| {
+        let bounds = Bounds::of_requests(MAX_BATCH);
+        let (loads, loads_task) = Batcher::start(bounds, move |batch: Vec<Load>| {
             let log = Arc::clone(&reader);
             async move {
                 let count = batch.len();
@@ -91,6 +99,13 @@ impl Appender {
             .map_err(|ended| Error::StoreUnavailable(ended.to_string()))?;
         loaded.map_err(|error| Error::reading(&error))
     }
+}
+
+/// What a proposal weighs in a batch.
+fn bytes(proposal: &Proposal) -> usize {
+    let events = proposal.events.iter().map(|event| event.payload.size());
+    let snapshot = proposal.snapshot.as_ref();
+    events.sum::<usize>() + snapshot.map_or(0, |snapshot| snapshot.state.size())
 }
 
 async fn append(
