@@ -27,6 +27,8 @@ use rand::{Rng, SeedableRng};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_sidecar-under-test");
 const ROOTS: u8 = 4;
+/// Cuts before everything is judged and a new store begins.
+const CHAPTER: u64 = 12;
 
 /// Bytes of a command that brings the next checkpoint nearer.
 const BULK: usize = 500_000;
@@ -124,6 +126,14 @@ async fn what_was_acknowledged_is_flushed() {
     let cuts = parameter("ANGZARR_CUTS", 6);
     let seed = parameter("ANGZARR_SEED", rand::random_range(0..1_000_000));
     println!("ANGZARR_SEED={seed} ANGZARR_CUTS={cuts}");
+    for chapter in 0..cuts.div_ceil(CHAPTER) {
+        let now = CHAPTER.min(cuts - chapter * CHAPTER);
+        tell(now, seed + chapter).await;
+    }
+}
+
+/// Cuts the power of one system so many times, and judges what it kept of its promises.
+async fn tell(cuts: u64, seed: u64) {
     let mut system = System::new(seed).await;
     let live = Reader::new(system.place.channel(), "tally");
     let reading = tokio::spawn(live.clone().run());
