@@ -188,7 +188,7 @@ impl Client {
 
     async fn impatient(&mut self, to: u8, id: &str) {
         let (name, events) = self.choose();
-        let patience = Duration::from_millis(self.random.random_range(0..30));
+        let patience = Duration::from_millis(self.random.random_range(0..60));
         let book = command(name, root(to), id);
         let began = Instant::now();
         let asked = timeout(patience, execute(self.channel.clone(), book)).await;

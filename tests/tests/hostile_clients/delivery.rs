@@ -11,6 +11,7 @@ use angzarr_proto::internal::v1::{
     SubscribeRequest, SubscribeStart,
 };
 use angzarr_tests::client::{cover, root};
+use angzarr_tests::sidecar::WITHIN;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
@@ -18,6 +19,7 @@ use tonic::{Code, Status, Streaming};
 
 use super::System;
 
+/// How long nothing comes before nothing is believed to come.
 const SOON: Duration = Duration::from_millis(300);
 
 /// A subscription that is sent by hand.
@@ -47,18 +49,24 @@ impl Subscribed {
         self.requests.send(request).await.unwrap();
     }
 
-    /// The next append, if one comes soon; what is no append is passed over.
-    async fn append(&mut self) -> Result<Option<AppendRecord>, Status> {
-        loop {
-            let Ok(delivered) = timeout(SOON, self.delivered.message()).await else {
-                return Ok(None);
-            };
-            match delivered?.and_then(|delivered| delivered.message) {
-                Some(Message::Append(append)) => return Ok(Some(append)),
-                Some(_) => {}
-                None => return Ok(None),
+    /// The next append; what is no append is passed over.
+    async fn append(&mut self) -> Result<AppendRecord, Status> {
+        let coming = async {
+            loop {
+                let delivered = self.delivered.message().await?;
+                match delivered.and_then(|delivered| delivered.message) {
+                    Some(Message::Append(append)) => return Ok(append),
+                    Some(_) => {}
+                    None => return Err(Status::aborted("the subscription ended")),
+                }
             }
-        }
+        };
+        timeout(WITHIN, coming).await.expect("it comes in time")
+    }
+
+    /// No append comes for a while.
+    async fn expect_nothing(&mut self) {
+        assert!(timeout(SOON, self.append()).await.is_err());
     }
 }
 
@@ -112,20 +120,20 @@ async fn nothing_comes_without_credit_and_no_more_than_there_is_with_too_much() 
         .subscribe(start(From::Beginning(()), 0))
         .await
         .unwrap();
-    assert_eq!(subscribed.append().await.unwrap(), None);
+    subscribed.expect_nothing().await;
     subscribed.send(credit(0)).await;
-    assert_eq!(subscribed.append().await.unwrap(), None);
+    subscribed.expect_nothing().await;
     subscribed.send(credit(1)).await;
-    assert_eq!(subscribed.append().await.unwrap().unwrap().position, 1);
-    assert_eq!(subscribed.append().await.unwrap(), None);
+    assert_eq!(subscribed.append().await.unwrap().position, 1);
+    subscribed.expect_nothing().await;
     for _ in 0..3 {
         subscribed.send(credit(u32::MAX)).await;
     }
     for position in 2..=20 {
-        let append = subscribed.append().await.unwrap().unwrap();
+        let append = subscribed.append().await.unwrap();
         assert_eq!(append.position, position);
     }
-    assert_eq!(subscribed.append().await.unwrap(), None);
+    subscribed.expect_nothing().await;
 }
 
 #[tokio::test]
