@@ -57,8 +57,8 @@ lint:
 doc:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --quiet
 
-crds: ## Writes crds/*.yaml anew from the resource types.
-	$(CARGO) run --quiet -p angzarr-crds --bin crds -- crds
+crds: ## Writes crds/*.yaml and docs/resources.md anew from the resource types.
+	$(CARGO) run --quiet -p angzarr-crds --bin crds -- crds docs/resources.md
 
 # The release build, the same for all that looks at it.
 RELEASE = $(CARGO) build --release --quiet -p angzarr-sidecar -p angzarr-bench

@@ -19,6 +19,7 @@ mod crd;
 mod duration;
 mod event_store;
 mod kind;
+mod manual;
 mod process_manager;
 mod projector;
 mod quantity;
@@ -44,6 +45,7 @@ pub use event_store::{
     SchemaPolicy, SchemaSettings, Sqlite, Storage, StorageType, Tls,
 };
 pub use kind::{API_VERSION, Component, GROUP, Kind, VERSION};
+pub use manual::manual;
 pub use process_manager::{Correlation, CorrelationBy, ProcessManager, ProcessManagerSpec, Timers};
 pub use projector::{Projector, ProjectorSpec, Rebuild, RebuildStrategy};
 pub use quantity::Quantity;

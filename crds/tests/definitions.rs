@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use angzarr_crds::{
-    Aggregate, Component, EventStore, Kind, StartType, crd, crds, file_name, schema, yaml,
+    Aggregate, Component, EventStore, Kind, StartType, crd, crds, file_name, manual, schema, yaml,
 };
 use serde_json::{Value, json};
 
@@ -40,6 +40,16 @@ fn the_files_are_what_the_types_say() {
             file_name(kind)
         );
     }
+}
+
+#[test]
+fn the_manual_is_what_the_types_say() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/resources.md");
+    let stored = fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        stored == manual(),
+        "docs/resources.md is out of date, run `make crds`"
+    );
 }
 
 #[test]
