@@ -4,7 +4,8 @@
 //! localize.rs what stands in for servers and replicas
 //! images.rs   local.yaml: what a machine runs where a cluster pulls an image
 //! ports.rs    which port each process gets, kept with the data
-//! stage.rs    what each process reads and runs, written down before any starts
+//! folder.rs   what processes and other programs read in the data folder
+//! stage.rs    who runs, on which ports, with which command; written down before any starts
 //! admin.rs    what is asked of a sidecar: ready? open!
 //! shim.rs     the step between us and a child: it dies when we die
 //! process.rs  one child: started, logged, restarted, stopped
@@ -13,6 +14,7 @@
 
 pub mod admin;
 pub mod console;
+pub mod folder;
 pub mod images;
 pub mod localize;
 pub mod ports;
@@ -25,6 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
+use futures::future::join_all;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -32,10 +35,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::Local;
 use crate::manifest::{self, all};
+use crate::model::Key;
 use crate::validate::validate;
+use admin::Admin;
 use console::Console;
-use process::Process;
-use stage::{Actor, Stage};
+use process::{Keeper, Process};
+use stage::{Part, Stage, title};
 
 /// How often a sidecar is asked whether it is ready.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
@@ -58,12 +63,18 @@ pub async fn run(local: Local) -> Result<()> {
     let system = validate(&found.resources).map_err(all)?;
     let sidecar = find_sidecar(local.sidecar)?;
     let data = local.data.unwrap_or_else(|| beside.join(".angzarr"));
-    let stage = Stage::prepare(&system, &beside, &data, &sidecar)?;
-    let console = Console::stdout(stage.width());
+    let stage = Stage::prepare(system, &beside, &data, &sidecar)?;
+    let console = Console::stdout(width(&stage));
     for notice in notices {
         console.line("angzarr", &notice);
     }
     play(stage, &console).await
+}
+
+/// The length of the longest name of a process.
+fn width(stage: &Stage) -> usize {
+    let names = stage.keys().map(|key| Process::new(key, Part::Logic).name);
+    names.map(|name| name.len()).max().unwrap_or(0)
 }
 
 fn find_sidecar(named: Option<PathBuf>) -> Result<PathBuf> {
@@ -88,21 +99,25 @@ async fn play(stage: Stage, console: &Console) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("listen to SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listen to SIGINT")?;
     let (stop_sidecars, stop_logic) = (CancellationToken::new(), CancellationToken::new());
-    let stage = Arc::new(stage);
+    let keeper = Arc::new(Keeper {
+        stage: Arc::new(stage),
+        console: console.clone(),
+    });
     let (mut sidecars, mut logic) = (JoinSet::new(), JoinSet::new());
-    for actor in &stage.actors {
-        logic.spawn(keep(
-            actor.logic.clone(),
-            console.clone(),
-            stop_logic.clone(),
-        ));
-        sidecars.spawn(keep(
-            actor.sidecar.clone(),
-            console.clone(),
-            stop_sidecars.clone(),
-        ));
+    for key in keeper.stage.keys() {
+        let keep = |part, stop: &CancellationToken| {
+            let process = Process::new(key, part);
+            keep(process, Arc::clone(&keeper), stop.clone())
+        };
+        logic.spawn(keep(Part::Logic, &stop_logic));
+        sidecars.spawn(keep(Part::Sidecar, &stop_sidecars));
     }
-    let opening = tokio::spawn(open_when_ready(Arc::clone(&stage), console.clone()));
+    let opener = Opener {
+        stage: Arc::clone(&keeper.stage),
+        console: console.clone(),
+        admin: Admin::default(),
+    };
+    let opening = tokio::spawn(opener.run());
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
@@ -116,39 +131,51 @@ async fn play(stage: Stage, console: &Console) -> Result<()> {
     Ok(())
 }
 
-async fn keep(process: Arc<Process>, console: Console, stop: CancellationToken) {
-    process.run(&console, stop.cancelled()).await;
+async fn keep(process: Process, keeper: Arc<Keeper>, stop: CancellationToken) {
+    process.run(&keeper, stop.cancelled()).await;
 }
 
-/// Opens every sidecar when all are ready for the first time, and later each that was restarted.
-async fn open_when_ready(stage: Arc<Stage>, console: Console) {
-    for actor in &stage.actors {
-        ready(actor).await;
-        console.line(&actor.title, "ready");
-    }
-    for actor in &stage.actors {
-        open(actor, &console).await;
-        console.line(&actor.title, &actor.addresses());
-    }
-    console.line("angzarr", "all is ready; Ctrl-C stops it");
-    loop {
-        for actor in &stage.actors {
-            if admin::is_closed_and_ready(actor.admin).await {
-                open(actor, &console).await;
-            }
+/// Lets clients in: to all sidecars when all are ready for the first time, and to each that was started later.
+struct Opener {
+    stage: Arc<Stage>,
+    console: Console,
+    admin: Admin,
+}
+
+impl Opener {
+    async fn run(self) {
+        for key in self.stage.keys() {
+            self.ready(key).await;
+            self.console.line(&title(key), "ready");
         }
-        sleep(LOOK_AGAIN).await;
+        for key in self.stage.keys() {
+            self.open(key).await;
+            self.console.line(&title(key), &self.stage.addresses(key));
+        }
+        self.console
+            .line("angzarr", "all is ready; Ctrl-C stops it");
+        join_all(self.stage.keys().map(|key| self.open_again(key))).await;
     }
-}
 
-async fn ready(actor: &Actor) {
-    while !admin::is_ready(actor.admin).await {
-        sleep(LOOK_AGAIN).await;
+    /// A sidecar that starts again starts closed.
+    async fn open_again(&self, key: &Key) {
+        loop {
+            self.stage.started(key).await;
+            self.ready(key).await;
+            self.open(key).await;
+        }
     }
-}
 
-async fn open(actor: &Actor, console: &Console) {
-    if let Err(error) = admin::open(actor.admin).await {
-        console.line(&actor.title, &format!("is not opened yet: {error:#}"));
+    async fn ready(&self, key: &Key) {
+        while !self.admin.is_ready(self.stage.admin(key)).await {
+            sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    async fn open(&self, key: &Key) {
+        if let Err(error) = self.admin.open(self.stage.admin(key)).await {
+            let line = format!("is not opened yet: {error:#}");
+            self.console.line(&title(key), &line);
+        }
     }
 }

@@ -84,6 +84,11 @@ impl Ports {
     }
 }
 
+/// Whether nobody listens on any of the ports.
+pub fn are_free(ports: &[u16]) -> bool {
+    ports.iter().all(|port| is_free(*port))
+}
+
 fn is_free(port: u16) -> bool {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
 }

@@ -1,8 +1,10 @@
 //! One child: started, logged, restarted when it ends, stopped when asked.
 
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
@@ -11,10 +13,17 @@ use tokio::time::{Instant, sleep, timeout};
 use super::console::Console;
 use super::images;
 use super::shim;
+use super::stage::{self, Part, Stage, Start};
+use crate::model::Key;
 
 /// The pause before the first restart; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// How long a sidecar may take to drain and end.
+const SIDECAR_GRACE: Duration = Duration::from_secs(30);
+/// How long logic may take to end.
+const LOGIC_GRACE: Duration = Duration::from_secs(5);
 
 /// A child that ran this long starts anew with the first pause.
 const HEALTHY_AFTER: Duration = Duration::from_secs(30);
@@ -24,22 +33,48 @@ const OWN_PROGRAM: &str = "/proc/self/exe";
 
 /// A child to be kept running.
 pub struct Process {
+    /// Its component.
+    pub key: Key,
+    /// Which process of the component it is.
+    pub part: Part,
     /// Its name on the terminal.
     pub name: String,
-    /// What it runs.
-    pub command: images::Command,
     /// How long it may take to end after SIGTERM.
     pub grace: Duration,
 }
 
+/// What a child and those who keep it share.
+pub struct Keeper {
+    /// Who runs, and how.
+    pub stage: Arc<Stage>,
+    /// Where lines go.
+    pub console: Console,
+}
+
 impl Process {
+    /// A process of a component.
+    pub fn new(key: &Key, part: Part) -> Self {
+        let title = stage::title(key);
+        let (name, grace) = match part {
+            Part::Sidecar => (title, SIDECAR_GRACE),
+            Part::Logic => (format!("{title}/logic"), LOGIC_GRACE),
+        };
+        Self {
+            key: key.clone(),
+            part,
+            name,
+            grace,
+        }
+    }
+
     /// Keeps the child running until `stop` is done, then ends it: SIGTERM first, SIGKILL to its process group after the grace.
-    pub async fn run(&self, console: &Console, stop: impl Future<Output = ()>) {
+    pub async fn run(&self, keeper: &Keeper, stop: impl Future<Output = ()>) {
+        let console = &keeper.console;
         tokio::pin!(stop);
         let mut pause = FIRST_PAUSE;
         loop {
             let started = Instant::now();
-            let said = match self.spawn() {
+            let said = match self.start(keeper) {
                 Ok(mut child) => {
                     let logs = tokio::spawn(self.follow(&mut child, console));
                     tokio::select! {
@@ -47,13 +82,18 @@ impl Process {
                             drain(logs).await;
                             said(ended)
                         }
+                        () = self.logic_moved(&keeper.stage) => {
+                            self.end(child, console).await;
+                            drain(logs).await;
+                            continue;
+                        }
                         () = &mut stop => {
                             self.end(child, console).await;
                             return drain(logs).await;
                         }
                     }
                 }
-                Err(error) => format!("did not start: {error}"),
+                Err(error) => format!("did not start: {error:#}"),
             };
             if started.elapsed() > HEALTHY_AFTER {
                 pause = FIRST_PAUSE;
@@ -66,19 +106,26 @@ impl Process {
         }
     }
 
-    fn spawn(&self) -> std::io::Result<Child> {
-        Command::new(OWN_PROGRAM)
-            .arg(shim::NAME)
-            .arg(std::process::id().to_string())
-            .arg(&self.command.program)
-            .args(&self.command.arguments)
-            .current_dir(&self.command.folder)
-            .envs(&self.command.env)
-            .process_group(0)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
+    fn start(&self, keeper: &Keeper) -> Result<Child> {
+        let Start { command, has_moved } = keeper.stage.start(&self.key, self.part)?;
+        if has_moved {
+            let addresses = keeper.stage.addresses(&self.key);
+            let line = format!("another program has its port; it moved: {addresses}");
+            keeper.console.line(&self.name, &line);
+        }
+        let child = spawn(&command).context("run the program")?;
+        if self.part == Part::Sidecar {
+            keeper.stage.note_start(&self.key);
+        }
+        Ok(child)
+    }
+
+    /// A sidecar reads only when it starts where its logic is.
+    async fn logic_moved(&self, stage: &Stage) {
+        match self.part {
+            Part::Sidecar => stage.moved(&self.key).await,
+            Part::Logic => std::future::pending().await,
+        }
     }
 
     fn follow(&self, child: &mut Child, console: &Console) -> impl Future<Output = ()> + use<> {
@@ -114,6 +161,21 @@ impl Process {
         let _ = kill_process_group(group, Signal::KILL);
         let _ = child.wait().await;
     }
+}
+
+fn spawn(command: &images::Command) -> std::io::Result<Child> {
+    Command::new(OWN_PROGRAM)
+        .arg(shim::NAME)
+        .arg(std::process::id().to_string())
+        .arg(&command.program)
+        .args(&command.arguments)
+        .current_dir(&command.folder)
+        .envs(&command.env)
+        .process_group(0)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
 }
 
 /// Shows what a child wrote before it ended; its own children may keep the pipes open, so not for ever.

@@ -1,148 +1,275 @@
-//! What each process reads and runs, written down before any of them starts.
+//! Who runs, on which ports, with which command. Documents are written before anything starts, and anew when a port has to change.
+//!
+//! # Design
+//! A process that ended is asked for the ports that it had before it starts again: one that another program has taken meanwhile is chosen anew,
+//! and everybody is told. So no port has to be watched, and a port is left only when it cannot be had.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use angzarr_config::boot::Ports as Listening;
-use angzarr_config::directory::Directory;
 use angzarr_config::endpoint::Endpoint;
 use anyhow::{Context, Result, anyhow};
-use serde::Serialize;
+use tokio::sync::Notify;
 
+use super::folder::{Address, Folder};
 use super::images::{Command, Image, Images};
-use super::ports::Ports;
-use super::process::Process;
+use super::ports::{self, Ports};
 use crate::model::{Key, System};
-use crate::plan::{DirectoryKey, Documents, Place, documents};
-
-/// How long a sidecar may take to drain and end.
-const SIDECAR_GRACE: Duration = Duration::from_secs(30);
-/// How long logic may take to end.
-const LOGIC_GRACE: Duration = Duration::from_secs(5);
-
-/// Where in a component's folder the documents about others are.
-const ROUTING_FOLDER: &str = "routing";
+use crate::plan::{DirectoryKey, Place, documents};
 
 /// Everything that is to run.
 pub struct Stage {
-    /// The components, in the order of their keys.
-    pub actors: Vec<Actor>,
+    system: System,
+    images: BTreeMap<String, Image>,
+    /// The folder of `local.yaml`.
+    beside: PathBuf,
+    sidecar: PathBuf,
+    folder: Folder,
+    allocation: Mutex<Allocation>,
+    /// The components that run.
+    signals: BTreeMap<Key, Signals>,
 }
 
-/// One component's processes.
-pub struct Actor {
-    /// Which component it is.
-    pub key: Key,
-    /// Its name on the terminal.
-    pub title: String,
-    /// Its sidecar.
-    pub sidecar: Arc<Process>,
-    /// Its logic.
-    pub logic: Arc<Process>,
-    /// The port of the sidecar's gRPC services.
-    pub grpc: u16,
-    /// The port of the sidecar's administration.
-    pub admin: u16,
-    /// The further ports of the logic, by name.
-    pub ports: BTreeMap<String, u16>,
+/// What the processes of a component tell each other.
+#[derive(Default)]
+struct Signals {
+    /// The sidecar was started.
+    started: Notify,
+    /// The logic has moved, so the sidecar has to begin anew.
+    moved: Notify,
 }
 
-impl Actor {
-    /// Where it is reached, for people.
-    pub fn addresses(&self) -> String {
-        let further = self
-            .ports
-            .iter()
-            .map(|(name, port)| format!(", {name} http://127.0.0.1:{port}"));
-        format!(
-            "grpc 127.0.0.1:{}, admin http://127.0.0.1:{}{}",
-            self.grpc,
-            self.admin,
-            further.collect::<String>()
-        )
-    }
-}
-
-/// What other programs read of a running system, in the file `addresses.json`.
-#[derive(Serialize)]
-struct Addresses<'a> {
-    components: Vec<Address<'a>>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Address<'a> {
-    kind: &'a str,
-    namespace: &'a str,
-    name: &'a str,
-    grpc: String,
-    admin: String,
-    ports: &'a BTreeMap<String, u16>,
+struct Allocation {
+    ports: Ports,
+    given: BTreeMap<Key, Given>,
 }
 
 /// The ports of one component.
+#[derive(Debug, Clone)]
 struct Given {
     grpc: u16,
     admin: u16,
     logic: u16,
+    /// The further ports of the logic, by name.
     further: BTreeMap<String, u16>,
 }
 
+/// Which process of a component.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Its sidecar.
+    Sidecar,
+    /// Its logic.
+    Logic,
+}
+
+/// What a process runs.
+pub struct Start {
+    /// The command.
+    pub command: Command,
+    /// Whether a port had to be chosen anew.
+    pub has_moved: bool,
+}
+
 impl Stage {
-    /// Writes documents and ports into the data folder; `beside` holds `local.yaml`.
+    /// Chooses ports and writes documents into the data folder; `beside` holds `local.yaml`.
     ///
     /// # Errors
     /// What is missing, with its name.
-    pub fn prepare(system: &System, beside: &Path, data: &Path, sidecar: &Path) -> Result<Self> {
-        fs::create_dir_all(data).with_context(|| format!("make the folder {}", data.display()))?;
-        let data = data.canonicalize().context("find the data folder")?;
-        let images = read_images(&beside.join("local.yaml"), system)?;
-        let mut ports = Ports::open(&data)?;
-        let mut given = BTreeMap::new();
-        let mut places = BTreeMap::new();
-        for (key, image) in running(system) {
-            let own = give(&mut ports, key, &images[image])?;
-            let folder = folder_of(&data, key);
-            fs::create_dir_all(&folder)
-                .with_context(|| format!("make the folder {}", folder.display()))?;
-            places.insert(key.clone(), place(&own, folder.join("store.db"))?);
-            given.insert(key.clone(), own);
+    pub fn prepare(system: System, beside: &Path, data: &Path, sidecar: &Path) -> Result<Self> {
+        let folder = Folder::open(data)?;
+        let images = read_images(&beside.join("local.yaml"), &system)?;
+        let mut allocation = Allocation {
+            ports: Ports::open(&folder.path)?,
+            given: BTreeMap::new(),
+        };
+        let mut signals = BTreeMap::new();
+        for (key, image) in running(&system) {
+            let ports = &mut allocation.ports;
+            let (grpc, admin) = give_sidecar(ports, key)?;
+            let (logic, further) = give_logic(ports, key, &images[image])?;
+            let given = Given {
+                grpc,
+                admin,
+                logic,
+                further,
+            };
+            allocation.given.insert(key.clone(), given);
+            signals.insert(key.clone(), Signals::default());
         }
-        ports.keep()?;
-        let planned = documents(system, &places);
-        let mut actors = Vec::new();
-        for (key, image) in running(system) {
-            let folder = folder_of(&data, key);
-            let directory = DirectoryKey::of(key, &system.components[key]);
-            write_documents(
-                &folder,
-                &planned.components[key],
-                &planned.directories[&directory],
-            )?;
-            let own = given.remove(key).expect("every component was given ports");
-            actors.push(build_actor(
-                key,
-                &images[image],
-                own,
-                (beside, &folder, sidecar),
-            )?);
-        }
-        write_addresses(&data, &actors)?;
-        Ok(Self { actors })
+        let stage = Self {
+            system,
+            images,
+            beside: beside.to_owned(),
+            sidecar: sidecar.to_owned(),
+            folder,
+            allocation: Mutex::new(allocation),
+            signals,
+        };
+        stage.write(&stage.locked())?;
+        Ok(stage)
     }
 
-    /// The length of the longest title.
-    pub fn width(&self) -> usize {
-        self.actors
-            .iter()
-            .map(|actor| actor.title.len() + "/logic".len())
-            .max()
-            .unwrap_or(0)
+    /// The components that run.
+    pub fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.signals.keys()
     }
+
+    /// What a process is to run now. Ports that another program has taken are chosen anew; then all documents are written anew.
+    ///
+    /// # Errors
+    /// No port is free, or a file cannot be written.
+    pub fn start(&self, key: &Key, part: Part) -> Result<Start> {
+        let mut allocation = self.locked();
+        let has_moved = self.reallocate(&mut allocation, key, part)?;
+        if has_moved {
+            self.write(&allocation)?;
+        }
+        if has_moved && part == Part::Logic {
+            self.signals[key].moved.notify_one();
+        }
+        let given = &allocation.given[key];
+        let command = match part {
+            Part::Sidecar => self.sidecar_command(key, given),
+            Part::Logic => self.logic_command(key, given)?,
+        };
+        Ok(Start { command, has_moved })
+    }
+
+    /// Waits until the logic of a component has moved.
+    pub async fn moved(&self, key: &Key) {
+        self.signals[key].moved.notified().await;
+    }
+
+    /// Says that the sidecar of a component was started.
+    pub fn note_start(&self, key: &Key) {
+        self.signals[key].started.notify_one();
+    }
+
+    /// Waits until the sidecar of a component was started, unless it was since the last time.
+    pub async fn started(&self, key: &Key) {
+        self.signals[key].started.notified().await;
+    }
+
+    /// The port of a sidecar's administration.
+    pub fn admin(&self, key: &Key) -> u16 {
+        self.locked().given[key].admin
+    }
+
+    /// Where a component is reached, for people.
+    pub fn addresses(&self, key: &Key) -> String {
+        let allocation = self.locked();
+        let given = &allocation.given[key];
+        let further = given
+            .further
+            .iter()
+            .map(|(name, port)| format!(", {name} http://127.0.0.1:{port}"));
+        format!(
+            "grpc 127.0.0.1:{}, admin http://127.0.0.1:{}{}",
+            given.grpc,
+            given.admin,
+            further.collect::<String>()
+        )
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Allocation> {
+        // Ports are put in whole, so a panic elsewhere does not spoil them.
+        self.allocation
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Chooses the ports of a process anew that it cannot have any more; answers whether there were any.
+    fn reallocate(&self, allocation: &mut Allocation, key: &Key, part: Part) -> Result<bool> {
+        let Allocation { ports, given } = allocation;
+        let given = given.get_mut(key).context("find the ports")?;
+        let had = given.clone();
+        match part {
+            Part::Sidecar if ports::are_free(&[had.grpc, had.admin]) => return Ok(false),
+            Part::Sidecar => (given.grpc, given.admin) = give_sidecar(ports, key)?,
+            Part::Logic => {
+                let all: Vec<_> = had.further.into_values().chain([had.logic]).collect();
+                if ports::are_free(&all) {
+                    return Ok(false);
+                }
+                let image = self.image(key).context("find the image")?;
+                (given.logic, given.further) = give_logic(ports, key, image)?;
+            }
+        }
+        Ok(true)
+    }
+
+    fn image(&self, key: &Key) -> Option<&Image> {
+        self.images.get(self.system.components.get(key)?.image()?)
+    }
+
+    /// Writes ports, documents and addresses.
+    fn write(&self, allocation: &Allocation) -> Result<()> {
+        allocation.ports.keep()?;
+        let mut places = BTreeMap::new();
+        for (key, given) in &allocation.given {
+            let folder = self.folder.of(key);
+            fs::create_dir_all(&folder)
+                .with_context(|| format!("make the folder {}", folder.display()))?;
+            places.insert(key.clone(), place(given, folder.join("store.db"))?);
+        }
+        let planned = documents(&self.system, &places);
+        for (key, documents) in &planned.components {
+            let directory = DirectoryKey::of(key, &self.system.components[key]);
+            let directory = &planned.directories[&directory];
+            self.folder.write_documents(key, documents, directory)?;
+        }
+        let reached = allocation.given.iter().map(|(key, given)| Address {
+            kind: key.kind.as_str(),
+            namespace: &key.namespace,
+            name: &key.name,
+            grpc: local(given.grpc),
+            admin: local(given.admin),
+            ports: &given.further,
+        });
+        self.folder.write_addresses(reached)
+    }
+
+    fn sidecar_command(&self, key: &Key, given: &Given) -> Command {
+        let path = |path: PathBuf| path.display().to_string();
+        let log = std::env::var("ANGZARR_LOG").unwrap_or_else(|_| "warn".to_owned());
+        let env = [
+            ("ANGZARR_CONFIG", path(self.folder.boot(key))),
+            ("ANGZARR_ROUTING", path(self.folder.routing(key))),
+            ("ANGZARR_SERVICE_ENDPOINT", local(given.grpc)),
+            ("ANGZARR_START_CLOSED", "true".to_owned()),
+            ("ANGZARR_LOG", log),
+            ("ANGZARR_LOG_FORMAT", "text".to_owned()),
+        ];
+        Command {
+            program: self.sidecar.clone(),
+            arguments: Vec::new(),
+            folder: self.folder.of(key),
+            env: env.map(|(name, value)| (name.to_owned(), value)).into(),
+        }
+    }
+
+    fn logic_command(&self, key: &Key, given: &Given) -> Result<Command> {
+        let image = self.image(key).context("find the image")?;
+        let mut values = BTreeMap::from([
+            ("PORT".to_owned(), given.logic.to_string()),
+            ("DATA".to_owned(), self.folder.of(key).display().to_string()),
+        ]);
+        let further = given.further.iter();
+        values.extend(further.map(|(name, port)| (format!("PORT_{name}"), port.to_string())));
+        image
+            .resolve(&self.beside, &values)
+            .with_context(|| format!("the command of {}", title(key)))
+    }
+}
+
+/// The name of a component on the terminal.
+pub fn title(key: &Key) -> String {
+    format!("{}/{}", key.kind.short(), key.name)
 }
 
 /// The components that run here, with the images of their logic; stopped ones do not.
@@ -152,10 +279,6 @@ fn running(system: &System) -> impl Iterator<Item = (&Key, &str)> {
         .iter()
         .filter(|(_, component)| component.scale.most() > 0)
         .filter_map(|(key, component)| Some((key, component.image()?)))
-}
-
-fn folder_of(data: &Path, key: &Key) -> PathBuf {
-    data.join(&key.namespace).join(key.base_name())
 }
 
 fn read_images(file: &Path, system: &System) -> Result<BTreeMap<String, Image>> {
@@ -182,23 +305,26 @@ fn read_images(file: &Path, system: &System) -> Result<BTreeMap<String, Image>> 
     Ok(images)
 }
 
-fn give(ports: &mut Ports, key: &Key, image: &Image) -> Result<Given> {
-    let base = format!("{}/{}", key.namespace, key.base_name());
-    let mut give = |name: &str| ports.give(&format!("{base}/{name}"));
+fn use_of(key: &Key, name: &str) -> String {
+    format!("{}/{}/{name}", key.namespace, key.base_name())
+}
+
+fn give_sidecar(ports: &mut Ports, key: &Key) -> Result<(u16, u16)> {
+    let grpc = ports.give(&use_of(key, "grpc"))?;
+    Ok((grpc, ports.give(&use_of(key, "admin"))?))
+}
+
+fn give_logic(ports: &mut Ports, key: &Key, image: &Image) -> Result<(u16, BTreeMap<String, u16>)> {
     let mut further = BTreeMap::new();
     for name in image.port_names() {
-        further.insert(name.clone(), give(&name)?);
+        let port = ports.give(&use_of(key, &name))?;
+        further.insert(name, port);
     }
-    Ok(Given {
-        grpc: give("grpc")?,
-        admin: give("admin")?,
-        logic: give("logic")?,
-        further,
-    })
+    Ok((ports.give(&use_of(key, "logic"))?, further))
 }
 
 fn place(given: &Given, store: PathBuf) -> Result<Place> {
-    let at = |port: u16| Endpoint::try_from(format!("http://127.0.0.1:{port}"));
+    let at = |port: u16| Endpoint::try_from(local(port));
     Ok(Place {
         grpc: at(given.grpc)?,
         peers: at(given.grpc)?,
@@ -212,97 +338,6 @@ fn place(given: &Given, store: PathBuf) -> Result<Place> {
     })
 }
 
-fn write_documents(folder: &Path, documents: &Documents, directory: &Directory) -> Result<()> {
-    let routing = folder.join(ROUTING_FOLDER);
-    fs::create_dir_all(&routing)
-        .with_context(|| format!("make the folder {}", routing.display()))?;
-    write_json(&folder.join("boot.json"), &documents.boot)?;
-    write_json(&routing.join("directory.json"), directory)?;
-    write_json(&routing.join("routing.json"), &documents.routing)
-}
-
-fn write_json(file: &Path, document: &impl Serialize) -> Result<()> {
-    let text = serde_json::to_string_pretty(document)
-        .with_context(|| format!("write {}", file.display()))?;
-    write(file, &text)
-}
-
-fn write(file: &Path, text: &str) -> Result<()> {
-    let fresh = file.with_extension("new");
-    fs::write(&fresh, text).with_context(|| format!("write {}", fresh.display()))?;
-    fs::rename(&fresh, file).with_context(|| format!("write {}", file.display()))
-}
-
-fn build_actor(
-    key: &Key,
-    image: &Image,
-    given: Given,
-    (beside, folder, sidecar): (&Path, &Path, &Path),
-) -> Result<Actor> {
-    let title = format!("{}/{}", key.kind.short(), key.name);
-    let mut values = BTreeMap::from([
-        ("PORT".to_owned(), given.logic.to_string()),
-        ("DATA".to_owned(), folder.display().to_string()),
-    ]);
-    values.extend(
-        given
-            .further
-            .iter()
-            .map(|(name, port)| (format!("PORT_{name}"), port.to_string())),
-    );
-    let logic = image
-        .resolve(beside, &values)
-        .with_context(|| format!("the command of {title}"))?;
-    let path = |name: &str| folder.join(name).display().to_string();
-    let env = BTreeMap::from([
-        ("ANGZARR_CONFIG".to_owned(), path("boot.json")),
-        ("ANGZARR_ROUTING".to_owned(), path(ROUTING_FOLDER)),
-        (
-            "ANGZARR_SERVICE_ENDPOINT".to_owned(),
-            format!("http://127.0.0.1:{}", given.grpc),
-        ),
-        ("ANGZARR_START_CLOSED".to_owned(), "true".to_owned()),
-        (
-            "ANGZARR_LOG".to_owned(),
-            std::env::var("ANGZARR_LOG").unwrap_or_else(|_| "warn".to_owned()),
-        ),
-        ("ANGZARR_LOG_FORMAT".to_owned(), "text".to_owned()),
-    ]);
-    let runs_sidecar = Command {
-        program: sidecar.to_owned(),
-        arguments: Vec::new(),
-        folder: folder.to_owned(),
-        env,
-    };
-    let keep = |name: String, command: Command, grace: Duration| {
-        Arc::new(Process {
-            name,
-            command,
-            grace,
-        })
-    };
-    Ok(Actor {
-        sidecar: keep(title.clone(), runs_sidecar, SIDECAR_GRACE),
-        logic: keep(format!("{title}/logic"), logic, LOGIC_GRACE),
-        key: key.clone(),
-        title,
-        grpc: given.grpc,
-        admin: given.admin,
-        ports: given.further,
-    })
-}
-
-fn write_addresses(data: &Path, actors: &[Actor]) -> Result<()> {
-    let components = actors.iter().map(|actor| Address {
-        kind: actor.key.kind.as_str(),
-        namespace: &actor.key.namespace,
-        name: &actor.key.name,
-        grpc: format!("http://127.0.0.1:{}", actor.grpc),
-        admin: format!("http://127.0.0.1:{}", actor.admin),
-        ports: &actor.ports,
-    });
-    let addresses = Addresses {
-        components: components.collect(),
-    };
-    write_json(&data.join("addresses.json"), &addresses)
+fn local(port: u16) -> String {
+    format!("http://127.0.0.1:{port}")
 }

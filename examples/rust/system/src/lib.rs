@@ -8,7 +8,9 @@
 //! The demonstration and the features of the whole system stand on it.
 
 mod client;
+mod programs;
 mod system;
 
 pub use client::{Client, cover, of_type};
+pub use programs::path_of_programs;
 pub use system::{System, wait};

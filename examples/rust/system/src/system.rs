@@ -104,6 +104,48 @@ impl System {
         }
     }
 
+    /// Reads anew where everything is reached: what moved has other addresses.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub async fn find_again(&mut self) -> Result<()> {
+        self.read_addresses().await
+    }
+
+    /// The port of a component's sidecar.
+    ///
+    /// # Errors
+    /// There is no such component.
+    pub fn port(&self, name: &str) -> Result<u16> {
+        let (_, port) = self
+            .component(name)?
+            .grpc
+            .rsplit_once(':')
+            .context("read the address")?;
+        port.parse().context("read the port")
+    }
+
+    /// The port of a component's logic, by the base name of the component, such as `order-agg`.
+    ///
+    /// # Errors
+    /// There is no such component.
+    pub fn logic_port(&self, base_name: &str) -> Result<u16> {
+        let text = std::fs::read_to_string(self.data.path().join("ports.json"))
+            .context("read the ports")?;
+        let ports: BTreeMap<String, u16> = serde_json::from_str(&text).context("read the ports")?;
+        let port = ports.get(&format!("default/{base_name}/logic"));
+        port.copied()
+            .with_context(|| format!("{base_name} has no logic"))
+    }
+
+    /// Whether a component takes commands of clients.
+    pub async fn is_open(&self, name: &str) -> bool {
+        let Ok(component) = self.component(name) else {
+            return false;
+        };
+        status(component).await.is_ok_and(|status| is_open(&status))
+    }
+
     fn component(&self, name: &str) -> Result<&Component> {
         let found = self
             .components

@@ -3,31 +3,16 @@
 mod steps;
 mod world;
 
-use std::env;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use cucumber::World as _;
 use cucumber::writer::Stats as _;
 use shop_contract::stop_signal;
-use shop_system::System;
+use shop_system::{System, path_of_programs};
 
 use crate::world::World;
-
-/// What the shop is made of, beside what its resources name.
-const PROGRAMS: [&str; 9] = [
-    "angzarr",
-    "angzarr-sidecar",
-    "shop-customer",
-    "shop-inventory",
-    "shop-order",
-    "shop-loyalty-earn",
-    "shop-cancellation",
-    "shop-web",
-    "shop-logging",
-];
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -67,19 +52,4 @@ async fn run_features(folder: PathBuf) -> bool {
         .run(folder)
         .await;
     writer.passed_steps() > 0 && !writer.execution_has_failed()
-}
-
-/// The folder where cargo puts programs, before all others.
-fn path_of_programs() -> anyhow::Result<OsString> {
-    let own = env::current_exe().context("find the own program")?;
-    let built = own.ancestors().nth(2).context("find the programs")?;
-    for program in PROGRAMS {
-        ensure!(
-            built.join(program).exists(),
-            "{program} is not built; run `make features`"
-        );
-    }
-    let others = env::var_os("PATH").unwrap_or_default();
-    let folders = [PathBuf::from(built)].into_iter();
-    env::join_paths(folders.chain(env::split_paths(&others))).context("put the programs first")
 }

@@ -1,0 +1,110 @@
+//! The data folder: what processes and other programs read there.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use angzarr_config::directory::Directory;
+use anyhow::{Context, Result};
+use serde::Serialize;
+
+use crate::model::Key;
+use crate::plan::Documents;
+
+/// Where in a component's folder the documents about others are.
+const ROUTING: &str = "routing";
+
+/// The data folder.
+pub struct Folder {
+    /// Where it is.
+    pub path: PathBuf,
+}
+
+/// What other programs read of a running system, in the file `addresses.json`.
+#[derive(Serialize)]
+struct Addresses<'a> {
+    components: Vec<Address<'a>>,
+}
+
+/// Where one component is reached.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Address<'a> {
+    /// What it is.
+    pub kind: &'a str,
+    /// Its namespace.
+    pub namespace: &'a str,
+    /// Its name.
+    pub name: &'a str,
+    /// Its sidecar's gRPC services.
+    pub grpc: String,
+    /// Its sidecar's administration.
+    pub admin: String,
+    /// The further ports of its logic, by name.
+    pub ports: &'a BTreeMap<String, u16>,
+}
+
+impl Folder {
+    /// Makes the folder, if it is not there.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn open(path: &Path) -> Result<Self> {
+        fs::create_dir_all(path).with_context(|| format!("make the folder {}", path.display()))?;
+        let path = path.canonicalize().context("find the data folder")?;
+        Ok(Self { path })
+    }
+
+    /// The folder of a component.
+    pub fn of(&self, key: &Key) -> PathBuf {
+        self.path.join(&key.namespace).join(key.base_name())
+    }
+
+    /// The boot document of a component.
+    pub fn boot(&self, key: &Key) -> PathBuf {
+        self.of(key).join("boot.json")
+    }
+
+    /// The folder of a component's routing.
+    pub fn routing(&self, key: &Key) -> PathBuf {
+        self.of(key).join(ROUTING)
+    }
+
+    /// Writes what a component's sidecar reads.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn write_documents(
+        &self,
+        key: &Key,
+        documents: &Documents,
+        directory: &Directory,
+    ) -> Result<()> {
+        let routing = self.routing(key);
+        fs::create_dir_all(&routing)
+            .with_context(|| format!("make the folder {}", routing.display()))?;
+        write(&self.boot(key), &documents.boot)?;
+        write(&routing.join("directory.json"), directory)?;
+        write(&routing.join("routing.json"), &documents.routing)
+    }
+
+    /// Writes where everything is reached.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write_addresses<'a>(&self, components: impl Iterator<Item = Address<'a>>) -> Result<()> {
+        let addresses = Addresses {
+            components: components.collect(),
+        };
+        write(&self.path.join("addresses.json"), &addresses)
+    }
+}
+
+/// Writes a file as a whole: who reads it meanwhile sees the old one or the new one.
+fn write(file: &Path, content: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(content)
+        .with_context(|| format!("write {}", file.display()))?;
+    let fresh = file.with_extension("new");
+    fs::write(&fresh, text).with_context(|| format!("write {}", fresh.display()))?;
+    fs::rename(&fresh, file).with_context(|| format!("write {}", file.display()))
+}
