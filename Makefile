@@ -65,7 +65,7 @@ RELEASE = $(CARGO) build --release --quiet -p angzarr-sidecar -p angzarr-bench
 
 release-check: ## Checks that the release build has no fail points.
 	$(RELEASE)
-	ANGZARR_RELEASE=$(TARGET)/release/angzarr-sidecar $(CARGO) test -p angzarr-tests --test release -- --ignored
+	$(CARGO) run --quiet -p angzarr-tests --bin release-check -- $(TARGET)/release/angzarr-sidecar
 
 golden: ## Writes anew which objects a cluster gets in the golden cases; read the difference.
 	ANGZARR_GOLDEN=rewrite $(CARGO) test --quiet -p angzarr-operator --test golden

@@ -1,8 +1,8 @@
 //! Fills in what the logic left unset and refuses what it may not set otherwise. Pure.
 
 use crate::model::{
-    Answer, AnswerCover, Command, Edition, NewEvent, Sequence, Snapshot, SnapshotVersion, StreamId,
-    Timestamp,
+    Answer, AnswerCover, AnswerPage, Command, Edition, NewEvent, Payload, Sequence, Snapshot,
+    SnapshotVersion, StreamId, Timestamp,
 };
 
 use super::Limits;
@@ -26,48 +26,31 @@ pub(super) struct Context<'a> {
 /// Checks an answer; the error names the field that breaks the contract.
 pub(super) fn check(answer: Answer, context: &Context<'_>) -> Result<Checked, String> {
     check_cover(&answer.cover, context.command)?;
+    let events = check_pages(answer.pages, context)?;
+    let end = context.next_sequence.plus(events.len());
+    let snapshot = answer
+        .snapshot
+        .map(|state| check_snapshot(state, end, context))
+        .transpose()?;
+    Ok(Checked { events, snapshot })
+}
+
+fn check_pages(pages: Vec<AnswerPage>, context: &Context<'_>) -> Result<Vec<NewEvent>, String> {
     let limits = context.limits;
-    if answer.pages.len() > limits.append_pages {
+    if pages.len() > limits.append_pages {
         return Err(format!(
             "pages holds {} events, at most {} are allowed",
-            answer.pages.len(),
+            pages.len(),
             limits.append_pages
         ));
     }
-    let mut events = Vec::with_capacity(answer.pages.len());
+    let mut events = Vec::with_capacity(pages.len());
     let mut bytes = 0;
-    for (index, page) in answer.pages.into_iter().enumerate() {
-        let due = context.next_sequence.plus(index);
-        if let Some(found) = page.sequence.filter(|found| *found != due) {
-            return Err(format!(
-                "pages[{index}].num is {}, the next sequence is {}",
-                found.0, due.0
-            ));
-        }
-        let payload = page
-            .payload
-            .ok_or_else(|| format!("pages[{index}].event is missing"))?;
-        if payload.type_name().is_empty() {
-            return Err(format!("pages[{index}].event.type_url is empty"));
-        }
-        if payload.size() > limits.page_bytes {
-            return Err(format!(
-                "pages[{index}].event has {} bytes, at most {} are allowed",
-                payload.size(),
-                limits.page_bytes
-            ));
-        }
-        if page.created_at.is_some_and(|at| !at.is_valid()) {
-            return Err(format!(
-                "pages[{index}].created_at is no moment of the years 1 to 9999"
-            ));
-        }
-        bytes += payload.size();
-        events.push(NewEvent {
-            payload,
-            created_at: page.created_at.unwrap_or(context.now),
-            external: None,
-        });
+    for (index, page) in pages.into_iter().enumerate() {
+        let event = check_page(page, context.next_sequence.plus(index), context)
+            .map_err(|breach| format!("pages[{index}].{breach}"))?;
+        bytes += event.payload.size();
+        events.push(event);
     }
     if bytes > limits.append_bytes {
         return Err(format!(
@@ -75,26 +58,60 @@ pub(super) fn check(answer: Answer, context: &Context<'_>) -> Result<Checked, St
             limits.append_bytes
         ));
     }
-    let end = context.next_sequence.plus(events.len());
-    let snapshot = answer.snapshot.map(|state| (state, end.0.checked_sub(1)));
-    let snapshot = match snapshot {
-        None => None,
-        Some((_, None)) => return Err("snapshot_state is set for a root without events".to_owned()),
-        Some((state, Some(_))) if state.size() > limits.append_bytes => {
-            return Err(format!(
-                "snapshot_state has {} bytes, at most {} are allowed",
-                state.size(),
-                limits.append_bytes
-            ));
-        }
-        Some((state, Some(last))) => Some(Snapshot {
-            sequence: Sequence(last),
-            version: context.snapshot_version,
-            created_at: context.now,
-            state,
-        }),
+    Ok(events)
+}
+
+/// Checks a page that is to have the sequence `due`.
+fn check_page(page: AnswerPage, due: Sequence, context: &Context<'_>) -> Result<NewEvent, String> {
+    if let Some(found) = page.sequence.filter(|found| *found != due) {
+        return Err(format!(
+            "num is {}, the next sequence is {}",
+            found.0, due.0
+        ));
+    }
+    let payload = page.payload.ok_or("event is missing")?;
+    if payload.type_name().is_empty() {
+        return Err("event.type_url is empty".to_owned());
+    }
+    if payload.size() > context.limits.page_bytes {
+        return Err(format!(
+            "event has {} bytes, at most {} are allowed",
+            payload.size(),
+            context.limits.page_bytes
+        ));
+    }
+    if page.created_at.is_some_and(|at| !at.is_valid()) {
+        return Err("created_at is no moment of the years 1 to 9999".to_owned());
+    }
+    Ok(NewEvent {
+        payload,
+        created_at: page.created_at.unwrap_or(context.now),
+        external: None,
+    })
+}
+
+/// Checks the state of a root that has the events before `end`.
+fn check_snapshot(
+    state: Payload,
+    end: Sequence,
+    context: &Context<'_>,
+) -> Result<Snapshot, String> {
+    let Some(last) = end.0.checked_sub(1) else {
+        return Err("snapshot_state is set for a root without events".to_owned());
     };
-    Ok(Checked { events, snapshot })
+    if state.size() > context.limits.append_bytes {
+        return Err(format!(
+            "snapshot_state has {} bytes, at most {} are allowed",
+            state.size(),
+            context.limits.append_bytes
+        ));
+    }
+    Ok(Snapshot {
+        sequence: Sequence(last),
+        version: context.snapshot_version,
+        created_at: context.now,
+        state,
+    })
 }
 
 fn check_cover(cover: &AnswerCover, command: &Command) -> Result<(), String> {
@@ -142,9 +159,7 @@ fn check_cover(cover: &AnswerCover, command: &Command) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{
-        AnswerPage, CommandId, CorrelationId, Domain, MergeStrategy, Payload, Root,
-    };
+    use crate::model::{CommandId, CorrelationId, Domain, MergeStrategy, Root};
 
     const NOW: Timestamp = Timestamp {
         seconds: 1_700_000_000,
