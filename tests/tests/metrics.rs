@@ -131,6 +131,9 @@ async fn the_pipeline_is_measured_under_the_promised_names() {
         ];
         metrics.assert_counted(name, &labels);
     }
+    let published = [("domain", "tally"), ("outcome", "ok")];
+    metrics.assert_counted("angzarr_bus_publish_total", &published);
+    metrics.assert_counted("angzarr_bus_publish_duration_seconds_count", &published);
     metrics.assert_counted("angzarr_consumer_ready", &[("consumer", "mirror")]);
 }
 

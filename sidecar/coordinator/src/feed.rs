@@ -4,16 +4,20 @@
 //! The producer keeps no cursor: a feed reads pages of the partition after its own position and waits for the head to move. The head watch is a
 //! hint that saves polling; the log decides what is delivered, so a missed hint costs time only.
 
+mod instruments;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::model::{Append, Cursor, Domain, Position};
 use crate::port::bus::{self, Bus, Delivery, From, Subscribe, Subscription};
 use crate::port::log::{Log, PartitionPage, PartitionRead};
+use instruments::Published;
 
 /// How long a feed waits for a hint before it looks at the log by itself.
 const POLL: Duration = Duration::from_millis(250);
@@ -66,6 +70,9 @@ pub struct Feed {
     pending: VecDeque<Append>,
     credit: u32,
     is_caught_up: bool,
+    /// When what is pending was read.
+    read_at: Instant,
+    published: Published,
 }
 
 impl Feed {
@@ -103,6 +110,8 @@ impl Feed {
         Ok(Self {
             log,
             head,
+            read_at: Instant::now(),
+            published: Published::new(&subscribe.domain),
             domain: subscribe.domain,
             opened,
             last: opened.position,
@@ -129,6 +138,7 @@ impl Feed {
         self.last = append.last_position;
         self.credit -= 1;
         self.is_caught_up = false;
+        self.published.note(self.read_at.elapsed());
         Ok(Some(append))
     }
 }
@@ -152,6 +162,7 @@ impl Subscription for Feed {
             let page = read(&*self.log, &self.domain, self.last, PAGE_BYTES).await?;
             let is_at_head = page.appends.is_empty();
             self.pending.extend(page.appends);
+            self.read_at = Instant::now();
             if is_at_head && !self.is_caught_up {
                 self.is_caught_up = true;
                 return Ok(Delivery::CaughtUp(self.last));
