@@ -1,6 +1,7 @@
 //! Where a peer or the logic is reached.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -32,6 +33,7 @@ impl TryFrom<String> for Endpoint {
         } else {
             format!("http://{text}")
         };
+        let full = with_brackets(full);
         let url = Url::parse(&full).map_err(|_| wrong())?;
         let is_address = url.host_str().is_some_and(|host| !host.is_empty())
             && url.port().is_some_and(|port| port != 0)
@@ -51,6 +53,19 @@ fn without_credentials(text: &str) -> String {
     match text.rsplit_once('@') {
         Some((_, host)) => format!("...@{host}"),
         None => text.to_owned(),
+    }
+}
+
+/// A pod learns its address without the brackets that an IPv6 address has in a URL.
+fn with_brackets(full: String) -> String {
+    let parts = full
+        .split_once("://")
+        .and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once(':')?)));
+    match parts {
+        Some((scheme, (host, port))) if host.parse::<Ipv6Addr>().is_ok() => {
+            format!("{scheme}://[{host}]:{port}")
+        }
+        _ => full,
     }
 }
 
@@ -84,11 +99,16 @@ mod tests {
             "http://localhost:50051"
         );
         assert_eq!(read("http://[::1]:9/").unwrap().as_str(), "http://[::1]:9");
+        assert_eq!(
+            read("http://fd00::7:9000").unwrap().as_str(),
+            "http://[fd00::7]:9000"
+        );
         for wrong in [
             "",
             "localhost",
             ":50051",
             "localhost:0",
+            "http://fd00::7",
             "ftp://a:1",
             "http://u:p@a:1",
             "http://a:1/path",
