@@ -115,7 +115,8 @@ fn build(
     executors.collect()
 }
 
-fn decode_limits(limits: &routing::Limits) -> Limits {
+/// The limits of a domain, as a routing says them.
+pub fn decode_limits(limits: &routing::Limits) -> Limits {
     Limits {
         page_bytes: limits.page_bytes,
         append_bytes: limits.append_bytes,

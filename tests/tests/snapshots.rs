@@ -9,7 +9,8 @@ use std::hash::{DefaultHasher, Hasher};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use angzarr_coordinator::command::{Appender, Executor, Limits, Point, Settings};
+use angzarr_config::routing::Limits;
+use angzarr_coordinator::command::{Appender, Executor, Point, Settings};
 use angzarr_coordinator::feed::Heads;
 use angzarr_coordinator::model::{
     Answer, AnswerPage, Command, CommandId, CorrelationId, Domain, Edition, History, MergeStrategy,
@@ -17,6 +18,7 @@ use angzarr_coordinator::model::{
 };
 use angzarr_coordinator::port::clock::SystemClock;
 use angzarr_coordinator::port::logic::{AggregateLogic, Error};
+use angzarr_sidecar::aggregates::decode_limits;
 use angzarr_stores::sqlite::SqliteStore;
 use async_trait::async_trait;
 use proptest::prelude::*;
@@ -197,7 +199,7 @@ fn executor(appender: &Appender, logic: &Arc<Folding>) -> Executor {
     let settings = Settings {
         domain: Domain::parse("till").unwrap(),
         snapshot_version: *logic.version.lock().unwrap(),
-        limits: Limits::default(),
+        limits: decode_limits(&Limits::default()),
     };
     Executor::new(
         settings,

@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use angzarr_coordinator::command::{Appender, Error, Executor, Limits, Settings};
+use angzarr_config::routing::Limits;
+use angzarr_coordinator::command::{Appender, Error, Executor, Settings};
 use angzarr_coordinator::feed::Heads;
 use angzarr_coordinator::model::{
     Answer, AnswerPage, Command, CommandId, CorrelationId, Domain, Edition, Executed, History,
@@ -18,6 +19,7 @@ use angzarr_coordinator::model::{
 use angzarr_coordinator::port::clock::SystemClock;
 use angzarr_coordinator::port::log::{Log, PartitionRead};
 use angzarr_coordinator::port::logic::{self, AggregateLogic};
+use angzarr_sidecar::aggregates::decode_limits;
 use angzarr_stores::sqlite::SqliteStore;
 use angzarr_tests::client::{command, execute, root};
 use angzarr_tests::probe::{Behaviour, Probes, Tally};
@@ -106,7 +108,7 @@ fn executor(appender: &Appender) -> Executor {
     let settings = Settings {
         domain: stream().domain,
         snapshot_version: SnapshotVersion(0),
-        limits: Limits::default(),
+        limits: decode_limits(&Limits::default()),
     };
     Executor::new(
         settings,

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::error::Error as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use angzarr_config::boot::{self, Start};
 use angzarr_config::routing::Routing;
@@ -11,6 +12,11 @@ use angzarr_coordinator::model::{ConsumerId, Domain};
 use anyhow::{Context, Result};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+
+/// How long a lease outlives its last renewal.
+const LEASE_TTL: Duration = Duration::from_secs(15);
+/// How long calls of a consumer that stops may go on.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// All consumers.
 #[derive(Clone, Default)]
@@ -31,12 +37,8 @@ impl Fleet {
     pub(super) fn configure(&self, routing: &Routing) {
         for consumer in &self.consumers {
             let before = consumer.settings();
-            let settings = Settings::new(
-                before.id.clone(),
-                before.sources.clone(),
-                before.holder.clone(),
-            );
-            consumer.configure(apply(settings, routing));
+            let (id, sources) = (before.id.clone(), before.sources.clone());
+            consumer.configure(settings(id, sources, before.holder.clone(), routing));
         }
     }
 
@@ -108,12 +110,12 @@ pub(super) fn settings(
     holder: String,
     routing: &Routing,
 ) -> Settings {
-    apply(Settings::new(id, sources, holder), routing)
-}
-
-fn apply(settings: Settings, routing: &Routing) -> Settings {
     let delivery = &routing.delivery;
     Settings {
+        id,
+        sources,
+        holder,
+        lease_ttl: LEASE_TTL,
         concurrency: delivery.concurrency,
         credit: delivery.credit,
         logic_budget: routing.timeouts.logic,
@@ -123,7 +125,7 @@ fn apply(settings: Settings, routing: &Routing) -> Settings {
             first: delivery.backoff_initial,
             longest: delivery.backoff_max,
         },
-        ..settings
+        grace: GRACE,
     }
 }
 

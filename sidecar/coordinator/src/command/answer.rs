@@ -204,7 +204,9 @@ mod tests {
             page_bytes: 100,
             append_bytes: 150,
             append_pages: 3,
-            ..Limits::default()
+            history_bytes: 1_000,
+            in_flight_per_root: 1,
+            in_flight: 1,
         };
         let context = Context {
             command: &command,

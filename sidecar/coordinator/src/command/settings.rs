@@ -2,7 +2,7 @@
 
 use crate::model::{Domain, SnapshotVersion};
 
-/// What a domain allows.
+/// What a domain allows. Whoever makes an executor says it; there are no defaults here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of one command page or event.
@@ -17,20 +17,6 @@ pub struct Limits {
     pub in_flight_per_root: usize,
     /// Commands that may be in flight in the domain.
     pub in_flight: usize,
-}
-
-impl Default for Limits {
-    /// 1 MiB a page, 4 MiB and 1,000 pages an append, 16 MiB of history, 1,024 waiting per root, 4,096 in flight.
-    fn default() -> Self {
-        Self {
-            page_bytes: 1 << 20,
-            append_bytes: 4 << 20,
-            append_pages: 1_000,
-            history_bytes: 16 << 20,
-            in_flight_per_root: 1_024,
-            in_flight: 4_096,
-        }
-    }
 }
 
 /// What an executor is for.

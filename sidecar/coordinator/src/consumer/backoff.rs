@@ -11,16 +11,6 @@ pub struct Policy {
     pub longest: Duration,
 }
 
-impl Default for Policy {
-    /// From 100 milliseconds, which a restart of the logic outlasts by a few attempts only, to 30 seconds.
-    fn default() -> Self {
-        Self {
-            first: Duration::from_millis(100),
-            longest: Duration::from_secs(30),
-        }
-    }
-}
-
 impl Policy {
     /// The delay after so many failures in a row; `jitter` from 0 to 1 chooses between half of it and all of it.
     pub fn delay(&self, failures: u32, jitter: f64) -> Duration {
@@ -77,7 +67,10 @@ mod tests {
     proptest! {
         #[test]
         fn delays_grow_up_to_the_longest_and_keep_half_of_it(failures in 1u32..100, jitter in 0.0f64..=1.0) {
-            let policy = Policy::default();
+            let policy = Policy {
+                first: Duration::from_millis(100),
+                longest: Duration::from_secs(30),
+            };
             let delay = policy.delay(failures, jitter);
             prop_assert!(delay >= policy.first / 2);
             prop_assert!(delay <= policy.longest);

@@ -13,7 +13,7 @@ use crate::port::logic::ConsumerLogic;
 use crate::port::peers::{Appends, Commands};
 use crate::port::progress::Progress;
 
-/// How a consumer works.
+/// How a consumer works. Whoever makes one says all of it; there are no defaults here.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// Who it is; its progress, its lease and the ids of its commands are named after this.
@@ -41,24 +41,6 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Settings with the defaults for everything but the names: 64 roots beside each other, 256 appends per source, 30 seconds per call,
-    /// 5 attempts, a lease of 15 seconds and 10 seconds of grace.
-    pub fn new(id: ConsumerId, sources: Vec<Source>, holder: String) -> Self {
-        Self {
-            id,
-            sources,
-            holder,
-            lease_ttl: Duration::from_secs(15),
-            concurrency: 64,
-            credit: 256,
-            logic_budget: Duration::from_secs(30),
-            command_budget: Duration::from_secs(30),
-            max_attempts: 5,
-            backoff: Policy::default(),
-            grace: Duration::from_secs(10),
-        }
-    }
-
     pub(super) fn source(&self, domain: &Domain) -> Option<&Source> {
         self.sources.iter().find(|source| source.domain == *domain)
     }

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::super::{Consumer, Error, Ports, Settings, Source, Start};
+use super::super::{Consumer, Error, Policy, Ports, Settings, Source, Start};
 use crate::model::*;
 use crate::port::backlog::{Backlog, Queued, Refused};
 use crate::port::bus::{self, Bus, Delivery, From, Subscribe, Subscription};
@@ -189,7 +189,23 @@ impl World {
             start,
             event_types: None,
         };
-        Settings::new(id, vec![source], "here:9000".into())
+        let seconds = Duration::from_secs;
+        Settings {
+            id,
+            sources: vec![source],
+            holder: "here:9000".into(),
+            lease_ttl: seconds(15),
+            concurrency: 64,
+            credit: 256,
+            logic_budget: seconds(30),
+            command_budget: seconds(30),
+            max_attempts: 5,
+            backoff: Policy {
+                first: Duration::from_millis(100),
+                longest: seconds(30),
+            },
+            grace: seconds(10),
+        }
     }
 
     pub(super) fn run(&self, start: Start) -> Running {
