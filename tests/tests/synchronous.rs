@@ -23,11 +23,16 @@ struct System {
 
 impl System {
     async fn start() -> Self {
+        Self::with_budget("1s").await
+    }
+
+    /// Starts it with a budget of the synchronous stage.
+    async fn with_budget(sync: &str) -> Self {
         let probes = Probes::start().await;
         let place = Place::new(PROGRAM, &probes.components());
-        place.route(
-            "{\"schemaVersion\":1,\"delivery\":{\"maxAttempts\":2,\"backoffInitial\":\"10ms\"},\"timeouts\":{\"sync\":\"1s\"}}",
-        );
+        place.route(&format!(
+            "{{\"schemaVersion\":1,\"delivery\":{{\"maxAttempts\":2,\"backoffInitial\":\"10ms\"}},\"timeouts\":{{\"sync\":\"{sync}\"}}}}"
+        ));
         let process = place.start_ready().await;
         Self {
             place,
@@ -123,7 +128,7 @@ async fn what_the_subscription_brought_before_is_not_waited_for_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn under_load_every_answer_holds_a_projection_that_is_past_its_command() {
-    let system = System::start().await;
+    let system = System::with_budget("20s").await;
     let writers = (0..16).map(async |writer| {
         for turn in 0..10 {
             let answer = system.simple(writer % 2, &format!("{writer}-{turn}")).await;
