@@ -33,10 +33,8 @@ pub fn manual() -> String {
     let mut page = String::new();
     line(
         &mut page,
-        "<!-- Generated from the types of `crds/` by `make crds`. Change those, not this file. -->",
+        "<!-- Generated from the types of `crds/` by `make crds`. Change those, not this file. -->\n# Resources\n",
     );
-    line(&mut page, "# Resources");
-    line(&mut page, "");
     line(
         &mut page,
         &format!(
@@ -44,9 +42,8 @@ pub fn manual() -> String {
              says what they become."
         ),
     );
-    let rows = |kind: Kind| fields(&schema(kind)["properties"]["spec"], "spec");
-    let shared = common(&COMPONENTS.map(rows));
-    let reading: Vec<_> = without(&common(&CONSUMERS.map(rows)), &shared);
+    let shared = common(&COMPONENTS.map(spec));
+    let reading = without(&common(&CONSUMERS.map(spec)), &shared);
     for kind in Kind::ALL {
         let told_elsewhere: Vec<_> = match kind {
             Kind::EventStore => Vec::new(),
@@ -56,7 +53,7 @@ pub fn manual() -> String {
             }
         };
         head(&mut page, kind);
-        table(&mut page, &without(&rows(kind), &told_elsewhere));
+        table(&mut page, &without(&spec(kind), &told_elsewhere));
         rules(&mut page, kind);
     }
     section(
@@ -77,25 +74,31 @@ pub fn manual() -> String {
         "What every field has whose name ends in `SecretRef`; some have `name` only, since their keys have fixed names.",
     );
     table(&mut page, &secret());
+    status(&mut page);
+    page
+}
+
+fn status(page: &mut String) {
     section(
-        &mut page,
+        page,
         "Status",
         "What the operator reports; `conditions` have the shape that Kubernetes gives them everywhere.",
     );
-    let statuses = [Kind::EventStore, Kind::Aggregate];
-    for kind in statuses {
-        let of = if kind == Kind::EventStore {
-            "an EventStore"
-        } else {
-            "a component"
-        };
-        line(&mut page, &format!("\nOf {of}:"));
+    for (kind, title) in [
+        (Kind::EventStore, "an EventStore"),
+        (Kind::Aggregate, "a component"),
+    ] {
+        line(page, &format!("\nOf {title}:"));
         table(
-            &mut page,
+            page,
             &fields(&schema(kind)["properties"]["status"], "status"),
         );
     }
-    page
+}
+
+/// The fields of a kind.
+fn spec(kind: Kind) -> Vec<Row> {
+    fields(&schema(kind)["properties"]["spec"], "spec")
 }
 
 /// The fields of a reference to a Secret, by the example of one.
