@@ -70,13 +70,15 @@ async fn a_sidecar_whose_port_was_taken_moves_and_the_others_follow() {
     create_customer(&system, "before").await;
     let port = system.port("customer").unwrap();
     system.kill("customer").await.unwrap();
-    let _taken = take(port).await;
+    let taken = take(port).await;
     wait(async || {
         system.find_again().await.unwrap();
         system.port("customer").unwrap() != port && system.is_open("customer").await
     })
     .await
     .unwrap_or_else(|error| panic!("{error}\n{}", system.log()));
+    // Whoever has not heard of the move yet is refused at once, where a silent listener would keep it waiting.
+    drop(taken);
     create_customer(&system, "after").await;
     let log = system.log();
     assert!(
@@ -91,12 +93,14 @@ async fn logic_whose_port_was_taken_moves_and_its_sidecar_follows() {
     let system = shop().await;
     let port = system.logic_port("customer-agg").unwrap();
     kill_process(process_with(port), Signal::KILL).unwrap();
-    let _taken = take(port).await;
+    let taken = take(port).await;
     wait(async || {
         system.logic_port("customer-agg").unwrap() != port && system.is_open("customer").await
     })
     .await
     .unwrap_or_else(|error| panic!("{error}\n{}", system.log()));
+    // Whoever has not heard of the move yet is refused at once, where a silent listener would keep it waiting.
+    drop(taken);
     create_customer(&system, "after").await;
     assert!(system.stop().await.unwrap().success());
 }
