@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
@@ -43,23 +44,41 @@ pub struct Place {
 }
 
 impl Place {
-    /// Takes free ports and writes the boot document: `components` as its YAML list.
+    /// Takes free ports and writes the boot document: `components` as its YAML list, over a file of its own.
     pub fn new(program: &str, components: &str) -> Self {
-        let place = Self {
+        let place = Self::bare(program);
+        let store = place.folder.path().join("store.db");
+        let storage = format!("{{type: sqlite, path: {}}}", store.display());
+        place.write(&storage, components);
+        place
+    }
+
+    /// Takes free ports and writes the boot document over a store that others may have open: its URL.
+    pub fn over(program: &str, url: &str, components: &str) -> Self {
+        let place = Self::bare(program);
+        let storage = format!(
+            "{{type: postgres, connection: {{type: url, url: '{url}'}}, statementTimeout: 3s}}"
+        );
+        place.write(&storage, components);
+        place
+    }
+
+    fn bare(program: &str) -> Self {
+        Self {
             program: PathBuf::from(program),
             folder: tempfile::tempdir().unwrap(),
             grpc: free_port(),
             admin: free_port(),
-        };
-        let store = place.folder.path().join("store.db");
-        let (grpc, admin) = (place.grpc, place.admin);
+        }
+    }
+
+    fn write(&self, storage: &str, components: &str) {
+        let (grpc, admin) = (self.grpc, self.admin);
         let boot = format!(
-            "namespace: probe\nstorage: {{type: sqlite, path: {}}}\nbus: {{type: direct}}\nports: {{bind: 127.0.0.1, grpc: {grpc}, admin: {admin}}}\ncomponents:\n{components}",
-            store.display()
+            "namespace: probe\nstorage: {storage}\nbus: {{type: direct}}\nports: {{bind: 127.0.0.1, grpc: {grpc}, admin: {admin}}}\ncomponents:\n{components}"
         );
-        std::fs::write(place.boot(), boot).unwrap();
-        place.route("{\"schemaVersion\":1}");
-        place
+        std::fs::write(self.boot(), boot).unwrap();
+        self.route("{\"schemaVersion\":1}");
     }
 
     /// Replaces the routing document, as an operator does.
@@ -211,11 +230,15 @@ impl Process {
         self.child.kill().await.unwrap();
     }
 
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        let id = i32::try_from(self.child.id().unwrap()).unwrap();
+        kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
+    }
+
     /// Asks it to end, and waits.
     pub async fn terminate(mut self) -> ExitStatus {
-        let id = i32::try_from(self.child.id().unwrap()).unwrap();
-        let pid = rustix::process::Pid::from_raw(id).unwrap();
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        self.signal(Signal::TERM);
         self.ended().await
     }
 

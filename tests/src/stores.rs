@@ -4,11 +4,21 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use angzarr_coordinator::testkit::store::{Bench, Model, Ports};
+use angzarr_coordinator::feed::Heads;
+use angzarr_coordinator::port::backlog::Backlog;
+use angzarr_coordinator::port::catalog::Catalog;
+use angzarr_coordinator::port::leases::Leases;
+use angzarr_coordinator::port::log::Log;
+use angzarr_coordinator::port::progress::Progress;
+use angzarr_coordinator::testkit::store::{Bench, Model, Ports, Sharing};
 use angzarr_stores::Instrumented;
+use angzarr_stores::postgres::PostgresStore;
 use angzarr_stores::sqlite::SqliteStore;
 use async_trait::async_trait;
+use libtest_mimic::{Arguments, Trial};
 use tokio::runtime::Runtime;
+
+use crate::postgres::{Database, Server};
 
 type Opening = Pin<Box<dyn Future<Output = Box<dyn Bench>> + Send>>;
 
@@ -28,10 +38,16 @@ impl Store {
 }
 
 /// The stores that keep events, and so are compared with the model.
-pub const STORES: &[Store] = &[Store {
-    name: "sqlite",
-    open: || Box::pin(async { Box::new(Sqlite::new()) as Box<dyn Bench> }),
-}];
+pub const STORES: &[Store] = &[
+    Store {
+        name: "sqlite",
+        open: || Box::pin(async { Box::new(Sqlite::new()) as Box<dyn Bench> }),
+    },
+    Store {
+        name: "postgres",
+        open: || Box::pin(async { Box::new(Postgres::new().await) as Box<dyn Bench> }),
+    },
+];
 
 /// The reference, which keeps the laws too.
 pub const MODEL: Store = Store {
@@ -43,6 +59,26 @@ pub const MODEL: Store = Store {
 pub fn runtime() -> Runtime {
     let mut building = tokio::runtime::Builder::new_multi_thread();
     building.worker_threads(2).enable_all().build().unwrap()
+}
+
+/// Runs trials, ends what they share, and then the process.
+pub fn conclude(trials: Vec<Trial>) -> ! {
+    let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
+    Server::end_shared();
+    conclusion.exit()
+}
+
+fn ports<S>(store: &Arc<S>) -> Ports
+where
+    S: Log + Catalog + Progress + Backlog + Leases + 'static,
+{
+    Ports {
+        log: store.clone(),
+        catalog: store.clone(),
+        progress: store.clone(),
+        backlog: store.clone(),
+        leases: store.clone(),
+    }
 }
 
 /// A store in a file of a folder of its own, measured as in a sidecar.
@@ -71,14 +107,7 @@ impl Sqlite {
 #[async_trait]
 impl Bench for Sqlite {
     fn ports(&self) -> Ports {
-        let store = self.store.clone().unwrap();
-        Ports {
-            log: store.clone(),
-            catalog: store.clone(),
-            progress: store.clone(),
-            backlog: store.clone(),
-            leases: store,
-        }
+        ports(self.store.as_ref().unwrap())
     }
 
     async fn reopen(&mut self) {
@@ -86,5 +115,49 @@ impl Bench for Sqlite {
         assert_eq!(Arc::strong_count(&store), 1, "the law dropped its ports");
         drop(store);
         self.open();
+    }
+
+    fn sharing(&self) -> Sharing {
+        Sharing::OneProcess
+    }
+}
+
+/// A store in a database of its own, measured as in a sidecar.
+struct Postgres {
+    database: Database,
+    store: Option<Arc<Instrumented<PostgresStore>>>,
+}
+
+impl Postgres {
+    async fn new() -> Self {
+        let mut bench = Self {
+            database: Server::shared().await.database().await,
+            store: None,
+        };
+        bench.open().await;
+        bench
+    }
+
+    async fn open(&mut self) {
+        let opened = PostgresStore::open(self.database.settings(), Heads::default());
+        self.store = Some(Instrumented::new(opened.await.unwrap(), "postgres"));
+    }
+}
+
+#[async_trait]
+impl Bench for Postgres {
+    fn ports(&self) -> Ports {
+        ports(self.store.as_ref().unwrap())
+    }
+
+    async fn reopen(&mut self) {
+        let store = self.store.take().unwrap();
+        assert_eq!(Arc::strong_count(&store), 1, "the law dropped its ports");
+        drop(store);
+        self.open().await;
+    }
+
+    fn sharing(&self) -> Sharing {
+        Sharing::Everyone
     }
 }

@@ -1,8 +1,8 @@
 //! The laws of the store ports, one trial for each law and store.
 
 use angzarr_coordinator::testkit::store::{LAWS, Law};
-use angzarr_tests::stores::{MODEL, STORES, Store, runtime};
-use libtest_mimic::{Arguments, Trial};
+use angzarr_tests::stores::{MODEL, STORES, Store, conclude, runtime};
+use libtest_mimic::Trial;
 
 fn trial(store: Store, law: &'static Law) -> Trial {
     Trial::test(format!("{}::{}", store.name, law.name), move || {
@@ -14,5 +14,5 @@ fn trial(store: Store, law: &'static Law) -> Trial {
 fn main() {
     let stores = STORES.iter().chain([&MODEL]);
     let trials = stores.flat_map(|store| LAWS.iter().map(|law| trial(*store, law)));
-    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
+    conclude(trials.collect());
 }

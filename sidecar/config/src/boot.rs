@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::endpoint::Endpoint;
 use crate::parse::{self, Error};
+use crate::postgres::Postgres;
 
 /// What a sidecar is, from start to end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,12 +30,18 @@ pub struct Boot {
 /// A store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "camelCase")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one in a process, and it is never moved in bulk"
+)]
 pub enum Storage {
     /// A file that only this process opens.
     Sqlite {
         /// The database file; its folder must exist.
         path: PathBuf,
     },
+    /// A database on a server that all sidecars of the EventStore share.
+    Postgres(Postgres),
 }
 
 /// A bus.
@@ -177,6 +184,10 @@ impl Boot {
     }
 
     pub(crate) fn validate(&self) -> Result<(), Error> {
+        match &self.storage {
+            Storage::Sqlite { .. } => {}
+            Storage::Postgres(postgres) => postgres.validate("storage")?,
+        }
         if self.components.is_empty() {
             return Err(Error::at(
                 "components",

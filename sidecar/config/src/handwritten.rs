@@ -1,7 +1,5 @@
 //! The configuration that a person writes for one process, as the pitch shows it.
 
-use std::path::PathBuf;
-
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -10,6 +8,8 @@ use crate::boot::{
 };
 use crate::endpoint::Endpoint;
 use crate::parse::{self, Error};
+use crate::postgres::{Connection, Postgres};
+use crate::secret::Secret;
 
 /// The file as written; each list may be absent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,7 +29,8 @@ struct File {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct StorageEntry {
     r#type: String,
-    path: Option<PathBuf>,
+    /// A file, or a URL that may hold credentials.
+    path: Option<Secret>,
     database: Option<String>,
 }
 
@@ -88,17 +89,17 @@ fn without_secrets(value: Value) -> Result<Value, Error> {
             .map(str::to_owned)
     };
     match named("storage").as_deref() {
-        Some("sqlite") => {}
+        Some("sqlite" | "postgres") => {}
         Some(other) => {
             return Err(Error::at(
                 "storage.type",
-                format!("is {other:?}; this version has sqlite"),
+                format!("is {other:?}; this version has sqlite and postgres"),
             ));
         }
         None => {
             return Err(Error::at(
                 "storage.type",
-                "is missing; this version has sqlite",
+                "is missing; this version has sqlite and postgres",
             ));
         }
     }
@@ -116,22 +117,13 @@ fn without_secrets(value: Value) -> Result<Value, Error> {
 }
 
 fn resolve(file: File) -> Result<Boot, Error> {
-    if file.storage.database.is_some() {
-        return Err(Error::at(
-            "storage.database",
-            "has no meaning for sqlite; remove it",
-        ));
-    }
+    let storage = resolve_storage(file.storage)?;
     if file.bus.url.is_some() {
         return Err(Error::at(
             "bus.url",
             "has no meaning for the direct bus; remove it",
         ));
     }
-    let path = file
-        .storage
-        .path
-        .ok_or_else(|| Error::at("storage.path", "is missing; name the database file"))?;
     let all: Vec<_> = file
         .business_logic
         .iter()
@@ -171,10 +163,35 @@ fn resolve(file: File) -> Result<Boot, Error> {
     }
     Ok(Boot {
         namespace: "default".to_owned(),
-        storage: Storage::Sqlite { path },
+        storage,
         bus: Bus::Direct,
         ports: file.ports.unwrap_or_default(),
         components,
+    })
+}
+
+fn resolve_storage(entry: StorageEntry) -> Result<Storage, Error> {
+    if entry.r#type == "postgres" {
+        let missing = "is missing; write postgres://user:password@host:port/database";
+        let url = entry
+            .path
+            .ok_or_else(|| Error::at("storage.path", missing))?;
+        return Ok(Storage::Postgres(Postgres {
+            database: entry.database,
+            ..Postgres::new(Connection::Url { url })
+        }));
+    }
+    if entry.database.is_some() {
+        return Err(Error::at(
+            "storage.database",
+            "has no meaning for sqlite; remove it",
+        ));
+    }
+    let path = entry
+        .path
+        .ok_or_else(|| Error::at("storage.path", "is missing; name the database file"))?;
+    Ok(Storage::Sqlite {
+        path: path.reveal().into(),
     })
 }
 

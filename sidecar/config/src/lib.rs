@@ -14,7 +14,9 @@ pub mod directory;
 pub mod endpoint;
 pub mod handwritten;
 mod parse;
+pub mod postgres;
 pub mod routing;
+pub mod secret;
 
 pub use boot::Boot;
 pub use directory::Directory;

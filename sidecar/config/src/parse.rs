@@ -4,6 +4,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::secret::redact;
+
 /// A document that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -58,7 +60,8 @@ pub(crate) fn typed<T: DeserializeOwned + Serialize>(value: &Value) -> Result<T,
     let typed: T = serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
         let found = at(value, &path);
-        let message = without_credentials(error.inner().to_string(), found);
+        // The value that is quoted may stand below the path.
+        let message = redact(&without_credentials(error.inner().to_string(), found));
         Error::at(path, format!("{message}{}", given(found)))
     })?;
     let written = serde_json::to_value(&typed).expect("configuration is plain data");

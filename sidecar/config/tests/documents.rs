@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed assumption fails the test")]
 
 use angzarr_config::boot::{Component, Mode, Start, Storage};
+use angzarr_config::postgres::Connection;
 use angzarr_config::{Boot, Routing, handwritten};
 
 const LOCAL: &str = "
@@ -63,12 +64,12 @@ fn each_mistake_by_hand_is_named_with_its_place() {
         (
             LOCAL,
             "storage:\n  type: sqlite|storage:\n  type: sqlit",
-            "storage.type: is \"sqlit\"; this version has sqlite",
+            "storage.type: is \"sqlit\"; this version has sqlite and postgres",
         ),
         (
             LOCAL,
             "type: sqlite|type: mongodb",
-            "storage.type: is \"mongodb\"; this version has sqlite",
+            "storage.type: is \"mongodb\"; this version has sqlite and postgres",
         ),
         (
             LOCAL,
@@ -189,5 +190,89 @@ components:
             error.contains(expected),
             "{error:?} does not say {expected:?}"
         );
+    }
+}
+
+const SHARED: &str = "
+namespace: shop
+storage:
+  type: postgres
+  connection: {type: folder, path: /etc/angzarr/store, keys: {password: token}}
+  schema: events
+bus: {type: direct}
+components:
+  - {kind: aggregate, domain: cart, logic: 'localhost:50051'}
+";
+
+#[test]
+fn a_server_store_by_hand_has_its_credentials_in_the_url() {
+    let text = LOCAL.replace(
+        "type: sqlite\n  path: ./data/events.db",
+        "type: postgres\n  path: postgres://till:sesame@db:5432/shop\n  database: events",
+    );
+    let boot = handwritten::parse(&text).unwrap();
+    let Storage::Postgres(postgres) = &boot.storage else {
+        unreachable!("{:?}", boot.storage)
+    };
+    assert_eq!(postgres.database.as_deref(), Some("events"));
+    assert_eq!(postgres.schema, "angzarr");
+    let Connection::Url { url } = &postgres.connection else {
+        unreachable!("{:?}", postgres.connection)
+    };
+    assert_eq!(url.reveal(), "postgres://till:sesame@db:5432/shop");
+    assert!(!format!("{boot:?}").contains("sesame"));
+    let missing = LOCAL.replace("type: sqlite\n  path: ./data/events.db", "type: postgres");
+    let error = handwritten::parse(&missing).unwrap_err().to_string();
+    assert!(error.contains("storage.path: is missing; write postgres://"));
+}
+
+#[test]
+fn a_server_store_of_an_operator_has_them_in_files() {
+    let boot = Boot::parse(SHARED).unwrap();
+    let Storage::Postgres(postgres) = &boot.storage else {
+        unreachable!("{:?}", boot.storage)
+    };
+    let Connection::Folder { path, keys } = &postgres.connection else {
+        unreachable!("{:?}", postgres.connection)
+    };
+    assert_eq!(path.to_str(), Some("/etc/angzarr/store"));
+    assert_eq!(keys.password.as_deref(), Some("token"));
+    assert_eq!(postgres.max_connections.get(), 8);
+}
+
+#[test]
+fn mistakes_around_a_server_store_are_named_and_show_no_secret() {
+    let cases = [
+        (
+            "schema: events|schema: 1st",
+            "storage.schema: must be 1 to 63",
+        ),
+        (
+            "schema: events|shema: events",
+            "storage.shema: is not a known key; did you mean schema?",
+        ),
+        (
+            "schema: events|maxConnections: 0",
+            "storage: invalid value: integer `0`",
+        ),
+        (
+            "schema: events|statementTimeout: 10ms",
+            "storage.statementTimeout: is shorter than 1s",
+        ),
+        (
+            "{type: folder, path: /etc/angzarr/store, keys: {password: token}}|postgres://till:sesame@db/shop",
+            "storage: invalid type",
+        ),
+    ];
+    for (change, expected) in cases {
+        let (from, to) = change.split_once('|').unwrap();
+        let error = Boot::parse(&SHARED.replacen(from, to, 1))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains(expected),
+            "{error:?} does not say {expected:?}"
+        );
+        assert!(!error.contains("sesame"), "{error}");
     }
 }

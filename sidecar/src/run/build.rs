@@ -16,7 +16,7 @@ use angzarr_coordinator::port::bus;
 use angzarr_coordinator::port::clock::{Clock, SystemClock};
 use angzarr_coordinator::port::logic::{AggregateLogic, ConsumerLogic};
 use angzarr_coordinator::port::peers::{Appends, Commands as Dispatched};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use prometheus::Registry;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -38,7 +38,7 @@ use crate::projectors::{KnownProjectors, OwnProjector};
 use crate::query::Reader;
 use crate::routes::{Directory, Routes};
 use crate::routing_file;
-use crate::settings::Settings;
+use crate::settings::{SERVICE_ENDPOINT, Settings};
 use crate::telemetry::{observe_aggregates, observe_consumers};
 
 /// A sidecar that does not run yet.
@@ -93,12 +93,16 @@ impl Sidecar {
     ) -> Result<Self> {
         let boot = &settings.boot;
         let routes = Arc::new(Routes::new(read_routing(settings)?));
-        let store = open::store(&boot.storage).context("open the store")?;
+        let holder = holder(settings, address)?;
+        let heads = Heads::default();
+        let store = open::store(&boot.storage, &heads)
+            .await
+            .context("open the store")?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (fatal, closing) = (CancellationToken::new(), CancellationToken::new());
         let source = InProcess {
             log: Arc::clone(&store.log),
-            heads: Heads::default(),
+            heads,
         };
         let (appender, tasks) =
             Appender::start(Arc::clone(&store.log), source.heads.clone(), fatal.clone());
@@ -121,10 +125,7 @@ impl Sidecar {
         });
         let shared = Shared {
             namespace: Arc::from(boot.namespace.as_str()),
-            holder: settings
-                .service_endpoint
-                .as_ref()
-                .map_or_else(|| format!("http://{address}"), ToString::to_string),
+            holder,
             store: store.clone(),
             bus: bus.clone(),
             appends: bus,
@@ -200,6 +201,27 @@ fn read_routing(settings: &Settings) -> Result<Routing> {
         return Ok(Routing::default());
     };
     Ok(routing_file::read(named)?.parse()?)
+}
+
+/// The address at which others reach this sidecar, as it stands in leases. Where the store is shared it tells sidecars apart, so it must be one.
+fn holder(settings: &Settings, address: SocketAddr) -> Result<String> {
+    if let Some(endpoint) = &settings.service_endpoint {
+        return Ok(endpoint.to_string());
+    }
+    let has_consumers = settings
+        .boot
+        .components
+        .iter()
+        .any(|component| !matches!(component, boot::Component::Aggregate(_)));
+    let is_shared = match settings.boot.storage {
+        boot::Storage::Sqlite { .. } => false,
+        boot::Storage::Postgres(_) => true,
+    };
+    ensure!(
+        !(is_shared && has_consumers && address.ip().is_unspecified()),
+        "{SERVICE_ENDPOINT} is not set; its consumers share their store with other sidecars, so set it to the address at which those reach this one"
+    );
+    Ok(format!("http://{address}"))
 }
 
 fn read_aggregates(boot: &Boot) -> Result<(Vec<Aggregate>, Vec<Component>)> {

@@ -14,8 +14,8 @@ mod pair;
 mod words;
 
 use angzarr_tests::parameter;
-use angzarr_tests::stores::{STORES, Store, runtime};
-use libtest_mimic::{Arguments, Failed, Trial};
+use angzarr_tests::stores::{STORES, Store, conclude, runtime};
+use libtest_mimic::{Failed, Trial};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use pair::Pair;
@@ -44,5 +44,5 @@ fn main() {
         let name = format!("{}::answers_every_history_like_the_model", store.name);
         Trial::test(name, move || compare(*store))
     });
-    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
+    conclude(trials.collect());
 }

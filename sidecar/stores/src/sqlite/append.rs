@@ -205,7 +205,7 @@ fn insert_append(
         append.correlation_id.as_str(),
         append.command_id.as_ref().map(|id| id.as_str()),
         append.trace_parent,
-        row::encode_events(events),
+        row::encode_events(events.iter().copied()),
     ])?;
     conn.prepare_cached(
         "INSERT INTO log (id, append, append_id, correlation_id) VALUES (?, ?, ?, ?)",

@@ -1,80 +1,14 @@
-//! What waits for consumers, and what was set aside. Outgoing work is kept as the message that is sent.
+//! What waits for consumers, and what was set aside.
 
-use angzarr_coordinator::model::{ConsumerId, CorrelationId, Facts, StreamId, Timestamp};
+use angzarr_coordinator::model::{ConsumerId, StreamId};
 use angzarr_coordinator::port::backlog::{Queued, Refused};
-use angzarr_coordinator::port::progress::{Outgoing, OutgoingId, Parked, Work};
-use angzarr_proto::v1;
-use angzarr_wire::{decode_command, decode_facts, decode_stream, encode_command, encode_facts};
-use prost::Message;
+use angzarr_coordinator::port::progress::{Outgoing, OutgoingId, Parked};
 use rusqlite::{Connection, Row, params};
 
 use super::error::Fault;
 use super::progress::{consumer_id, read_parked};
 use super::row;
-
-/// Outgoing work as it stands in columns.
-pub(super) struct Stored {
-    pub(super) command: Option<Vec<u8>>,
-    pub(super) facts: Option<Vec<u8>>,
-    pub(super) trace_parent: Option<String>,
-}
-
-/// Writes outgoing work.
-pub(super) fn encode_work(work: &Work) -> Stored {
-    match work {
-        Work::Command(command) => Stored {
-            command: Some(encode_command(command).encode_to_vec()),
-            facts: None,
-            trace_parent: command.trace_parent.clone(),
-        },
-        Work::Facts(facts) => Stored {
-            command: None,
-            facts: Some(encode_facts(facts).encode_to_vec()),
-            trace_parent: facts.trace_parent.clone(),
-        },
-    }
-}
-
-fn decode_work(stored: Stored) -> Result<Work, Fault> {
-    let broken = |error: angzarr_wire::Error| Fault::corrupt("outgoing work", error);
-    let unreadable = |error: prost::DecodeError| Fault::corrupt("outgoing work", error);
-    if let Some(bytes) = stored.command {
-        let book = v1::CommandBook::decode(&bytes[..]).map_err(unreadable)?;
-        let mut command = decode_command(book).map_err(broken)?;
-        command.trace_parent = stored.trace_parent;
-        return Ok(Work::Command(command));
-    }
-    let bytes = stored
-        .facts
-        .ok_or_else(|| Fault::corrupt("outgoing work", "it is empty"))?;
-    let book = v1::EventBook::decode(&bytes[..]).map_err(unreadable)?;
-    let mut facts = if book.pages.is_empty() {
-        decode_nothing(&book)?
-    } else {
-        // Every fact has its time already.
-        let unused = Timestamp {
-            seconds: 0,
-            nanos: 0,
-        };
-        decode_facts(book, unused).map_err(broken)?
-    };
-    facts.trace_parent = stored.trace_parent;
-    Ok(Work::Facts(facts))
-}
-
-/// A record without facts stands for a wish that nothing can be made of.
-fn decode_nothing(book: &v1::EventBook) -> Result<Facts, Fault> {
-    let cover = book.cover.as_ref();
-    let correlation = cover.map_or("", |cover| &cover.correlation_id);
-    Ok(Facts {
-        stream: decode_stream(cover).map_err(|error| Fault::corrupt("outgoing work", error))?,
-        correlation_id: CorrelationId::parse(correlation)
-            .map_err(|error| Fault::corrupt("outgoing work", error))?,
-        events: Vec::new(),
-        expected: None,
-        trace_parent: None,
-    })
-}
+use crate::stored::{StoredWork, decode_work};
 
 macro_rules! work_columns {
     () => {
@@ -84,7 +18,7 @@ macro_rules! work_columns {
 
 fn read_outgoing(found: &Row<'_>) -> Result<(u64, Outgoing), Fault> {
     let place = row::unsigned(found.get(0)?);
-    let stored = Stored {
+    let stored = StoredWork {
         command: found.get(5)?,
         facts: found.get(6)?,
         trace_parent: found.get(7)?,

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use angzarr_coordinator::port::store::Error;
 use rusqlite::ErrorCode;
 
+use crate::stored::Corrupt;
+
 /// Why a store cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -88,10 +90,16 @@ pub(super) enum Fault {
     Corrupt(String),
 }
 
+impl From<Corrupt> for Fault {
+    fn from(Corrupt(what): Corrupt) -> Self {
+        Self::Corrupt(what)
+    }
+}
+
 impl Fault {
     /// A row that cannot be read, with the reason.
     pub(super) fn corrupt(what: &str, reason: impl ToString) -> Self {
-        Self::Corrupt(format!("{what}: {}", reason.to_string()))
+        Corrupt::new(what, reason).into()
     }
 
     /// What it means to a reader: nothing is lost, other reads go on.

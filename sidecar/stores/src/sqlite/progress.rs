@@ -6,9 +6,9 @@ use angzarr_coordinator::port::progress::{
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::backlog;
 use super::error::Fault;
 use super::row;
+use crate::stored::encode_work;
 
 /// The number of a consumer, which it gets with its first write.
 pub(super) fn consumer_id(conn: &Connection, consumer: &ConsumerId) -> Result<Option<i64>, Fault> {
@@ -204,7 +204,7 @@ fn take_place(conn: &Connection, consumer: i64) -> Result<i64, Fault> {
 
 fn queue(conn: &Connection, consumer: i64, outgoing: &Outgoing) -> Result<(), Fault> {
     let place = take_place(conn, consumer)?;
-    let stored = backlog::encode_work(&outgoing.work);
+    let stored = encode_work(&outgoing.work);
     conn.prepare_cached(
         "INSERT INTO outgoing (consumer, place, outgoing_id, trigger_domain, trigger_edition, trigger_root, command, facts, trace_parent)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (consumer, outgoing_id) DO NOTHING",

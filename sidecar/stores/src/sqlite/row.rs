@@ -1,39 +1,19 @@
 //! How the model's values stand in columns.
 
 use angzarr_coordinator::model::{
-    Append, AppendId, Code, CommandId, CorrelationId, Cursor, Domain, Edition, Event, ExternalId,
-    Incarnation, NewEvent, Payload, Position, Root, Sequence, Status, StoreId, StoreIdentity,
-    StreamId, Timestamp,
+    Append, AppendId, CommandId, Cursor, Domain, Edition, Incarnation, Position, Root, Sequence,
+    Status, StoreId, StoreIdentity, StreamId,
 };
 use bytes::Bytes;
 use prost::Message;
 use rusqlite::Row;
 
 use super::error::Fault;
+pub(super) use crate::stored::{column, edition_column, encode_events, row_limit, unsigned};
+use crate::stored::{decode_events, decode_status, read_correlation};
 
 const SEQUENCE_BITS: u32 = 32;
 const POSITION_BITS: u32 = 44;
-
-/// The events of an append, in the column `events`. What follows from the append's own columns is not repeated.
-#[derive(Clone, PartialEq, Message)]
-struct StoredEvents {
-    #[prost(message, repeated, tag = "1")]
-    events: Vec<StoredEvent>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct StoredEvent {
-    #[prost(string, tag = "1")]
-    type_url: String,
-    #[prost(bytes = "bytes", tag = "2")]
-    value: Bytes,
-    #[prost(sint64, tag = "3")]
-    seconds: i64,
-    #[prost(int32, tag = "4")]
-    nanos: i32,
-    #[prost(string, optional, tag = "5")]
-    external_id: Option<String>,
-}
 
 /// What is kept of an append without events, in the column `empty` of its command.
 #[derive(Clone, PartialEq, Message)]
@@ -85,29 +65,6 @@ pub(super) fn place_position(key: i64) -> Position {
     Position(unsigned(key & ((1 << POSITION_BITS) - 1)))
 }
 
-/// A count as a column; SQLite's integers are signed.
-pub(super) fn column(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
-}
-
-/// A column as a count.
-pub(super) fn unsigned(value: i64) -> u64 {
-    u64::try_from(value).unwrap_or(0)
-}
-
-/// A number of rows as a column.
-pub(super) fn row_limit(limit: usize) -> i64 {
-    i64::try_from(limit).unwrap_or(i64::MAX)
-}
-
-/// The edition as a column: empty for the main timeline, which sorts first.
-pub(super) fn edition_column(edition: &Edition) -> &str {
-    match edition {
-        Edition::Main => "",
-        Edition::Branch(name) => name,
-    }
-}
-
 /// Reads a stream of a known domain from the columns edition and root, beginning at `at`.
 pub(super) fn read_stream_id(domain: &Domain, row: &Row<'_>, at: usize) -> Result<StreamId, Fault> {
     let edition = row.get_ref(at)?.as_str().map_err(from_sql)?;
@@ -143,7 +100,7 @@ pub(super) fn read_append(stream: &StreamId, row: &Row<'_>) -> Result<Append, Fa
     let key: i64 = row.get(0)?;
     let first_sequence = Sequence((key & i64::from(u32::MAX)) as u32);
     let last_position = Position(unsigned(row.get(2)?));
-    let events = row.get_ref(6)?.as_blob().map_err(from_sql)?;
+    let events = Bytes::copy_from_slice(row.get_ref(6)?.as_blob().map_err(from_sql)?);
     let events = decode_events(events, first_sequence, last_position)?;
     Ok(Append {
         id: read_append_id(row.get_ref(1)?.as_blob().map_err(from_sql)?)?,
@@ -155,61 +112,6 @@ pub(super) fn read_append(stream: &StreamId, row: &Row<'_>) -> Result<Append, Fa
         trace_parent: row.get(5)?,
         events,
     })
-}
-
-fn read_correlation(text: &str) -> Result<CorrelationId, Fault> {
-    CorrelationId::parse(text).map_err(|e| Fault::corrupt("correlation id", e))
-}
-
-/// Writes events as they stand in the column `events`.
-pub(super) fn encode_events(events: &[&NewEvent]) -> Vec<u8> {
-    let events = events.iter().map(|event| StoredEvent {
-        type_url: event.payload.type_url.clone(),
-        value: event.payload.value.clone(),
-        seconds: event.created_at.seconds,
-        nanos: event.created_at.nanos,
-        external_id: event.external.as_ref().map(|key| key.id.to_string()),
-    });
-    StoredEvents {
-        events: events.collect(),
-    }
-    .encode_to_vec()
-}
-
-/// Reads the events of an append that begins at `first` and ends at `last`.
-pub(super) fn decode_events(
-    blob: &[u8],
-    first: Sequence,
-    last: Position,
-) -> Result<Vec<Event>, Fault> {
-    let stored = StoredEvents::decode(Bytes::copy_from_slice(blob))
-        .map_err(|e| Fault::corrupt("events", e))?
-        .events;
-    let before = last
-        .0
-        .checked_sub(stored.len() as u64)
-        .map(Position)
-        .ok_or_else(|| Fault::corrupt("events", "their number does not fit their position"))?;
-    let mut events = Vec::with_capacity(stored.len());
-    for (index, event) in stored.into_iter().enumerate() {
-        let external_id = event.external_id.as_deref().map(ExternalId::parse);
-        events.push(Event {
-            sequence: first.plus(index),
-            position: before.plus(index + 1),
-            payload: Payload {
-                type_url: event.type_url,
-                value: event.value,
-            },
-            created_at: Timestamp {
-                seconds: event.seconds,
-                nanos: event.nanos,
-            },
-            external_id: external_id
-                .transpose()
-                .map_err(|e| Fault::corrupt("external id", e))?,
-        });
-    }
-    Ok(events)
 }
 
 /// Writes what is kept of an append without events.
@@ -272,36 +174,9 @@ pub(super) fn read_status(row: &Row<'_>, at: usize) -> Result<Option<Status>, Fa
     let Some(code) = row.get::<_, Option<i32>>(at)? else {
         return Ok(None);
     };
-    let code = CODES
-        .into_iter()
-        .find(|known| *known as i32 == code)
-        .ok_or_else(|| Fault::corrupt("status code", code))?;
-    let details: Vec<u8> = row.get(at + 2)?;
-    Ok(Some(Status {
-        code,
-        message: row.get(at + 1)?,
-        details: details.into(),
-    }))
+    let status = decode_status(code, row.get(at + 1)?, row.get(at + 2)?)?;
+    Ok(Some(status))
 }
-
-const CODES: [Code; 16] = [
-    Code::Cancelled,
-    Code::Unknown,
-    Code::InvalidArgument,
-    Code::DeadlineExceeded,
-    Code::NotFound,
-    Code::AlreadyExists,
-    Code::PermissionDenied,
-    Code::ResourceExhausted,
-    Code::FailedPrecondition,
-    Code::Aborted,
-    Code::OutOfRange,
-    Code::Unimplemented,
-    Code::Internal,
-    Code::Unavailable,
-    Code::DataLoss,
-    Code::Unauthenticated,
-];
 
 /// A column of another type than the schema says.
 pub(super) fn from_sql(error: rusqlite::types::FromSqlError) -> Fault {

@@ -47,6 +47,18 @@ pub trait Bench: Send + Sync {
 
     /// Closes the store and opens it anew, as a restart does. Ports handed out before are dropped by the law first.
     async fn reopen(&mut self);
+
+    /// Who else may have it open.
+    fn sharing(&self) -> Sharing;
+}
+
+/// Who may have a store open at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sharing {
+    /// One process.
+    OneProcess,
+    /// Every process that reaches it.
+    Everyone,
 }
 
 type Checking = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -103,7 +115,8 @@ pub const LAWS: &[Law] = laws![
     consumers::parked_roots_are_listed_until_they_are_taken_back,
     consumers::consumers_do_not_see_each_other,
     consumers::a_lease_is_held_by_one_until_it_is_released,
-    consumers::a_restart_frees_a_lease_under_a_higher_epoch,
+    consumers::a_lapsed_lease_is_granted_to_another_and_its_holder_is_fenced,
+    consumers::after_a_restart_only_what_nobody_else_can_hold_is_granted_under_a_higher_epoch,
 ];
 
 fn domain(name: &str) -> Domain {

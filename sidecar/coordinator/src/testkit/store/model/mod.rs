@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use super::{Bench, Ports};
+use super::{Bench, Ports, Sharing};
 use crate::model::{ConsumerId, Incarnation, StoreId, StoreIdentity};
 use leases::Lease;
 use log::Recorded;
@@ -81,5 +81,9 @@ impl Bench for Model {
         for lease in self.store.state().leases.values_mut() {
             lease.free();
         }
+    }
+
+    fn sharing(&self) -> Sharing {
+        Sharing::OneProcess
     }
 }

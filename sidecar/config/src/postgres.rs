@@ -1,0 +1,113 @@
+//! PostgreSQL as a store that several sidecars share.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::parse::Error;
+use crate::secret::Secret;
+
+/// A database on a PostgreSQL server; all sidecars that name it share it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Postgres {
+    /// How to reach the server.
+    pub connection: Connection,
+    /// The database; default is the one that the connection names.
+    #[serde(default)]
+    pub database: Option<String>,
+    /// The schema that holds the tables; default `angzarr`.
+    #[serde(default = "angzarr")]
+    pub schema: String,
+    /// Connections that one sidecar opens at the most, beside two for notifications; default 8.
+    #[serde(default = "eight")]
+    pub max_connections: NonZeroU32,
+    /// How long one statement may take; default 10s. Half of it may pass with waiting for a lock.
+    #[serde(default = "ten_seconds", with = "humantime_serde")]
+    pub statement_timeout: Duration,
+}
+
+/// Where address and credentials come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "camelCase")]
+pub enum Connection {
+    /// A URL, as people write it.
+    Url {
+        /// `postgres://user:password@host:port/database?sslmode=verify-full`.
+        url: Secret,
+    },
+    /// A folder with a file for each part, such as a mounted Secret; read anew for each connection that is opened.
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the files are called.
+        #[serde(default)]
+        keys: Keys,
+    },
+}
+
+/// The names of the files of a connection, where they are called otherwise than usual.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Keys {
+    /// A whole URL, which wins over the parts; default `uri`, then `url`.
+    pub uri: Option<String>,
+    /// The host; default `host`.
+    pub host: Option<String>,
+    /// The port; default `port`, and 5432 without such a file.
+    pub port: Option<String>,
+    /// The user; default `username`, then `user`.
+    pub username: Option<String>,
+    /// The password; default `password`.
+    pub password: Option<String>,
+    /// The database; default `dbname`, then `database`.
+    pub database: Option<String>,
+    /// The certificate of the authority that signed the server's; default `ca.crt`. Where it is there, the server must prove who it is.
+    pub ca: Option<String>,
+}
+
+fn angzarr() -> String {
+    "angzarr".to_owned()
+}
+
+fn eight() -> NonZeroU32 {
+    NonZeroU32::MIN.saturating_add(7)
+}
+
+fn ten_seconds() -> Duration {
+    Duration::from_secs(10)
+}
+
+impl Postgres {
+    /// A store with the default settings.
+    pub fn new(connection: Connection) -> Self {
+        Self {
+            connection,
+            database: None,
+            schema: angzarr(),
+            max_connections: eight(),
+            statement_timeout: ten_seconds(),
+        }
+    }
+
+    /// Checks what stands in a boot document; `path` says where.
+    pub(crate) fn validate(&self, path: &str) -> Result<(), Error> {
+        let is_name = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'_';
+        let starts = self.schema.starts_with(|c: char| !c.is_ascii_digit());
+        if !starts || self.schema.len() > 63 || !self.schema.bytes().all(is_name) {
+            return Err(Error::at(
+                format!("{path}.schema"),
+                "must be 1 to 63 of a-z, 0-9 and _ and not start with a digit",
+            ));
+        }
+        if self.statement_timeout < Duration::from_secs(1) {
+            return Err(Error::at(
+                format!("{path}.statementTimeout"),
+                "is shorter than 1s; write a longer one",
+            ));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,225 @@
+//! Driver errors as ours, recognised by SQLSTATE.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use angzarr_coordinator::port::store::Error;
+
+use crate::stored::Corrupt;
+
+/// Why a store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A file of the connection cannot be read.
+    #[error("read {path}, which says how to reach the database")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The connection's folder or URL does not say enough.
+    #[error("{what} cannot be used to reach the database; {fix}")]
+    Connection {
+        /// Where it stands.
+        what: String,
+        /// What to write.
+        fix: &'static str,
+    },
+    /// The server did not answer in time.
+    #[error("the database at {server} did not answer")]
+    Unreachable {
+        /// Where it was looked for.
+        server: String,
+        /// Why not.
+        #[source]
+        source: Arc<sqlx::Error>,
+    },
+    /// The server refuses us, or we do not trust it.
+    #[error("the database at {server} cannot be used: {message}")]
+    Refused {
+        /// Where it is.
+        server: String,
+        /// Why not.
+        message: String,
+    },
+    /// A setting of the server would lose what was acknowledged.
+    #[error(
+        "the database at {server} has {setting} = {found}, which loses acknowledged events in a crash; set it to on"
+    )]
+    NotDurable {
+        /// Where it is.
+        server: String,
+        /// The setting.
+        setting: &'static str,
+        /// Its value.
+        found: String,
+    },
+    /// It was written by a newer version that this one cannot read.
+    #[error(
+        "the store in schema {schema} at {server} has format {version}, which needs a version of Angzarr that reads format {min_reader}; this one reads format {ours}"
+    )]
+    Newer {
+        /// Where it is.
+        server: String,
+        /// The schema of the tables.
+        schema: String,
+        /// Its format.
+        version: i32,
+        /// The format that a reader must know.
+        min_reader: i32,
+        /// The format that this version knows.
+        ours: i32,
+    },
+    /// The schema holds something else.
+    #[error(
+        "schema {schema} at {server} holds tables that are not of Angzarr; name another schema"
+    )]
+    NotAStore {
+        /// Where it is.
+        server: String,
+        /// The schema.
+        schema: String,
+    },
+}
+
+/// What stops a statement.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Fault {
+    /// The driver or the server failed.
+    #[error(transparent)]
+    Driver(#[from] sqlx::Error),
+    /// No answer came in time.
+    #[error("the database did not answer within {0:?}")]
+    TimedOut(std::time::Duration),
+    /// A connection could not be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The database at the address is another one than before.
+    #[error("the database was restored or replaced while the store was open")]
+    Replaced,
+    /// The server only reads, for now.
+    #[error("the server is a standby; the connection waits for the primary")]
+    Standby,
+    /// A row holds what it must not hold.
+    #[error("{0}")]
+    Corrupt(String),
+}
+
+impl From<Corrupt> for Fault {
+    fn from(Corrupt(what): Corrupt) -> Self {
+        Self::Corrupt(what)
+    }
+}
+
+/// What a SQLSTATE means to us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meaning {
+    /// The connection or the server went away, or the transaction lost against another; the same statement may succeed at once.
+    Lost,
+    /// It took too long.
+    Slow,
+    /// There is no room.
+    Full,
+    /// The store is not what it should be.
+    Broken,
+}
+
+/// Codes are listed in the server's manual, in the appendix on error codes.
+fn meaning(code: &str) -> Meaning {
+    match code {
+        "53100" => Meaning::Full,
+        // Cancelled by statement_timeout, refused by lock_timeout.
+        "57014" | "55P03" => Meaning::Slow,
+        // Corrupt data or index; a unique or other constraint broken; tables, functions or columns that are not there.
+        "XX001" | "XX002" => Meaning::Broken,
+        _ if code.starts_with("23") || code.starts_with("22") || code.starts_with("42") => {
+            Meaning::Broken
+        }
+        _ => Meaning::Lost,
+    }
+}
+
+impl Fault {
+    /// Whether the same statement may succeed on another connection at once.
+    pub(super) fn is_lost(&self) -> bool {
+        match self {
+            Self::Driver(sqlx::Error::Database(error)) => error
+                .code()
+                .is_none_or(|code| meaning(&code) == Meaning::Lost),
+            Self::Driver(error) => !is_ours(error),
+            Self::Open(_) | Self::Standby => true,
+            Self::TimedOut(_) | Self::Replaced | Self::Corrupt(_) => false,
+        }
+    }
+
+    /// Whether the connection can be used again.
+    pub(super) fn leaves_connection(&self) -> bool {
+        match self {
+            Self::Driver(sqlx::Error::Database(_)) => !self.is_lost(),
+            Self::Driver(error) => is_ours(error),
+            Self::Corrupt(_) => true,
+            Self::TimedOut(_) | Self::Open(_) | Self::Standby | Self::Replaced => false,
+        }
+    }
+
+    /// What it means to whoever asked.
+    pub(super) fn into_error(self) -> Error {
+        match self {
+            Self::Driver(sqlx::Error::Database(error)) => {
+                match error.code().map_or(Meaning::Lost, |code| meaning(&code)) {
+                    Meaning::Lost | Meaning::Slow => {
+                        Error::Unavailable(Arc::new(sqlx::Error::Database(error)))
+                    }
+                    Meaning::Full => Error::Full(Arc::new(sqlx::Error::Database(error))),
+                    Meaning::Broken => Error::Corrupt(error.message().to_owned()),
+                }
+            }
+            Self::Driver(error) if is_ours(&error) => Error::Corrupt(error.to_string()),
+            Self::Replaced => Error::Fatal(Arc::new(self)),
+            Self::Driver(_) | Self::TimedOut(_) | Self::Open(_) | Self::Standby => {
+                Error::Unavailable(Arc::new(self))
+            }
+            Self::Corrupt(what) => Error::Corrupt(what),
+        }
+    }
+}
+
+/// Whether an error arose from reading a row, not from talking to the server.
+fn is_ours(error: &sqlx::Error) -> bool {
+    matches!(
+        error,
+        sqlx::Error::ColumnDecode { .. }
+            | sqlx::Error::ColumnNotFound(_)
+            | sqlx::Error::ColumnIndexOutOfBounds { .. }
+            | sqlx::Error::Decode(_)
+            | sqlx::Error::RowNotFound
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_decide_what_is_tried_again() {
+        let cases = [
+            ("57P01", Meaning::Lost),
+            ("57P03", Meaning::Lost),
+            ("08006", Meaning::Lost),
+            ("53300", Meaning::Lost),
+            ("40P01", Meaning::Lost),
+            ("28P01", Meaning::Lost),
+            ("57014", Meaning::Slow),
+            ("55P03", Meaning::Slow),
+            ("53100", Meaning::Full),
+            ("23505", Meaning::Broken),
+            ("42P01", Meaning::Broken),
+            ("XX002", Meaning::Broken),
+        ];
+        for (code, expected) in cases {
+            assert_eq!(meaning(code), expected, "{code}");
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Who may act, by the server's clock.
+
+use std::time::Duration;
+
+use angzarr_coordinator::port::leases::Grant;
+use angzarr_coordinator::port::store::Error;
+use sqlx::Row;
+
+use super::error::Fault;
+use super::pool::{Operation, Pool};
+use crate::stored::{column, unsigned};
+
+fn milliseconds(ttl: Duration) -> i64 {
+    i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Grants a lease, or says who holds it. A holder that asks again gets a new epoch. The row waits for those that write under the epoch before.
+pub(super) async fn acquire(
+    pool: &Pool,
+    (name, holder): (&str, &str),
+    ttl: Duration,
+) -> Result<Grant, Error> {
+    const ACQUIRE: &str = "WITH granted AS (
+            INSERT INTO leases AS l (name, epoch, holder, until)
+            VALUES ($1, 1, $2, clock_timestamp() + $3 * interval '1 millisecond')
+            ON CONFLICT (name) DO UPDATE SET epoch = l.epoch + 1, holder = excluded.holder, until = excluded.until
+            WHERE l.holder IS NULL OR l.holder = excluded.holder OR l.until <= clock_timestamp()
+            RETURNING l.epoch
+        )
+        SELECT epoch, NULL AS holder FROM granted
+        UNION ALL
+        SELECT NULL, l.holder FROM leases l WHERE l.name = $1 AND NOT EXISTS (SELECT FROM granted)";
+    loop {
+        let rows = pool.fetch(Operation::Other, |_| {
+            sqlx::query(ACQUIRE)
+                .bind(name)
+                .bind(holder)
+                .bind(milliseconds(ttl))
+        });
+        let rows = rows.await?;
+        let Some(found) = rows.first() else {
+            // Another was granted a lease that did not exist when the statement began; the next look sees it.
+            continue;
+        };
+        let epoch: Option<i64> = found
+            .try_get(0)
+            .map_err(|error| Fault::from(error).into_error())?;
+        if let Some(epoch) = epoch {
+            return Ok(Grant::Granted {
+                epoch: unsigned(epoch),
+            });
+        }
+        let holder: Option<String> = found
+            .try_get(1)
+            .map_err(|error| Fault::from(error).into_error())?;
+        if let Some(holder) = holder {
+            return Ok(Grant::Held { holder });
+        }
+    }
+}
+
+/// Prolongs a lease that nobody else was granted.
+pub(super) async fn renew(
+    pool: &Pool,
+    (name, epoch): (&str, u64),
+    ttl: Duration,
+) -> Result<(), Error> {
+    const RENEW: &str =
+        "UPDATE leases SET until = clock_timestamp() + $3 * interval '1 millisecond'
+        WHERE name = $1 AND epoch = $2 AND holder IS NOT NULL RETURNING 1";
+    let rows = pool.fetch(Operation::Other, |_| {
+        sqlx::query(RENEW)
+            .bind(name)
+            .bind(column(epoch))
+            .bind(milliseconds(ttl))
+    });
+    if rows.await?.is_empty() {
+        return Err(Error::Fenced {
+            name: name.to_owned(),
+        });
+    }
+    Ok(())
+}
+
+/// Gives a lease back, if it is still held under the epoch.
+pub(super) async fn release(pool: &Pool, name: &str, epoch: u64) -> Result<(), Error> {
+    const RELEASE: &str =
+        "UPDATE leases SET holder = NULL, until = clock_timestamp() WHERE name = $1 AND epoch = $2";
+    let released = pool.fetch(Operation::Other, |_| {
+        sqlx::query(RELEASE).bind(name).bind(column(epoch))
+    });
+    released.await.map(|_| ())
+}

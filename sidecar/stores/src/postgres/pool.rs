@@ -1,0 +1,207 @@
+//! Connections, and statements that survive the loss of one.
+//!
+//! # Design
+//! Every operation of the store is one statement, so a connection is lent for a statement only, and a statement whose answer was lost is sent again
+//! on another connection. A pool that pings before each use would double the round trips; here a dead connection shows in the statement itself.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use angzarr_config::postgres::Postgres as Settings;
+use angzarr_coordinator::model::StoreIdentity;
+use angzarr_coordinator::port::store::Error;
+use sqlx::postgres::{PgArguments, PgConnection, PgRow};
+use sqlx::{Connection, Postgres};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::connect;
+use super::error::Fault;
+
+/// How long a lost statement is sent again, beside the time that it takes.
+const RETRY_WITHIN: Duration = Duration::from_secs(3);
+/// The longest pause before the second retry; it doubles. The first comes at once, since connections die while they are idle.
+const FIRST_PAUSE: Duration = Duration::from_millis(25);
+/// The longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+/// What an answer may take beyond the statement's own time.
+const MARGIN: Duration = Duration::from_secs(2);
+/// How long a connection may be idle.
+const IDLE_WITHIN: Duration = Duration::from_secs(300);
+
+/// A statement with its values.
+pub(super) type Asked<'q> = sqlx::query::Query<'q, Postgres, PgArguments>;
+
+/// What is counted apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Operation {
+    /// A batch of appends.
+    Append,
+    /// A batch of loads.
+    Load,
+    /// Everything else.
+    Other,
+}
+
+/// How often something was asked, and how many round trips that took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Trips {
+    /// Batches or statements.
+    pub asked: u64,
+    /// Round trips, those of retries and of preparing a statement on a new connection included.
+    pub round_trips: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counter {
+    asked: AtomicU64,
+    round_trips: AtomicU64,
+}
+
+struct Idle {
+    conn: PgConnection,
+    since: Instant,
+}
+
+/// Connections to one database.
+pub(super) struct Pool {
+    settings: Settings,
+    identity: StoreIdentity,
+    idle: Mutex<Vec<Idle>>,
+    permits: Semaphore,
+    counters: [Counter; 3],
+}
+
+impl Pool {
+    /// Makes a pool over a database that was opened before; `first` is a connection to it.
+    pub(super) fn new(settings: Settings, identity: StoreIdentity, first: PgConnection) -> Self {
+        let most = usize::try_from(settings.max_connections.get()).unwrap_or(usize::MAX);
+        Self {
+            permits: Semaphore::new(most.min(Semaphore::MAX_PERMITS)),
+            settings,
+            identity,
+            idle: Mutex::new(vec![Idle {
+                conn: first,
+                since: Instant::now(),
+            }]),
+            counters: Default::default(),
+        }
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub(super) fn identity(&self) -> StoreIdentity {
+        self.identity
+    }
+
+    /// How often an operation was asked for.
+    pub(super) fn trips(&self, operation: Operation) -> Trips {
+        let counter = &self.counters[operation as usize];
+        Trips {
+            asked: counter.asked.load(Ordering::Relaxed),
+            round_trips: counter.round_trips.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Runs a statement and answers its rows. Lost ones are sent again; `build` is told how often it was sent before. The statement must be harmless
+    /// when it is run twice.
+    pub(super) async fn fetch<'q>(
+        &self,
+        operation: Operation,
+        build: impl Fn(u32) -> Asked<'q> + Send + Sync,
+    ) -> Result<Vec<PgRow>, Error> {
+        let counter = &self.counters[operation as usize];
+        counter.asked.fetch_add(1, Ordering::Relaxed);
+        let started = Instant::now();
+        let mut sent = 0;
+        loop {
+            let fault = match self.send(counter, build(sent)).await {
+                Ok(rows) => return Ok(rows),
+                Err(fault) => fault,
+            };
+            if !fault.is_lost() || started.elapsed() > RETRY_WITHIN {
+                return Err(match fault.into_error() {
+                    // An earlier sending may have found room.
+                    Error::Full(cause) if sent > 0 => Error::Unavailable(cause),
+                    error => error,
+                });
+            }
+            if sent > 0 {
+                let longest = (FIRST_PAUSE * 2_u32.saturating_pow(sent - 1)).min(LONGEST_PAUSE);
+                sleep(longest.mul_f64(rand::random_range(0.5..1.0))).await;
+            }
+            sent += 1;
+        }
+    }
+
+    async fn send(&self, counter: &Counter, asked: Asked<'_>) -> Result<Vec<PgRow>, Fault> {
+        let (mut conn, _permit) = self.borrow().await?;
+        let prepared = conn.cached_statements_size();
+        let within = self.settings.statement_timeout + MARGIN;
+        let answered = timeout(within, asked.fetch_all(&mut conn)).await;
+        let prepares = conn.cached_statements_size().saturating_sub(prepared);
+        counter
+            .round_trips
+            .fetch_add(1 + prepares as u64, Ordering::Relaxed);
+        let answer = match answered {
+            Ok(answer) => answer.map_err(Fault::from),
+            Err(_) => Err(Fault::TimedOut(within)),
+        };
+        match &answer {
+            Ok(_) => self.give_back(conn),
+            Err(fault) if fault.leaves_connection() => self.give_back(conn),
+            // What is lost for one is likely lost for all.
+            Err(fault) if fault.is_lost() => self.idle().clear(),
+            Err(_) => {}
+        }
+        answer
+    }
+
+    async fn borrow(&self) -> Result<(PgConnection, SemaphorePermit<'_>), Fault> {
+        let within = self.settings.statement_timeout + MARGIN;
+        let permit = timeout(within, self.permits.acquire())
+            .await
+            .map_err(|_| Fault::TimedOut(within))?
+            .expect("the semaphore is never closed");
+        let idle = self.take_idle();
+        let conn = match idle {
+            Some(conn) => conn,
+            None => self.open().await?,
+        };
+        Ok((conn, permit))
+    }
+
+    /// Opens a connection to the same database.
+    pub(super) async fn open(&self) -> Result<PgConnection, Fault> {
+        let mut conn = connect::connect(&self.settings).await?;
+        let checking = async {
+            connect::check_durable(&mut conn, &self.settings).await?;
+            connect::check_identity(&mut conn, self.identity).await
+        };
+        timeout(MARGIN, checking)
+            .await
+            .map_err(|_| Fault::TimedOut(MARGIN))??;
+        Ok(conn)
+    }
+
+    fn take_idle(&self) -> Option<PgConnection> {
+        let mut idle = self.idle();
+        idle.retain(|idle| idle.since.elapsed() < IDLE_WITHIN);
+        idle.pop().map(|idle| idle.conn)
+    }
+
+    fn give_back(&self, conn: PgConnection) {
+        self.idle().push(Idle {
+            conn,
+            since: Instant::now(),
+        });
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
+        // Connections are put in and taken out whole, so a panic elsewhere does not spoil the list.
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

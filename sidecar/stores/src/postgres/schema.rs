@@ -1,0 +1,194 @@
+//! Opening the database: what the server promises, the tables, and who the store is.
+//!
+//! # Design
+//! The tables carry two numbers: the format that they have, and the oldest reader that can use them. A change of the tables comes in two steps: one
+//! release adds what the next will need and raises the format only; the next one raises the reader. So a sidecar that is one release older runs on.
+//! Functions carry a number in their names and are never changed, for the same reason.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use angzarr_config::postgres::Postgres;
+use angzarr_coordinator::model::{Incarnation, StoreId, StoreIdentity};
+use sqlx::postgres::PgConnection;
+use sqlx::{Acquire, Executor, PgTransaction, Row};
+use tokio::time::{Instant, sleep};
+
+use super::connect::{self, server};
+use super::error::{Fault, OpenError};
+use super::row;
+
+/// The format that this version writes and reads.
+const FORMAT: i32 = 1;
+/// Each step from a format to the next, with the oldest reader of what it leaves.
+const STEPS: [(i32, &[&str]); 1] = [(
+    1,
+    &[
+        include_str!("schema/0001_tables.sql"),
+        include_str!("schema/0001_read.sql"),
+        include_str!("schema/0001_append.sql"),
+        include_str!("schema/0001_commit.sql"),
+    ],
+)];
+/// How long a server that is not there is waited for.
+const OPEN_WITHIN: Duration = Duration::from_secs(20);
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// Opens a database, makes or migrates its tables, and answers the connection and which history it holds.
+pub(super) async fn open(settings: &Postgres) -> Result<(PgConnection, StoreIdentity), OpenError> {
+    let deadline = Instant::now() + OPEN_WITHIN;
+    loop {
+        let fault = match open_once(settings).await {
+            Ok(opened) => return Ok(opened),
+            Err(fault) => fault,
+        };
+        let refusal = match judge(settings, fault) {
+            Judged::Refused(refusal) => return Err(refusal),
+            Judged::Unreachable(refusal) => refusal,
+        };
+        if Instant::now() > deadline {
+            return Err(refusal);
+        }
+        tracing::warn!(error = %refusal, "the database is waited for");
+        sleep(PAUSE).await;
+    }
+}
+
+enum Judged {
+    Refused(OpenError),
+    Unreachable(OpenError),
+}
+
+/// Tells what waiting can mend from what a person must.
+fn judge(settings: &Postgres, fault: Fault) -> Judged {
+    let server = server(settings);
+    let source = match fault {
+        Fault::Open(refusal) => return Judged::Refused(refusal),
+        Fault::Driver(sqlx::Error::Database(error)) => {
+            let code = error.code().unwrap_or_default().into_owned();
+            // The server starts or ends, has no free connection, or lost a race of two that migrate.
+            let passes = ["57P", "53", "40", "55P"];
+            if !passes.iter().any(|prefix| code.starts_with(prefix)) {
+                let message = error.message().to_owned();
+                return Judged::Refused(OpenError::Refused { server, message });
+            }
+            sqlx::Error::Database(error)
+        }
+        Fault::Driver(error) if is_distrust(&error) => {
+            let message = error.to_string();
+            return Judged::Refused(OpenError::Refused { server, message });
+        }
+        Fault::Driver(error) => error,
+        other => sqlx::Error::Io(std::io::Error::other(other.to_string())),
+    };
+    Judged::Unreachable(OpenError::Unreachable {
+        server,
+        source: Arc::new(source),
+    })
+}
+
+/// Whether the server did not prove who it is. The driver passes failures of a handshake on as data that makes no sense.
+fn is_distrust(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Tls(_) => true,
+        sqlx::Error::Io(cause) => cause.kind() == std::io::ErrorKind::InvalidData,
+        _ => false,
+    }
+}
+
+async fn open_once(settings: &Postgres) -> Result<(PgConnection, StoreIdentity), Fault> {
+    let mut conn = connect::connect(settings).await?;
+    connect::check_durable(&mut conn, settings).await?;
+    let mut migration = conn.begin().await?;
+    let identity = migrate(&mut migration, settings).await?;
+    migration.commit().await?;
+    Ok((conn, identity))
+}
+
+/// Brings the tables to our format, unless they are newer.
+async fn migrate(
+    migration: &mut PgTransaction<'_>,
+    settings: &Postgres,
+) -> Result<StoreIdentity, Fault> {
+    // Whoever comes second finds the work done.
+    let turn = "SELECT pg_advisory_xact_lock(hashtext('angzarr migration'), hashtext(current_setting('search_path')))";
+    migration.execute(turn).await?;
+    let exists = sqlx::query("SELECT 1 FROM pg_namespace WHERE nspname = $1")
+        .bind(&settings.schema)
+        .fetch_optional(&mut **migration)
+        .await?;
+    if exists.is_none() {
+        let create = "DO $$ BEGIN EXECUTE format('CREATE SCHEMA %I', current_setting('search_path')); END $$";
+        migration.execute(create).await?;
+    }
+    let mut version = read_version(migration, settings).await?;
+    for (min_reader, files) in STEPS
+        .iter()
+        .skip(usize::try_from(version).unwrap_or(usize::MAX))
+    {
+        for file in *files {
+            migration.execute(*file).await?;
+        }
+        version += 1;
+        stamp(migration, version, *min_reader).await?;
+    }
+    let found = sqlx::query("SELECT store_id, incarnation FROM format WHERE id = 1")
+        .fetch_one(&mut **migration)
+        .await?;
+    row::read_identity(&found, 0)
+}
+
+/// The format of the tables; 0 where there are none.
+async fn read_version(
+    migration: &mut PgTransaction<'_>,
+    settings: &Postgres,
+) -> Result<i32, Fault> {
+    let tables = "SELECT count(*), count(*) FILTER (WHERE c.relname = 'format') FROM pg_class c
+        JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relkind = 'r'";
+    let found = sqlx::query(tables)
+        .bind(&settings.schema)
+        .fetch_one(&mut **migration)
+        .await?;
+    match (found.try_get::<i64, _>(0)?, found.try_get::<i64, _>(1)?) {
+        (0, _) => return Ok(0),
+        (_, 0) => {
+            return Err(Fault::Open(OpenError::NotAStore {
+                server: server(settings),
+                schema: settings.schema.clone(),
+            }));
+        }
+        _ => {}
+    }
+    let found = sqlx::query("SELECT version, min_reader FROM format WHERE id = 1")
+        .fetch_one(&mut **migration)
+        .await?;
+    let (version, min_reader) = (found.try_get(0)?, found.try_get(1)?);
+    if min_reader > FORMAT {
+        return Err(Fault::Open(OpenError::Newer {
+            server: server(settings),
+            schema: settings.schema.clone(),
+            version,
+            min_reader,
+            ours: FORMAT,
+        }));
+    }
+    Ok(version)
+}
+
+async fn stamp(
+    migration: &mut PgTransaction<'_>,
+    version: i32,
+    min_reader: i32,
+) -> Result<(), Fault> {
+    sqlx::query(
+        "INSERT INTO format (id, version, min_reader, store_id, incarnation) VALUES (1, $1, $2, $3, $4)
+         ON CONFLICT (id) DO UPDATE SET version = excluded.version, min_reader = excluded.min_reader",
+    )
+    .bind(version)
+    .bind(min_reader)
+    .bind(StoreId::random().0)
+    .bind(Incarnation::random().0)
+    .execute(&mut **migration)
+    .await?;
+    Ok(())
+}

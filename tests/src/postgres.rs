@@ -1,0 +1,449 @@
+//! A PostgreSQL server of our own: started with durable settings over a folder of its own, ended with the test.
+//!
+//! `ANGZARR_POSTGRES_URL` names another server, whose user may create databases; it is then used instead, and cannot be crashed.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use angzarr_config::postgres::{Connection, Postgres};
+use angzarr_config::secret::Secret;
+use rustix::process::{Pid, Signal, kill_process};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Executor};
+use tokio::time::{Instant, sleep};
+
+use crate::sidecar::{WITHIN, free_port};
+
+/// The variable that names another server.
+const URL: &str = "ANGZARR_POSTGRES_URL";
+/// Where Debian keeps the programs, one folder a version.
+const PROGRAMS: &str = "/usr/lib/postgresql";
+/// How the folders of servers are called; the id of the test's process follows.
+const FOLDER: &str = "angzarr-postgres-";
+const USER: &str = "angzarr";
+const PASSWORD: &str = "a pass/word: with @ signs";
+const PASSWORD_IN_URL: &str = "a%20pass%2Fword%3A%20with%20%40%20signs";
+
+/// A server.
+pub struct Server {
+    own: Option<Own>,
+    url: String,
+}
+
+/// A server that we started.
+struct Own {
+    folder: PathBuf,
+    programs: PathBuf,
+    port: u16,
+    /// How large its folder `small` is, if that is a disk of its own.
+    small: Option<u32>,
+    running: Mutex<Option<Child>>,
+}
+
+static SHARED: Mutex<Option<Arc<Server>>> = Mutex::new(None);
+
+impl Server {
+    /// The server of this process, started if it does not run yet.
+    pub async fn shared() -> Arc<Self> {
+        let server = {
+            let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+            let server = shared.get_or_insert_with(|| {
+                let server = Self::prepare(&[], None);
+                server.start();
+                Arc::new(server)
+            });
+            Arc::clone(server)
+        };
+        server.ready().await;
+        server
+    }
+
+    /// Ends the server of this process, if it runs and nobody else has it.
+    pub fn end_shared() {
+        SHARED.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    /// A server that only the caller uses, and may crash; `settings` are lines of its configuration.
+    ///
+    /// # Panics
+    /// When another server is named by the environment: it is not ours to crash.
+    pub async fn alone(settings: &[&str]) -> Self {
+        Self::start_alone(settings, None).await
+    }
+
+    /// A server like that of [`Server::alone`], with a tablespace `small` on a disk of its own with so many MiB; root only.
+    ///
+    /// # Panics
+    /// As [`Server::alone`] does.
+    pub async fn with_small_disk(mebibytes: u32) -> Self {
+        let server = Self::start_alone(&[], Some(mebibytes)).await;
+        let location = server.folder().join("small");
+        let create = format!("CREATE TABLESPACE small LOCATION '{}'", location.display());
+        let mut conn = server.connect("postgres").await;
+        conn.execute(AssertSqlSafe(create)).await.unwrap();
+        server
+    }
+
+    async fn start_alone(settings: &[&str], small: Option<u32>) -> Self {
+        let server = Self::prepare(settings, small);
+        assert!(
+            server.own.is_some(),
+            "unset {URL}: the test crashes its server"
+        );
+        server.start();
+        server.ready().await;
+        server
+    }
+
+    fn prepare(settings: &[&str], small: Option<u32>) -> Self {
+        if let Ok(url) = std::env::var(URL) {
+            return Self { own: None, url };
+        }
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        sweep();
+        let programs = find_programs();
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{FOLDER}{}-{number}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        let port = free_port();
+        initialise(&programs, &folder, port, settings);
+        Self {
+            url: format!("postgres://{USER}:{PASSWORD_IN_URL}@127.0.0.1:{port}/postgres"),
+            own: Some(Own {
+                folder,
+                programs,
+                port,
+                small,
+                running: Mutex::default(),
+            }),
+        }
+    }
+
+    /// Starts the server after it ended.
+    pub fn start(&self) {
+        if let Some(own) = &self.own {
+            let mut running = own.running();
+            assert!(running.is_none(), "the server runs already");
+            *running = Some(own.spawn());
+        }
+    }
+
+    /// Waits until the server answers.
+    pub async fn ready(&self) {
+        let deadline = Instant::now() + WITHIN;
+        while let Err(error) = self.try_connect("postgres").await {
+            assert!(
+                Instant::now() < deadline,
+                "the server does not answer: {error}"
+            );
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Ends the server as a crash does: none of its processes gets to do anything.
+    pub fn kill(&self) {
+        self.end(Signal::KILL);
+    }
+
+    /// Shuts the server down in immediate mode: it recovers at its next start.
+    pub fn stop_immediately(&self) {
+        self.end(Signal::QUIT);
+    }
+
+    /// Shuts the server down in fast mode: what runs is rolled back.
+    pub fn stop(&self) {
+        self.end(Signal::INT);
+    }
+
+    fn end(&self, signal: Signal) {
+        let own = self.own.as_ref().expect("only an own server is ended");
+        let ended = own.running().take();
+        if let Some(mut child) = ended {
+            send(&child, signal);
+            child.wait().unwrap();
+        }
+    }
+
+    /// Its small disk, as it is seen from here.
+    pub fn small_disk(&self) -> PathBuf {
+        let own = self.own.as_ref().expect("the server is our own");
+        let running = own.running();
+        let server = running.as_ref().expect("the server runs").id();
+        let seen_by_it = own.folder.join("small");
+        let seen_by_it = seen_by_it.strip_prefix("/").unwrap();
+        Path::new("/proc")
+            .join(server.to_string())
+            .join("root")
+            .join(seen_by_it)
+    }
+
+    /// The port of an own server.
+    pub fn port(&self) -> u16 {
+        self.own.as_ref().expect("the server is our own").port
+    }
+
+    /// The folder of an own server.
+    pub fn folder(&self) -> &Path {
+        &self.own.as_ref().expect("the server is our own").folder
+    }
+
+    /// The password of an own server, as it is.
+    pub fn password(&self) -> &'static str {
+        PASSWORD
+    }
+
+    /// The user of an own server.
+    pub fn user(&self) -> &'static str {
+        USER
+    }
+
+    /// Connects to a database, past every store.
+    pub async fn connect(&self, database: &str) -> PgConnection {
+        self.try_connect(database).await.unwrap()
+    }
+
+    async fn try_connect(&self, database: &str) -> Result<PgConnection, sqlx::Error> {
+        let options: PgConnectOptions = self.url.parse().unwrap();
+        options.database(database).connect().await
+    }
+
+    /// Makes an empty database.
+    pub async fn database(self: &Arc<Self>) -> Database {
+        self.database_in("").await
+    }
+
+    /// Makes an empty database with further clauses, such as ` TABLESPACE small`.
+    pub async fn database_in(self: &Arc<Self>, clauses: &str) -> Database {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("angzarr_test_{}_{number}", std::process::id());
+        let mut conn = self.connect("postgres").await;
+        let create = format!("CREATE DATABASE {name}{clauses}");
+        conn.execute(AssertSqlSafe(create)).await.unwrap();
+        Database {
+            server: Arc::clone(self),
+            name,
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(own) = &self.own {
+            self.end(Signal::QUIT);
+            // The next test that starts a server removes what is left.
+            let _ = fs::remove_dir_all(&own.folder);
+        }
+    }
+}
+
+/// A database of a test; it goes with the server.
+pub struct Database {
+    /// Its server.
+    pub server: Arc<Server>,
+    /// Its name.
+    pub name: String,
+}
+
+impl Database {
+    /// A URL that reaches it, with the password.
+    pub fn url(&self) -> String {
+        let mut url: url::Url = self.server.url.parse().unwrap();
+        url.set_path(&self.name);
+        url.into()
+    }
+
+    /// The settings of a store in it.
+    pub fn settings(&self) -> Postgres {
+        Postgres::new(Connection::Url {
+            url: Secret::new(self.url()),
+        })
+    }
+
+    /// Connects to it, past the store.
+    pub async fn connect(&self) -> PgConnection {
+        self.server.connect(&self.name).await
+    }
+
+    /// Removes it, whoever uses it.
+    pub async fn remove(self) {
+        let mut conn = self.server.connect("postgres").await;
+        let drop = format!("DROP DATABASE {} WITH (FORCE)", self.name);
+        conn.execute(AssertSqlSafe(drop)).await.unwrap();
+    }
+}
+
+impl Own {
+    fn running(&self) -> MutexGuard<'_, Option<Child>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The server's program, which ends with its parent. A small disk is mounted where only the server sees it, so it goes with the server.
+    fn command(&self) -> Command {
+        let mut server = as_server_user();
+        server
+            .arg("--pdeathsig=QUIT")
+            .arg(self.programs.join("postgres"))
+            .arg("-D")
+            .arg(self.folder.join("data"));
+        let Some(mebibytes) = self.small else {
+            return server;
+        };
+        let disk = self.folder.join("small");
+        fs::create_dir_all(&disk).unwrap();
+        let mounting = format!(
+            "mount -t tmpfs -o size={mebibytes}m small {0} && chown postgres {0} && exec \"$@\"",
+            disk.display()
+        );
+        let mut command = Command::new("unshare");
+        command
+            .args(["--mount", "sh", "-c", &mounting, "sh"])
+            .arg(server.get_program())
+            .args(server.get_args());
+        command
+    }
+
+    /// Starts the server from a thread that lives as long as the process, since the kernel ends the server with the thread that started it.
+    fn spawn(&self) -> Child {
+        let log = fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.folder.join("log"))
+            .unwrap();
+        let mut command = self.command();
+        command
+            .current_dir(&self.folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log);
+        let (started, child) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            started.send(command.spawn()).unwrap();
+            loop {
+                std::thread::park();
+            }
+        });
+        child.recv().unwrap().expect("setpriv starts the server")
+    }
+}
+
+fn send(child: &Child, signal: Signal) {
+    let id = i32::try_from(child.id()).unwrap();
+    kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
+}
+
+/// The server refuses to run as root; then it is the user that its package made.
+fn as_server_user() -> Command {
+    let mut command = Command::new("setpriv");
+    if rustix::process::geteuid().is_root() {
+        command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]);
+    }
+    command
+}
+
+/// The programs of the newest version; installed if there are none.
+fn find_programs() -> PathBuf {
+    let newest = || {
+        let versions = fs::read_dir(PROGRAMS).ok()?;
+        let programs = versions.filter_map(|version| Some(version.ok()?.path().join("bin")));
+        programs
+            .filter(|programs| programs.join("postgres").exists())
+            .max()
+    };
+    newest().unwrap_or_else(|| {
+        let installed = Command::new("apt-get")
+            .args(["install", "-y", "postgresql"])
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .stdout(Stdio::null())
+            .status();
+        let is_installed = installed.as_ref().is_ok_and(|status| status.success());
+        assert!(
+            is_installed,
+            "the tests need PostgreSQL: apt-get install postgresql gave {installed:?}; or set {URL}"
+        );
+        newest().expect("the package has the programs")
+    })
+}
+
+fn initialise(programs: &Path, folder: &Path, port: u16, settings: &[&str]) {
+    fs::create_dir(folder).unwrap();
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
+    let password = folder.join("password");
+    fs::write(&password, PASSWORD).unwrap();
+    give_to_server_user(folder).unwrap();
+    let made = as_server_user()
+        .arg(programs.join("initdb"))
+        .args([
+            "--no-sync",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--username",
+            USER,
+        ])
+        .args(["--auth-host=scram-sha-256", "--auth-local=trust"])
+        .arg("--pwfile")
+        .arg(&password)
+        .arg(folder.join("data"))
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "initdb: {made:?}");
+    let mut conf = format!(
+        "listen_addresses = '127.0.0.1'\nport = {port}\nunix_socket_directories = ''\nfsync = on\nfull_page_writes = on\nsynchronous_commit = on\nmax_connections = 300\n"
+    );
+    for line in settings {
+        conf.push_str(line);
+        conf.push('\n');
+    }
+    let file = folder.join("data/postgresql.conf");
+    let usual = fs::read_to_string(&file).unwrap();
+    fs::write(&file, usual + &conf).unwrap();
+}
+
+/// Gives a folder and what is in it to the server's user.
+pub fn give_to_server_user(folder: &Path) -> io::Result<()> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let id = |flag: &str| {
+        let asked = Command::new("id")
+            .args([flag, "postgres"])
+            .output()
+            .unwrap();
+        let text = String::from_utf8(asked.stdout).unwrap();
+        text.trim()
+            .parse::<u32>()
+            .expect("the package made the user postgres")
+    };
+    let (user, group) = (id("-u"), id("-g"));
+    chown(folder, Some(user), Some(group))?;
+    for entry in fs::read_dir(folder)? {
+        chown(entry?.path(), Some(user), Some(group))?;
+    }
+    Ok(())
+}
+
+/// Removes the folders of tests that were killed.
+fn sweep() {
+    let Ok(entries) = fs::read_dir(std::env::temp_dir()) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let owner = name
+            .to_str()
+            .and_then(|name| name.strip_prefix(FOLDER)?.split('-').next());
+        if let Some(owner) = owner
+            && !Path::new("/proc").join(owner).exists()
+        {
+            // Another test may sweep, too.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
