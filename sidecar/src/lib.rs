@@ -10,6 +10,7 @@
 //!  own consumers ─▶ bus ─▶ logic ─▶ dispatch
 //! ```
 
+pub mod acting;
 pub mod admin;
 pub mod aggregates;
 pub mod cli;

@@ -11,8 +11,10 @@ use angzarr_proto::v1::projector_coordinator_client::ProjectorCoordinatorClient;
 use angzarr_wire::{decode_projection, decode_status, encode_append, encode_projection};
 use async_trait::async_trait;
 use futures::future::join_all;
+use tonic::Request;
 use tonic::transport::Channel;
 
+use crate::acting;
 use crate::grpc::MESSAGE_BYTES;
 use crate::routes::Routes;
 use crate::transport::{Failure, PROJECTOR, judge, put, request};
@@ -28,6 +30,27 @@ pub struct OwnProjector {
     pub is_synchronous: bool,
     /// Its consumer.
     pub consumer: Arc<Consumer>,
+}
+
+impl OwnProjector {
+    /// Brings it up to a point of a root and answers its projection; at the sidecar that acts for it, if that is another.
+    ///
+    /// # Errors
+    /// As those of [`Consumer::handle_sync`].
+    pub async fn project(
+        &self,
+        routes: &Routes,
+        until: Until,
+        budget: Duration,
+    ) -> Result<Projection, Status> {
+        match acting::elsewhere(&self.consumer, routes) {
+            Some(channel) => {
+                let request = acting::pass_on(&until, PROJECTOR, &self.name);
+                ask(channel, &self.name, request, budget).await
+            }
+            None => self.consumer.handle_sync(until, budget).await,
+        }
+    }
 }
 
 /// The projectors of this sidecar, and those that it has a route to.
@@ -64,10 +87,8 @@ impl Projectors for KnownProjectors {
             .iter()
             .find(|own| own.name == projector && own.domains.contains(domain))
         {
-            return own
-                .consumer
-                .handle_sync(Until::Append(append.clone()), budget)
-                .await;
+            let until = Until::Append(append.clone());
+            return own.project(&self.routes, until, budget).await;
         }
         let channel = self.routes.projector(domain, projector).ok_or_else(|| {
             Status::new(
@@ -75,26 +96,23 @@ impl Projectors for KnownProjectors {
                 format!("no route leads to projector {projector}"),
             )
         })?;
-        ask(channel, projector, append, budget).await
+        let correlation = Some(append.correlation_id.as_str());
+        let trace_parent = append.trace_parent.as_deref();
+        let mut request = request(encode_append(append), correlation, trace_parent);
+        put(request.metadata_mut(), PROJECTOR, Some(projector));
+        ask(channel, projector, request, budget).await
     }
 }
 
 async fn ask(
     channel: Channel,
     projector: &str,
-    append: &Append,
+    mut request: Request<v1::EventBook>,
     budget: Duration,
 ) -> Result<Projection, Status> {
     let mut client = ProjectorCoordinatorClient::new(channel)
         .max_decoding_message_size(MESSAGE_BYTES)
         .max_encoding_message_size(MESSAGE_BYTES);
-    let correlation = Some(append.correlation_id.as_str());
-    let mut request = request(
-        encode_append(append),
-        correlation,
-        append.trace_parent.as_deref(),
-    );
-    put(request.metadata_mut(), PROJECTOR, Some(projector));
     request.set_timeout(budget);
     let unavailable = |message: String| Status::new(Code::Unavailable, message);
     let called = tokio::time::timeout(budget, client.handle_sync(request)).await;

@@ -106,6 +106,12 @@ impl Routes {
         self.channel(endpoints)
     }
 
+    /// A connection to the sidecar at an address; none if it is no address.
+    pub fn at(&self, address: &str) -> Option<Channel> {
+        let endpoint = Endpoint::try_from(address.to_owned()).ok()?;
+        self.channel(&[endpoint])
+    }
+
     /// Takes over another document.
     pub fn replace(&self, routing: Routing) {
         let in_use = endpoints_of(&routing);

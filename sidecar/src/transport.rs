@@ -53,5 +53,7 @@ pub const CORRELATION: &str = "x-correlation-id";
 pub const TRACE_PARENT: &str = "traceparent";
 /// The metadata that says which projector of several is meant.
 pub const PROJECTOR: &str = "x-angzarr-projector";
-/// The metadata of a query that a sidecar passed on; it is not passed on again.
+/// The metadata that says which saga of several is meant.
+pub const SAGA: &str = "x-angzarr-saga";
+/// The metadata of a query, or of a call to a consumer, that a sidecar passed on; it is not passed on again.
 pub const FORWARDED: &str = "x-angzarr-forwarded";

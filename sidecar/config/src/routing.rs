@@ -87,6 +87,9 @@ pub struct Timeouts {
     /// How long drained work may take to finish; default 25s.
     #[serde(with = "humantime_serde")]
     pub drain: Duration,
+    /// How long a consumer's lease outlives its last renewal, and so how long the consumer may stand still when its sidecar dies; default 15s.
+    #[serde(with = "humantime_serde")]
+    pub lease: Duration,
 }
 
 impl Default for Timeouts {
@@ -97,6 +100,7 @@ impl Default for Timeouts {
             logic: seconds(30),
             sync: seconds(10),
             drain: seconds(25),
+            lease: seconds(15),
         }
     }
 }
@@ -158,6 +162,9 @@ impl Routing {
             return Err(Error::at("limits.appendPages", "must be 1 to 1000"));
         }
         routing.refuse_nothing()?;
+        if routing.timeouts.lease < Duration::from_secs(1) {
+            return Err(Error::at("timeouts.lease", "must be at least 1s"));
+        }
         Ok(routing)
     }
 

@@ -16,6 +16,7 @@ use tonic::{Request, Response, Status};
 
 use super::call::Call;
 use super::status::of_wire;
+use crate::acting;
 use crate::projectors::OwnProjector;
 use crate::routes::Routes;
 use crate::transport::PROJECTOR;
@@ -82,6 +83,7 @@ impl ProjectorCoordinator for ProjectorService {
             return Err(no_reader("projector", &domain));
         }
         for reader in self.readers(&domain).filter(|reader| reader.is_synchronous) {
+            // Where it does not act, the subscription of whoever acts brings the same events.
             let (consumer, until) = (Arc::clone(&reader.consumer), until.clone());
             // A hint: what fails now comes by the subscription, which also reports it.
             self.tasks
@@ -97,9 +99,13 @@ impl ProjectorCoordinator for ProjectorService {
         let call = Call::read(request.metadata(), self.routes.current().timeouts.sync);
         let metadata = request.metadata().clone();
         let until = read_until(request.into_inner())?;
-        let consumer = Arc::clone(&self.choose(&metadata, &until.stream().domain)?.consumer);
+        let projector = self.choose(&metadata, &until.stream().domain)?.clone();
         let budget: Duration = call.deadline.saturating_duration_since(Instant::now());
-        let projection = consumer.handle_sync(until, budget).await;
+        let projection = if acting::is_passed_on(&metadata) {
+            projector.consumer.handle_sync(until, budget).await
+        } else {
+            projector.project(&self.routes, until, budget).await
+        };
         let projection = projection.map_err(|status| encode_status(&status))?;
         Ok(Response::new(encode_projection(&projection)))
     }

@@ -2,20 +2,25 @@
 
 use std::sync::Arc;
 
-use angzarr_coordinator::consumer::Consumer;
+use angzarr_coordinator::consumer::{Consumer, Until};
 use angzarr_coordinator::model::Domain;
 use angzarr_coordinator::port::progress::Work;
 use angzarr_proto::v1;
+use angzarr_proto::v1::saga_coordinator_client::SagaCoordinatorClient;
 use angzarr_proto::v1::saga_coordinator_server::SagaCoordinator;
 use angzarr_wire::{encode_command, encode_facts, encode_status};
 use futures::future::join_all;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
+use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
+use super::MESSAGE_BYTES;
 use super::call::Call;
 use super::projector::{no_reader, read_until};
+use crate::acting;
 use crate::routes::Routes;
+use crate::transport::SAGA;
 
 /// A saga of this sidecar.
 #[derive(Clone)]
@@ -37,11 +42,12 @@ pub struct SagaService {
 }
 
 impl SagaService {
-    fn readers(&self, domain: &Domain) -> Result<Vec<Arc<Consumer>>, Status> {
-        let readers = self
-            .sagas
-            .iter()
-            .filter(|saga| saga.domains.contains(domain));
+    /// The sagas that read a domain; only the named one, if one is named.
+    fn readers(&self, domain: &Domain, named: Option<&str>) -> Result<Vec<Arc<Consumer>>, Status> {
+        let readers = self.sagas.iter().filter(|saga| {
+            let is_meant = named.is_none_or(|named| *saga.consumer.settings().id.name == *named);
+            is_meant && saga.domains.contains(domain)
+        });
         let readers: Vec<_> = readers.map(|saga| Arc::clone(&saga.consumer)).collect();
         if readers.is_empty() {
             return Err(no_reader("saga", domain));
@@ -55,7 +61,7 @@ impl SagaCoordinator for SagaService {
     async fn handle(&self, request: Request<v1::EventBook>) -> Result<Response<()>, Status> {
         let until = read_until(request.into_inner())?;
         let budget = self.routes.current().timeouts.sync;
-        for consumer in self.readers(&until.stream().domain)? {
+        for consumer in self.readers(&until.stream().domain, None)? {
             let until = until.clone();
             // A hint: what fails now comes by the subscription, which also reports it.
             self.tasks
@@ -69,21 +75,51 @@ impl SagaCoordinator for SagaService {
         request: Request<v1::EventBook>,
     ) -> Result<Response<v1::SagaResponse>, Status> {
         let call = Call::read(request.metadata(), self.routes.current().timeouts.sync);
+        let metadata = request.metadata().clone();
+        let named = metadata.get(SAGA).and_then(|name| name.to_str().ok());
         let until = read_until(request.into_inner())?;
-        let readers = self.readers(&until.stream().domain)?;
-        let budget = call.deadline.saturating_duration_since(Instant::now());
-        let asked = readers
-            .iter()
-            .map(|consumer| consumer.orchestrate(until.clone(), budget));
+        let readers = self.readers(&until.stream().domain, named)?;
+        let is_passed_on = acting::is_passed_on(&metadata);
+        let asked = readers.iter().map(|consumer| {
+            let channel = (!is_passed_on).then(|| acting::elsewhere(consumer, &self.routes));
+            orchestrate(consumer, channel.flatten(), &until, call.deadline)
+        });
         let mut response = v1::SagaResponse::default();
         for caused in join_all(asked).await {
-            for outgoing in caused.map_err(|status| encode_status(&status))? {
-                match outgoing.work {
-                    Work::Command(command) => response.commands.push(encode_command(&command)),
-                    Work::Facts(facts) => response.events.push(encode_facts(&facts)),
-                }
-            }
+            let caused = caused?;
+            response.commands.extend(caused.commands);
+            response.events.extend(caused.events);
         }
         Ok(Response::new(response))
     }
+}
+
+/// Brings a saga up to a point, here or at the sidecar that acts for it, and answers what that caused.
+async fn orchestrate(
+    consumer: &Consumer,
+    elsewhere: Option<Channel>,
+    until: &Until,
+    deadline: Instant,
+) -> Result<v1::SagaResponse, Status> {
+    let budget = deadline.saturating_duration_since(Instant::now());
+    if let Some(channel) = elsewhere {
+        let mut request = acting::pass_on(until, SAGA, &consumer.settings().id.name);
+        request.set_timeout(budget);
+        let mut client = SagaCoordinatorClient::new(channel)
+            .max_decoding_message_size(MESSAGE_BYTES)
+            .max_encoding_message_size(MESSAGE_BYTES);
+        let late =
+            || Status::deadline_exceeded("the sidecar that acts for the saga did not answer");
+        let answered = timeout(budget, client.handle_sync(request)).await;
+        return Ok(answered.map_err(|_| late())??.into_inner());
+    }
+    let caused = consumer.orchestrate(until.clone(), budget).await;
+    let mut response = v1::SagaResponse::default();
+    for outgoing in caused.map_err(|status| encode_status(&status))? {
+        match outgoing.work {
+            Work::Command(command) => response.commands.push(encode_command(&command)),
+            Work::Facts(facts) => response.events.push(encode_facts(&facts)),
+        }
+    }
+    Ok(response)
 }

@@ -13,8 +13,6 @@ use anyhow::{Context, Result};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// How long a lease outlives its last renewal.
-const LEASE_TTL: Duration = Duration::from_secs(15);
 /// How long calls of a consumer that stops may go on.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -115,7 +113,7 @@ pub(super) fn settings(
         id,
         sources,
         holder,
-        lease_ttl: LEASE_TTL,
+        lease_ttl: routing.timeouts.lease,
         concurrency: delivery.concurrency,
         credit: delivery.credit,
         logic_budget: routing.timeouts.logic,

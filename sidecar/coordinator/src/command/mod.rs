@@ -40,7 +40,7 @@ use answer::{Checked, Context};
 use instruments::Measured;
 
 /// How often a command is run anew after other writers came first.
-const MAX_RACES: u32 = 8;
+const MAX_RACES: u32 = 32;
 
 /// Executes the commands of one domain.
 pub struct Executor {

@@ -12,7 +12,7 @@ pub struct Snapshot {
     pub id: ConsumerId,
     /// Who acts for it.
     pub holder: Holder,
-    /// Whether it acts, and the start of every source is stored.
+    /// Whether it acts here, and the start of every source is stored; or another process acts for it, which this one stands by for.
     pub is_ready: bool,
     /// Its sources.
     pub sources: Vec<SourceSnapshot>,
@@ -199,10 +199,14 @@ impl Board {
             .iter()
             .map(|domain| snapshot_source(domain, state.sources.get(domain), pause))
             .collect();
+        let is_ready = match &state.holder {
+            Holder::Unknown => false,
+            Holder::Here(_) => sources.iter().all(|source| source.start.is_some()),
+            Holder::Elsewhere(_) => true,
+        };
         Snapshot {
             id: id.clone(),
-            is_ready: matches!(state.holder, Holder::Here(_))
-                && sources.iter().all(|source| source.start.is_some()),
+            is_ready,
             holder: state.holder.clone(),
             sources,
             parked: state.parked,
