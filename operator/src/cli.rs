@@ -48,6 +48,9 @@ pub struct Local {
     /// The program of the sidecar; by default `angzarr-sidecar` beside this program.
     #[arg(long, value_name = "FILE")]
     pub sidecar: Option<PathBuf>,
+    /// Keeps the stores that are declared, where SQLite would take their place; `local.yaml` holds the Secrets that they name.
+    #[arg(long)]
+    pub as_declared: bool,
 }
 
 /// What to print.

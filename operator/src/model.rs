@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use angzarr_config::boot::{Mode, Source, Start};
 use angzarr_crds::{
-    Autoscaling, Availability, Kind, Metadata, Monitoring, Network, Rollout, Sidecar, Volume,
-    WorkloadKind,
+    Autoscaling, Availability, Kind, Metadata, Monitoring, Network, Postgres, Rollout, Sidecar,
+    Volume, WorkloadKind,
 };
 use serde_json::{Map, Value};
 
@@ -70,6 +70,8 @@ pub struct Store {
 pub enum Storage {
     /// A file for each component, which one process opens.
     Sqlite,
+    /// A database on a server that all components share.
+    Postgres(Box<Postgres>),
 }
 
 /// The bus of a store.

@@ -6,7 +6,7 @@
 )]
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use angzarr_config::boot::Ports;
 use angzarr_config::endpoint::Endpoint;
@@ -158,6 +158,7 @@ fn a_sidecar_reads_its_own_slice_and_the_directory_of_its_store() {
             logic: at(8_000 + index),
             ports: Ports::default(),
             store: key.base_name().into(),
+            connection: PathBuf::new(),
         };
         (key.clone(), place)
     };

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use angzarr_config::secret::Secret;
 use serde::{Deserialize, Serialize};
 
 /// Maps container images to commands of this machine.
@@ -11,6 +12,9 @@ use serde::{Deserialize, Serialize};
 pub struct Images {
     /// The images by their full names, as the resources write them.
     pub images: BTreeMap<String, Image>,
+    /// The Secrets that resources name, each with its keys; only what is run as declared reads them.
+    #[serde(default)]
+    pub secrets: BTreeMap<String, BTreeMap<String, Secret>>,
 }
 
 /// What stands for an image.

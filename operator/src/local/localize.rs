@@ -4,15 +4,25 @@ use angzarr_crds::{Bus, BusType, ComponentSpec, Direct, Sqlite, Storage, Storage
 
 use crate::manifest::{Mistake, Resource, Spec};
 
-/// Puts SQLite, the direct bus and one replica in; answers one notice for each change.
+/// What becomes of stores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stores {
+    /// SQLite and the direct bus take the place of servers.
+    Replaced,
+    /// They are what was declared.
+    AsDeclared,
+}
+
+/// Puts one replica in, and SQLite and the direct bus where stores are replaced; answers one notice for each change.
 ///
 /// # Errors
 /// A mistake for each component whose pods are a workload of a cluster.
-pub fn localize(resources: &mut [Resource]) -> Result<Vec<String>, Vec<Mistake>> {
+pub fn localize(resources: &mut [Resource], stores: Stores) -> Result<Vec<String>, Vec<Mistake>> {
     let (mut notices, mut mistakes) = (Vec::new(), Vec::new());
     for resource in resources {
         let title = format!("{}/{}", resource.kind(), resource.name);
         match &mut resource.spec {
+            Spec::EventStore(_) if stores == Stores::AsDeclared => {}
             Spec::EventStore(store) => {
                 if store.spec.storage.type_ != StorageType::Sqlite {
                     store.spec.storage = Storage {

@@ -3,6 +3,7 @@
 //! ```text
 //! localize.rs what stands in for servers and replicas
 //! images.rs   local.yaml: what a machine runs where a cluster pulls an image
+//! connections.rs  the Secrets of stores, as files
 //! ports.rs    which port each process gets, kept with the data
 //! folder.rs   what processes and other programs read in the data folder
 //! stage.rs    who runs, on which ports, with which command; written down before any starts
@@ -13,6 +14,7 @@
 //! ```
 
 pub mod admin;
+pub mod connections;
 pub mod console;
 pub mod folder;
 pub mod images;
@@ -39,6 +41,7 @@ use crate::model::Key;
 use crate::validate::validate;
 use admin::Admin;
 use console::Console;
+use localize::Stores;
 use process::{Keeper, Process};
 use stage::{Part, Stage, title};
 
@@ -59,7 +62,12 @@ pub async fn run(local: Local) -> Result<()> {
         .map_or_else(|| folder.clone(), Path::to_owned);
     let mut found = manifest::read(&folder).map_err(all)?;
     let mut notices = found.notices;
-    notices.extend(localize::localize(&mut found.resources).map_err(all)?);
+    let stores = if local.as_declared {
+        Stores::AsDeclared
+    } else {
+        Stores::Replaced
+    };
+    notices.extend(localize::localize(&mut found.resources, stores).map_err(all)?);
     let system = validate(&found.resources).map_err(all)?;
     let sidecar = find_sidecar(local.sidecar)?;
     let data = local.data.unwrap_or_else(|| beside.join(".angzarr"));

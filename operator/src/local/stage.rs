@@ -15,16 +15,19 @@ use angzarr_config::endpoint::Endpoint;
 use anyhow::{Context, Result, anyhow};
 use tokio::sync::Notify;
 
+use super::connections;
 use super::folder::{Address, Folder};
 use super::images::{Command, Image, Images};
 use super::ports::{self, Ports};
-use crate::model::{Key, System};
+use crate::model::{Key, StoreKey, System};
 use crate::plan::{DirectoryKey, Place, documents};
 
 /// Everything that is to run.
 pub struct Stage {
     system: System,
     images: BTreeMap<String, Image>,
+    /// The folders that say how to reach stores on servers.
+    connections: BTreeMap<StoreKey, PathBuf>,
     /// The folder of `local.yaml`.
     beside: PathBuf,
     sidecar: PathBuf,
@@ -82,7 +85,8 @@ impl Stage {
     /// What is missing, with its name.
     pub fn prepare(system: System, beside: &Path, data: &Path, sidecar: &Path) -> Result<Self> {
         let folder = Folder::open(data)?;
-        let images = read_images(&beside.join("local.yaml"), &system)?;
+        let Images { images, secrets } = read_images(&beside.join("local.yaml"), &system)?;
+        let connections = connections::write(&system, &secrets, &folder.path)?;
         let mut allocation = Allocation {
             ports: Ports::open(&folder.path)?,
             given: BTreeMap::new(),
@@ -104,6 +108,7 @@ impl Stage {
         let stage = Self {
             system,
             images,
+            connections,
             beside: beside.to_owned(),
             sidecar: sidecar.to_owned(),
             folder,
@@ -215,7 +220,12 @@ impl Stage {
             let folder = self.folder.of(key);
             fs::create_dir_all(&folder)
                 .with_context(|| format!("make the folder {}", folder.display()))?;
-            places.insert(key.clone(), place(given, folder.join("store.db"))?);
+            let connection = self.connections.get(&self.system.components[key].store);
+            let files = (
+                folder.join("store.db"),
+                connection.cloned().unwrap_or_default(),
+            );
+            places.insert(key.clone(), place(given, files)?);
         }
         let planned = documents(&self.system, &places);
         for (key, documents) in &planned.components {
@@ -281,19 +291,17 @@ fn running(system: &System) -> impl Iterator<Item = (&Key, &str)> {
         .filter_map(|(key, component)| Some((key, component.image()?)))
 }
 
-fn read_images(file: &Path, system: &System) -> Result<BTreeMap<String, Image>> {
+fn read_images(file: &Path, system: &System) -> Result<Images> {
     let text = fs::read_to_string(file).with_context(|| {
         format!(
             "read {}; it says what this machine runs where a cluster pulls an image",
             file.display()
         )
     })?;
-    let images = Images::parse(&text)
-        .with_context(|| file.display().to_string())?
-        .images;
+    let local = Images::parse(&text).with_context(|| file.display().to_string())?;
     let missing: Vec<_> = running(system)
         .map(|(_, image)| image)
-        .filter(|image| !images.contains_key(*image))
+        .filter(|image| !local.images.contains_key(*image))
         .collect();
     if !missing.is_empty() {
         return Err(anyhow!(
@@ -302,7 +310,7 @@ fn read_images(file: &Path, system: &System) -> Result<BTreeMap<String, Image>> 
             missing.join(", ")
         ));
     }
-    Ok(images)
+    Ok(local)
 }
 
 fn use_of(key: &Key, name: &str) -> String {
@@ -323,7 +331,7 @@ fn give_logic(ports: &mut Ports, key: &Key, image: &Image) -> Result<(u16, BTree
     Ok((ports.give(&use_of(key, "logic"))?, further))
 }
 
-fn place(given: &Given, store: PathBuf) -> Result<Place> {
+fn place(given: &Given, (store, connection): (PathBuf, PathBuf)) -> Result<Place> {
     let at = |port: u16| Endpoint::try_from(local(port));
     Ok(Place {
         grpc: at(given.grpc)?,
@@ -335,6 +343,7 @@ fn place(given: &Given, store: PathBuf) -> Result<Place> {
             admin: given.admin,
         },
         store,
+        connection,
     })
 }
 

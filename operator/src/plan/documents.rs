@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use angzarr_config::boot::{self, Boot, Mode, Ports};
 use angzarr_config::directory::Directory;
 use angzarr_config::endpoint::Endpoint;
+use angzarr_config::postgres::{Connection, Keys, Postgres};
 use angzarr_config::routing::Routing;
+use angzarr_crds as crds;
 
 use crate::model::{Bus, Component, Key, Role, Storage, Store, StoreKey, System};
 
@@ -23,6 +25,8 @@ pub struct Place {
     pub ports: Ports,
     /// The file of its store, if its store is a file.
     pub store: PathBuf,
+    /// The folder that says how to reach its store, if its store is a server.
+    pub connection: PathBuf,
 }
 
 /// What a sidecar reads.
@@ -168,16 +172,38 @@ fn build_boot(key: &Key, component: &Component, store: &Store, place: &Place) ->
     };
     Boot {
         namespace: key.namespace.clone(),
-        storage: match store.storage {
+        storage: match &store.storage {
             Storage::Sqlite => boot::Storage::Sqlite {
                 path: place.store.clone(),
             },
+            Storage::Postgres(spec) => boot::Storage::Postgres(build_postgres(spec, place)),
         },
         bus: match store.bus {
             Bus::Direct => boot::Bus::Direct,
         },
         ports: place.ports.clone(),
         components: vec![running],
+    }
+}
+
+fn build_postgres(spec: &crds::Postgres, place: &Place) -> Postgres {
+    let names = &spec.connection.secret_ref.keys;
+    let connection = Connection::Folder {
+        path: place.connection.clone(),
+        keys: Keys {
+            uri: names.uri.clone(),
+            host: names.host.clone(),
+            port: names.port.clone(),
+            username: names.username.clone(),
+            password: names.password.clone(),
+            database: names.database.clone(),
+            ca: names.ca.clone(),
+        },
+    };
+    Postgres {
+        database: spec.database.clone(),
+        schema: spec.schema.clone(),
+        ..Postgres::new(connection)
     }
 }
 

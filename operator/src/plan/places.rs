@@ -26,6 +26,7 @@ fn place(key: &Key, component: &Component) -> Place {
         logic: endpoint(format!("http://127.0.0.1:{}", component.logic_port)),
         ports,
         store: sidecar::STORE_FILE.into(),
+        connection: sidecar::CONNECTION_FOLDER.into(),
     }
 }
 

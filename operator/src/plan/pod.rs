@@ -3,8 +3,8 @@
 use angzarr_crds::{Metadata, TopologySpread};
 use k8s_openapi::api::core::v1::{
     ConfigMapProjection, ConfigMapVolumeSource, EmptyDirVolumeSource, EnvVar,
-    PersistentVolumeClaimVolumeSource, ProjectedVolumeSource, TopologySpreadConstraint, Volume,
-    VolumeProjection,
+    PersistentVolumeClaimVolumeSource, ProjectedVolumeSource, SecretVolumeSource,
+    TopologySpreadConstraint, Volume, VolumeProjection,
 };
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -45,6 +45,7 @@ pub(super) fn build(scope: &Scope, bare: Bare, boot: &str) -> Value {
     list(&mut spec, "volumes").extend(volumes.iter().map(plain));
     match scope.store.storage {
         Storage::Sqlite => own_files(&mut spec),
+        Storage::Postgres(_) => {}
     }
     let grace = sidecar::grace_seconds(scope.component.sidecar.drain_seconds);
     raise(&mut spec, "terminationGracePeriodSeconds", grace.into());
@@ -133,16 +134,24 @@ fn build_volumes(scope: &Scope, boot: &str, has_token: bool) -> Vec<Volume> {
             ..Volume::default()
         },
     ];
-    match scope.store.storage {
-        Storage::Sqlite => volumes.push(Volume {
+    volumes.push(match &scope.store.storage {
+        Storage::Sqlite => Volume {
             name: sidecar::DATA_VOLUME.to_owned(),
             persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
                 claim_name: names::data(scope.key),
                 ..PersistentVolumeClaimVolumeSource::default()
             }),
             ..Volume::default()
-        }),
-    }
+        },
+        Storage::Postgres(spec) => Volume {
+            name: sidecar::CONNECTION_VOLUME.to_owned(),
+            secret: Some(SecretVolumeSource {
+                secret_name: Some(spec.connection.secret_ref.name.clone()),
+                ..SecretVolumeSource::default()
+            }),
+            ..Volume::default()
+        },
+    });
     if has_token {
         volumes.push(Volume {
             name: sidecar::NO_TOKEN_VOLUME.to_owned(),

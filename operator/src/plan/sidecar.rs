@@ -15,6 +15,9 @@ use crate::model::Storage;
 /// The file of an SQLite store in the pod.
 pub(super) const STORE_FILE: &str = "/var/lib/angzarr/store.db";
 
+/// The folder of the pod that says how to reach a store on a server.
+pub(super) const CONNECTION_FOLDER: &str = "/etc/angzarr/store";
+
 const DATA_FOLDER: &str = "/var/lib/angzarr";
 const BOOT_FOLDER: &str = "/etc/angzarr/boot";
 const ROUTING_FOLDER: &str = "/etc/angzarr/routing";
@@ -24,6 +27,8 @@ const TOKEN_FOLDER: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 pub(super) const BOOT_VOLUME: &str = "angzarr-boot";
 /// The volume with routing and directory.
 pub(super) const ROUTING_VOLUME: &str = "angzarr-routing";
+/// The volume with the Secret of the store's server.
+pub(super) const CONNECTION_VOLUME: &str = "angzarr-store";
 /// The volume with the store.
 pub(super) const DATA_VOLUME: &str = "angzarr-data";
 /// The empty volume that stands where the sidecar would get a token.
@@ -205,9 +210,10 @@ fn build_mounts(scope: &Scope, hides_token: bool) -> Vec<VolumeMount> {
         mount(BOOT_VOLUME, BOOT_FOLDER, true),
         mount(ROUTING_VOLUME, ROUTING_FOLDER, true),
     ];
-    match scope.store.storage {
-        Storage::Sqlite => mounts.push(mount(DATA_VOLUME, DATA_FOLDER, false)),
-    }
+    mounts.push(match scope.store.storage {
+        Storage::Sqlite => mount(DATA_VOLUME, DATA_FOLDER, false),
+        Storage::Postgres(_) => mount(CONNECTION_VOLUME, CONNECTION_FOLDER, true),
+    });
     if hides_token {
         mounts.push(mount(NO_TOKEN_VOLUME, TOKEN_FOLDER, true));
     }

@@ -31,6 +31,7 @@ pub(super) fn build_service_account(scope: &Scope) -> Option<ServiceAccount> {
 pub(super) fn build_volume(scope: &Scope) -> Option<PersistentVolumeClaim> {
     match scope.store.storage {
         Storage::Sqlite => {}
+        Storage::Postgres(_) => return None,
     }
     let declared = &scope.component.volume;
     Some(PersistentVolumeClaim {

@@ -90,6 +90,7 @@ fn build_strategy(scope: &Scope) -> DeploymentStrategy {
     let strategy = match scope.store.storage {
         // The file has one user.
         Storage::Sqlite => Strategy::Recreate,
+        Storage::Postgres(_) => scope.component.rollout.strategy,
     };
     match strategy {
         Strategy::Recreate => DeploymentStrategy {

@@ -81,18 +81,36 @@ impl<'a> Report<'a> {
 
 /// An EventStore can only be what is built.
 fn store_of(spec: &crds::EventStoreSpec, report: &mut Report) -> Option<Store> {
-    let is_sqlite = spec.storage.type_ == crds::StorageType::Sqlite;
     let is_direct = spec.bus.type_ == crds::BusType::Direct;
-    if !is_sqlite {
-        report.say("spec.storage.type", "is not supported yet; write sqlite");
-    }
+    let storage = storage_of(&spec.storage, report);
     if !is_direct {
         report.say("spec.bus.type", "is not supported yet; write direct");
     }
-    (is_sqlite && is_direct).then_some(Store {
-        storage: Storage::Sqlite,
+    is_direct.then_some(Store {
+        storage: storage?,
         bus: Bus::Direct,
     })
+}
+
+fn storage_of(spec: &crds::Storage, report: &mut Report) -> Option<Storage> {
+    match spec.type_ {
+        crds::StorageType::Sqlite => Some(Storage::Sqlite),
+        crds::StorageType::Postgres => {
+            if spec.postgres.is_none() {
+                report.say(
+                    "spec.storage.postgres",
+                    "is missing; say how to reach the server",
+                );
+            }
+            let postgres = spec.postgres.clone();
+            postgres.map(|postgres| Storage::Postgres(Box::new(postgres)))
+        }
+        crds::StorageType::Mongodb | crds::StorageType::Redis => {
+            let message = "is not supported yet; write sqlite or postgres";
+            report.say("spec.storage.type", message);
+            None
+        }
+    }
 }
 
 fn component(index: &Index, report: &mut Report) -> Option<(Key, Component)> {
@@ -102,7 +120,9 @@ fn component(index: &Index, report: &mut Report) -> Option<(Key, Component)> {
     let spec = declared.component();
     let of_store = index.store(&store, report);
     index.references(declared, &store, report);
-    check_single(spec, report);
+    if of_store.is_some_and(|store| store.storage.type_ == crds::StorageType::Sqlite) {
+        check_single(spec, report);
+    }
     let role = role::read(resource, declared, report);
     let workload = workload::read(spec, report);
     if !report.mistakes.is_empty() {

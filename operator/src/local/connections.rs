@@ -1,0 +1,58 @@
+//! How stores on servers are reached: the Secrets of `local.yaml`, as a cluster mounts them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use angzarr_config::secret::Secret;
+use anyhow::{Context, Result};
+
+use crate::model::{Storage, StoreKey, System};
+
+/// Writes the Secret of each store on a server into a folder with a file for each key, which only we read; answers the folders.
+///
+/// # Errors
+/// A Secret is missing, or a file cannot be written.
+pub fn write(
+    system: &System,
+    secrets: &BTreeMap<String, BTreeMap<String, Secret>>,
+    data: &Path,
+) -> Result<BTreeMap<StoreKey, PathBuf>> {
+    let mut folders = BTreeMap::new();
+    for (key, store) in &system.stores {
+        let Storage::Postgres(postgres) = &store.storage else {
+            continue;
+        };
+        let name = &postgres.connection.secret_ref.name;
+        let secret = secrets.get(name).with_context(|| {
+            let store = &key.name;
+            format!("local.yaml has no Secret {name}, which EventStore {store} names; add it under secrets, such as {name}: {{uri: ...}}")
+        })?;
+        let folder = data.join(&key.namespace).join("secrets").join(name);
+        write_secret(&folder, secret).with_context(|| format!("write {}", folder.display()))?;
+        folders.insert(key.clone(), folder);
+    }
+    Ok(folders)
+}
+
+fn write_secret(folder: &Path, secret: &BTreeMap<String, Secret>) -> std::io::Result<()> {
+    // What was there before may have other keys.
+    if folder.exists() {
+        fs::remove_dir_all(folder)?;
+    }
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)?;
+    for (part, value) in secret {
+        let mut file = fs::File::options()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(folder.join(part))?;
+        file.write_all(value.reveal().as_bytes())?;
+    }
+    Ok(())
+}
