@@ -4,7 +4,7 @@ CARGO ?= cargo
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
-.PHONY: help check test demo shop features programs python lint format-check doc crds release-check golden bench
+.PHONY: help check test demo shop features programs python postgres lint format-check doc crds release-check golden bench
 
 help: ## Lists the commands.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-14s %s\n", $$1, $$2 }'
@@ -28,20 +28,28 @@ PACKAGES = -p angzarr-operator -p angzarr-sidecar $(SHOP:%=-p shop-%)
 # Which customer the shop is run with: rust or python.
 CUSTOMER ?= rust
 $(if $(filter-out rust python,$(CUSTOMER)),$(error CUSTOMER=$(CUSTOMER) is not known; write rust or python))
+# Where the shop's events live: sqlite, or postgres at ANGZARR_POSTGRES_URL.
+STORE ?= sqlite
+$(if $(filter-out sqlite postgres,$(STORE)),$(error STORE=$(STORE) is not known; write sqlite or postgres))
+LAID_OUT = $(if $(filter postgres,$(STORE)),$(TARGET)/shop-on-postgres/shop,examples/shop)
+AS_DECLARED = $(if $(filter postgres,$(STORE)),true,false)
 PROGRAMS = $(if $(filter python,$(CUSTOMER)),$(PYTHON)/bin:)$(TARGET)/debug
 
-programs: $(filter python,$(CUSTOMER))
+programs: $(filter python,$(CUSTOMER)) $(filter postgres,$(STORE))
 	@echo "Building (the first time takes some minutes) …"
 	@$(CARGO) build $(PACKAGES)
 
 python:
 	@examples/python/setup.sh "$(PYTHON)"
 
+postgres:
+	@examples/postgres/setup.sh "$(TARGET)/shop-on-postgres"
+
 demo: programs ## Runs the shop, drives it, kills a sidecar in the middle and checks that nothing is lost or doubled.
-	@PATH="$(PROGRAMS):$$PATH" shop-demo examples/shop
+	@ANGZARR_AS_DECLARED=$(AS_DECLARED) PATH="$(PROGRAMS):$$PATH" shop-demo $(LAID_OUT)
 
 shop: programs ## Keeps the shop running to play with; its addresses are printed.
-	@PATH="$(PROGRAMS):$$PATH" angzarr local -f examples/shop
+	@ANGZARR_AS_DECLARED=$(AS_DECLARED) PATH="$(PROGRAMS):$$PATH" angzarr local -f $(LAID_OUT)
 
 features: python ## The features of the shop: against the logic in each language, and against the running system.
 	$(CARGO) build --workspace

@@ -49,7 +49,7 @@ pub struct Local {
     #[arg(long, value_name = "FILE")]
     pub sidecar: Option<PathBuf>,
     /// Keeps the stores that are declared, where SQLite would take their place; `local.yaml` holds the Secrets that they name.
-    #[arg(long)]
+    #[arg(long, env = "ANGZARR_AS_DECLARED")]
     pub as_declared: bool,
 }
 

@@ -3,7 +3,7 @@
 //! ```text
 //! localize.rs what stands in for servers and replicas
 //! images.rs   local.yaml: what a machine runs where a cluster pulls an image
-//! connections.rs  the Secrets of stores, as files
+//! connections.rs the Secrets of stores, as files
 //! ports.rs    which port each process gets, kept with the data
 //! folder.rs   what processes and other programs read in the data folder
 //! stage.rs    who runs, on which ports, with which command; written down before any starts
