@@ -11,6 +11,7 @@ use std::time::Duration;
 use angzarr_config::postgres::Postgres as Settings;
 use angzarr_coordinator::model::StoreIdentity;
 use angzarr_coordinator::port::store::Error;
+use opentelemetry::{KeyValue, global, metrics};
 use sqlx::postgres::{PgArguments, PgConnection, PgRow};
 use sqlx::{Connection, Postgres};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -53,10 +54,44 @@ pub struct Trips {
     pub round_trips: u64,
 }
 
-#[derive(Debug, Default)]
+/// Counts one operation, for whoever has the store and for the metrics.
 struct Counter {
     asked: AtomicU64,
     round_trips: AtomicU64,
+    statements_total: metrics::Counter<u64>,
+    round_trips_total: metrics::Counter<u64>,
+    labels: [KeyValue; 1],
+}
+
+impl Counter {
+    fn new(meter: &metrics::Meter, operation: &'static str) -> Self {
+        let count = |name: &'static str, what: &'static str| {
+            meter.u64_counter(name).with_description(what).build()
+        };
+        Self {
+            asked: AtomicU64::new(0),
+            round_trips: AtomicU64::new(0),
+            statements_total: count(
+                "angzarr.postgres.statements_total",
+                "Statements that the store was asked for, by operation",
+            ),
+            round_trips_total: count(
+                "angzarr.postgres.round_trips_total",
+                "Round trips that they took, those of retries and of preparing included",
+            ),
+            labels: [KeyValue::new("operation", operation)],
+        }
+    }
+
+    fn note_asked(&self) {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        self.statements_total.add(1, &self.labels);
+    }
+
+    fn note_trips(&self, trips: u64) {
+        self.round_trips.fetch_add(trips, Ordering::Relaxed);
+        self.round_trips_total.add(trips, &self.labels);
+    }
 }
 
 struct Idle {
@@ -76,6 +111,7 @@ pub(super) struct Pool {
 impl Pool {
     /// Makes a pool over a database that was opened before; `first` is a connection to it.
     pub(super) fn new(settings: Settings, identity: StoreIdentity, first: PgConnection) -> Self {
+        let meter = global::meter("angzarr");
         let most = usize::try_from(settings.max_connections.get()).unwrap_or(usize::MAX);
         Self {
             permits: Semaphore::new(most.min(Semaphore::MAX_PERMITS)),
@@ -85,7 +121,7 @@ impl Pool {
                 conn: first,
                 since: Instant::now(),
             }]),
-            counters: Default::default(),
+            counters: ["append", "load", "other"].map(|operation| Counter::new(&meter, operation)),
         }
     }
 
@@ -114,7 +150,7 @@ impl Pool {
         build: impl Fn(u32) -> Asked<'q> + Send + Sync,
     ) -> Result<Vec<PgRow>, Error> {
         let counter = &self.counters[operation as usize];
-        counter.asked.fetch_add(1, Ordering::Relaxed);
+        counter.note_asked();
         let started = Instant::now();
         let mut sent = 0;
         loop {
@@ -143,9 +179,7 @@ impl Pool {
         let within = self.settings.statement_timeout + MARGIN;
         let answered = timeout(within, asked.fetch_all(&mut conn)).await;
         let prepares = conn.cached_statements_size().saturating_sub(prepared);
-        counter
-            .round_trips
-            .fetch_add(1 + prepares as u64, Ordering::Relaxed);
+        counter.note_trips(1 + prepares as u64);
         let answer = match answered {
             Ok(answer) => answer.map_err(Fault::from),
             Err(_) => Err(Fault::TimedOut(within)),

@@ -1,8 +1,8 @@
-//! Laws of progress, backlog and leases.
+//! Laws of progress and backlog.
 
 use std::time::Duration;
 
-use super::{Bench, Ports, Sharing, domain, stream};
+use super::{Bench, Ports, domain, stream};
 use crate::model::{
     AppendId, Code, Command, CommandId, ConsumerId, ConsumerKind, CorrelationId, Cursor,
     Incarnation, MergeStrategy, Payload, Position, Sequence, Status, StoreId, StoreIdentity,
@@ -11,9 +11,9 @@ use crate::port::leases::Grant;
 use crate::port::progress::{Outgoing, OutgoingId, Parked, Step, Work};
 use crate::port::store::Error;
 
-const TTL: Duration = Duration::from_secs(60);
+pub(super) const TTL: Duration = Duration::from_secs(60);
 
-fn consumer(name: &str) -> ConsumerId {
+pub(super) fn consumer(name: &str) -> ConsumerId {
     ConsumerId {
         namespace: "laws".into(),
         kind: ConsumerKind::Saga,
@@ -33,7 +33,7 @@ fn cursor(position: u64) -> Cursor {
 }
 
 /// Takes the lease of a consumer and answers its epoch.
-async fn lease(ports: &Ports, of: &ConsumerId) -> u64 {
+pub(super) async fn lease(ports: &Ports, of: &ConsumerId) -> u64 {
     let granted = ports.leases.acquire(&of.to_string(), "here", TTL).await;
     match granted.expect("the store answers") {
         Grant::Granted { epoch } => epoch,
@@ -41,7 +41,7 @@ async fn lease(ports: &Ports, of: &ConsumerId) -> u64 {
     }
 }
 
-fn advance(root: u8, next: u32) -> Step {
+pub(super) fn advance(root: u8, next: u32) -> Step {
     Step::Advance {
         stream: stream("till", root),
         next: Sequence(next),
@@ -86,7 +86,7 @@ fn refusal() -> Status {
     }
 }
 
-async fn commit(ports: &Ports, of: &ConsumerId, epoch: u64, steps: Vec<Step>) {
+pub(super) async fn commit(ports: &Ports, of: &ConsumerId, epoch: u64, steps: Vec<Step>) {
     ports
         .progress
         .commit(of, epoch, steps)
@@ -94,7 +94,7 @@ async fn commit(ports: &Ports, of: &ConsumerId, epoch: u64, steps: Vec<Step>) {
         .expect("the commit succeeds");
 }
 
-async fn next_of(ports: &Ports, of: &ConsumerId, root: u8) -> Option<u32> {
+pub(super) async fn next_of(ports: &Ports, of: &ConsumerId, root: u8) -> Option<u32> {
     let read = ports
         .progress
         .read_roots(of, vec![stream("till", root)])
@@ -344,113 +344,4 @@ pub(super) async fn consumers_do_not_see_each_other(bench: Box<dyn Bench>) {
         .commit(&other, epoch, vec![advance(1, 1)])
         .await;
     assert!(matches!(foreign, Err(Error::Fenced { .. })), "{foreign:?}");
-}
-
-pub(super) async fn a_lease_is_held_by_one_until_it_is_released(bench: Box<dyn Bench>) {
-    let (ports, saga) = (bench.ports(), consumer("a"));
-    let name = saga.to_string();
-    let epoch = lease(&ports, &saga).await;
-    let other = ports
-        .leases
-        .acquire(&name, "there", TTL)
-        .await
-        .expect("the store answers");
-    assert_eq!(
-        other,
-        Grant::Held {
-            holder: "here".into()
-        }
-    );
-    ports
-        .leases
-        .renew(&name, epoch, TTL)
-        .await
-        .expect("it is renewed");
-    ports
-        .leases
-        .release(&name, epoch)
-        .await
-        .expect("it is released");
-    let other = ports
-        .leases
-        .acquire(&name, "there", TTL)
-        .await
-        .expect("the store answers");
-    assert!(
-        matches!(other, Grant::Granted { epoch: next } if next > epoch),
-        "{other:?}"
-    );
-    let lost = ports.leases.renew(&name, epoch, TTL).await;
-    assert!(matches!(lost, Err(Error::Fenced { .. })), "{lost:?}");
-    ports
-        .leases
-        .release(&name, epoch)
-        .await
-        .expect("it is without effect");
-    let held = ports
-        .leases
-        .acquire(&name, "here", TTL)
-        .await
-        .expect("the store answers");
-    assert_eq!(
-        held,
-        Grant::Held {
-            holder: "there".into()
-        }
-    );
-}
-
-pub(super) async fn a_lapsed_lease_is_granted_to_another_and_its_holder_is_fenced(
-    bench: Box<dyn Bench>,
-) {
-    let (ports, saga) = (bench.ports(), consumer("a"));
-    let name = saga.to_string();
-    let short = Duration::from_millis(5);
-    let granted = ports.leases.acquire(&name, "here", short).await;
-    let Ok(Grant::Granted { epoch }) = granted else {
-        unreachable!("a free lease is granted: {granted:?}")
-    };
-    let deadline = tokio::time::Instant::now() + TTL;
-    let next = loop {
-        let asked = ports.leases.acquire(&name, "there", TTL).await;
-        match asked.expect("the store answers") {
-            Grant::Granted { epoch } => break epoch,
-            Grant::Held { holder } => assert_eq!(holder, "here"),
-        }
-        assert!(tokio::time::Instant::now() < deadline, "it lapses");
-    };
-    assert!(next > epoch);
-    let late = ports
-        .progress
-        .commit(&saga, epoch, vec![advance(1, 3)])
-        .await;
-    assert!(matches!(late, Err(Error::Fenced { .. })), "{late:?}");
-    commit(&ports, &saga, next, vec![advance(1, 1)]).await;
-    assert_eq!(next_of(&ports, &saga, 1).await, Some(1));
-}
-
-pub(super) async fn after_a_restart_only_what_nobody_else_can_hold_is_granted_under_a_higher_epoch(
-    mut bench: Box<dyn Bench>,
-) {
-    let saga = consumer("a");
-    let name = saga.to_string();
-    let epoch = lease(&bench.ports(), &saga).await;
-    bench.reopen().await;
-    let ports = bench.ports();
-    let other = ports.leases.acquire(&name, "there", TTL).await;
-    let other = other.expect("the store answers");
-    match bench.sharing() {
-        Sharing::OneProcess => assert!(
-            matches!(other, Grant::Granted { epoch: next } if next > epoch),
-            "{other:?}"
-        ),
-        Sharing::Everyone => {
-            let here = "here".into();
-            assert_eq!(other, Grant::Held { holder: here });
-            assert!(
-                lease(&ports, &saga).await > epoch,
-                "the holder itself comes back at once"
-            );
-        }
-    }
 }

@@ -4,6 +4,7 @@
 //! [`Model`] is a store that keeps them all, to compare others with.
 
 mod consumers;
+mod leases;
 mod log;
 mod model;
 
@@ -114,9 +115,9 @@ pub const LAWS: &[Law] = laws![
     consumers::refused_work_can_be_resent_or_discarded,
     consumers::parked_roots_are_listed_until_they_are_taken_back,
     consumers::consumers_do_not_see_each_other,
-    consumers::a_lease_is_held_by_one_until_it_is_released,
-    consumers::a_lapsed_lease_is_granted_to_another_and_its_holder_is_fenced,
-    consumers::after_a_restart_only_what_nobody_else_can_hold_is_granted_under_a_higher_epoch,
+    leases::a_lease_is_held_by_one_until_it_is_released,
+    leases::a_lapsed_lease_is_granted_to_another_and_its_holder_is_fenced,
+    leases::after_a_restart_only_what_nobody_else_can_hold_is_granted_under_a_higher_epoch,
 ];
 
 fn domain(name: &str) -> Domain {
