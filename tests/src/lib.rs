@@ -1,6 +1,7 @@
 //! What needs more than one crate: contract suites, fault injection, benchmarks.
 //!
-//! [`sidecar`] and [`postgres`] start real processes, [`proxy`] stands between them, [`probe`] is logic that checks what it is given, [`logic`] runs it as a process, [`client`] asks and repeats,
+//! [`sidecar`] starts real processes, [`proxy`] stands between them, [`probe`] is logic that checks what it is given, [`logic`] runs it as a process,
+//! [`client`] asks and repeats,
 //! [`soak`] loads a system and judges what it kept of its promises, [`stores`] are what the suites of the ports are run on.
 
 #![allow(
@@ -12,7 +13,6 @@
 pub mod client;
 pub mod disk;
 pub mod logic;
-pub mod postgres;
 pub mod probe;
 pub mod proxy;
 pub mod sidecar;

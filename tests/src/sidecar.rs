@@ -15,8 +15,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-/// How long a test waits for anything.
-pub const WITHIN: Duration = Duration::from_secs(60);
+pub use angzarr_servers::{WITHIN, free_port};
 
 /// Every place at which a sidecar under test can be ended.
 pub const FAIL_POINTS: [&str; 11] = [
@@ -263,12 +262,6 @@ impl Process {
             .expect("the process ends in time")
             .unwrap()
     }
-}
-
-/// A port that nobody listens on.
-pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 /// Waits until a condition holds.

@@ -11,14 +11,13 @@ use angzarr_coordinator::port::leases::Leases;
 use angzarr_coordinator::port::log::Log;
 use angzarr_coordinator::port::progress::Progress;
 use angzarr_coordinator::testkit::store::{Bench, Model, Ports, Sharing};
+use angzarr_servers::postgres::{Database, Server};
 use angzarr_stores::Instrumented;
 use angzarr_stores::postgres::PostgresStore;
 use angzarr_stores::sqlite::SqliteStore;
 use async_trait::async_trait;
 use libtest_mimic::{Arguments, Trial};
 use tokio::runtime::Runtime;
-
-use crate::postgres::{Database, Server};
 
 type Opening = Pin<Box<dyn Future<Output = Box<dyn Bench>> + Send>>;
 

@@ -20,8 +20,8 @@ use angzarr_coordinator::model::{
 use angzarr_coordinator::port::catalog::Catalog;
 use angzarr_coordinator::port::log::{Load, Log, Outcome, Proposal, StreamRead};
 use angzarr_coordinator::port::store::Error;
+use angzarr_servers::postgres::{Database, Server};
 use angzarr_stores::postgres::{OpenError, PostgresStore};
-use angzarr_tests::postgres::{Database, Server};
 use angzarr_tests::proxy::{Mode, Proxy};
 use sqlx::{AssertSqlSafe, Executor};
 
@@ -392,5 +392,5 @@ fn make_certificate(key: &Path, cert: &Path) {
         .output()
         .expect("openssl makes certificates");
     assert!(made.status.success(), "{made:?}");
-    angzarr_tests::postgres::give_to_server_user(key.parent().unwrap()).unwrap();
+    angzarr_servers::postgres::give_to_server_user(key.parent().unwrap()).unwrap();
 }

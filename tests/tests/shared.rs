@@ -8,8 +8,8 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
+use angzarr_servers::postgres::{Database, Server};
 use angzarr_tests::client::{command, execute, execute_simple, pages, root, sequences};
-use angzarr_tests::postgres::{Database, Server};
 use angzarr_tests::probe::{Probes, aggregates};
 use angzarr_tests::sidecar::{Place, Process, until};
 use angzarr_tests::soak::reader::Reader;

@@ -13,9 +13,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use angzarr_servers::postgres::{Database, Server};
 use angzarr_tests::client::{command, execute, pages, root};
 use angzarr_tests::parameter;
-use angzarr_tests::postgres::{Database, Server};
 use angzarr_tests::probe::Probes;
 use angzarr_tests::proxy::{Mode, Proxy};
 use angzarr_tests::sidecar::{Place, Process, until};

@@ -7,7 +7,7 @@
 
 use std::path::{Path, PathBuf};
 
-use angzarr_tests::postgres::Server;
+use angzarr_servers::postgres::Server;
 use tokio::process::Command;
 
 /// The folder of the programs, which stands two levels above a test.

@@ -36,18 +36,26 @@ pub(super) fn find_programs() -> PathBuf {
             .max()
     };
     newest().unwrap_or_else(|| {
-        let installed = Command::new("apt-get")
-            .args(["install", "-y", "postgresql"])
+        install();
+        newest().expect("the package has the programs")
+    })
+}
+
+/// Installs the server; a fresh machine does not know its packages yet.
+fn install() {
+    let apt_get = |words: &[&str]| {
+        let ran = Command::new("apt-get")
+            .args(words)
             .env("DEBIAN_FRONTEND", "noninteractive")
             .stdout(Stdio::null())
             .status();
-        let is_installed = installed.as_ref().is_ok_and(|status| status.success());
-        assert!(
-            is_installed,
-            "the tests need PostgreSQL: apt-get install postgresql gave {installed:?}; or set {URL}"
-        );
-        newest().expect("the package has the programs")
-    })
+        ran.is_ok_and(|status| status.success())
+    };
+    let is_installed = apt_get(&["update"]) && apt_get(&["install", "-y", "postgresql"]);
+    assert!(
+        is_installed,
+        "PostgreSQL is needed and could not be installed by apt-get; install postgresql, or set {URL}"
+    );
 }
 
 pub(super) fn initialise(programs: &Path, folder: &Path, port: u16, settings: &[&str]) {

@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep};
 
 pub use install::give_to_server_user;
 
-use crate::sidecar::{WITHIN, free_port};
+use crate::{WITHIN, free_port};
 use install::{FOLDER, PASSWORD, USER, as_server_user, find_programs, initialise, sweep};
 
 /// The variable that names another server.
