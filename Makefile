@@ -71,9 +71,11 @@ crds: ## Writes crds/*.yaml and docs/resources.md anew from the resource types.
 # The release build, the same for all that looks at it.
 RELEASE = $(CARGO) build --release --quiet -p angzarr-sidecar -p angzarr-bench
 
-release-check: ## Checks that the release build has no fail points.
+release-check: ## Checks that the release build has no fail points, and that the bench measures it.
 	$(RELEASE)
 	$(CARGO) run --quiet -p angzarr-tests --bin release-check -- $(TARGET)/release/angzarr-sidecar
+	$(TARGET)/release/angzarr-bench --seconds 0.3 --memory-events 10000 --only " 16"
+	$(TARGET)/release/angzarr-bench --seconds 0.3 --memory-events 10000 --only port
 
 golden: ## Writes anew which objects a cluster gets in the golden cases; read the difference.
 	ANGZARR_GOLDEN=rewrite $(CARGO) test --quiet -p angzarr-operator --test golden

@@ -3,12 +3,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use angzarr_servers::postgres::Server;
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 
 use crate::report::Report;
-use crate::rows::{Bench, ROWS};
-use crate::{chain, flush, logic, memory};
+use crate::rows::rows;
+use crate::stage::Bench;
+use crate::stores::Stores;
+use crate::{chain, flush, logic, memory, port};
 
 /// Measures the pipeline.
 #[derive(Debug, Parser)]
@@ -79,7 +82,10 @@ async fn measure(asked: Measure) -> Result<()> {
     let bench = Bench {
         sidecar,
         own,
-        folder: folder.path().to_owned(),
+        stores: Stores {
+            folder: folder.path().to_owned(),
+            database: Server::shared().await.database().await,
+        },
         duration: Duration::from_secs_f64(asked.seconds),
     };
     let mut report = Report::new(flush::measure(folder.path()).context("measure the flush")?);
@@ -90,18 +96,20 @@ async fn measure(asked: Measure) -> Result<()> {
             .as_ref()
             .is_none_or(|only| name.contains(only.as_str()))
     };
-    for row in ROWS.iter().filter(|row| wanted(row.name)) {
+    for row in rows().iter().filter(|row| wanted(&row.name())) {
         let measured = bench
             .measure(row)
             .await
-            .with_context(|| format!("measure {}", row.name))?;
+            .with_context(|| format!("measure {}", row.name()))?;
         report.add(measured);
+    }
+    if wanted("port") {
+        let port = port::measure(&bench.stores, bench.duration).await;
+        report.add_port(port.context("measure the port")?);
     }
     if asked.memory_events > 0 && wanted("memory") {
         let memory = memory::measure(&bench, asked.memory_events).await;
-        report.end(Some(memory.context("measure the memory")?));
-    } else {
-        report.end(None);
+        report.add_memory(memory.context("measure the memory")?);
     }
     if let Some(file) = asked.json {
         report.write(&file)?;

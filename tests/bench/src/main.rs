@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! main ─▶ flush    how often the disk flushes
-//!      ─▶ rows ─▶ load ─▶ chain   ─▶ logic      (the bare two-hop chain)
-//!                      ─▶ sidecar ─▶ logic      (the pipeline)
+//!      ─▶ rows ─▶ stage ─▶ load ─▶ chain   ─▶ logic      (the bare two-hop chain)
+//!                               ─▶ sidecar ─▶ logic      (the pipeline)
+//!      ─▶ port     the shared store by itself
 //!      ─▶ memory   idle, and over many events
 //!      ─▶ report   a table and JSON
 //! ```
@@ -17,10 +18,13 @@ mod load;
 mod logic;
 mod memory;
 mod messages;
+mod port;
 mod process;
 mod report;
 mod rows;
 mod sidecar;
+mod stage;
+mod stores;
 
 use std::process::ExitCode;
 

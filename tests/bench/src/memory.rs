@@ -8,7 +8,8 @@ use serde::Serialize;
 use crate::load::{Load, drive};
 use crate::messages::TEN;
 use crate::process::Part;
-use crate::rows::Bench;
+use crate::stage::Bench;
+use crate::stores::Kind;
 
 /// How many readings are taken while the log grows.
 const READINGS: u64 = 10;
@@ -30,7 +31,7 @@ pub(crate) struct Memory {
 /// Writes so many events, and reads the memory at the start and after each tenth.
 pub(crate) async fn measure(bench: &Bench, events: u64) -> Result<Memory> {
     let logic = Part::start(&bench.own, &["logic"]).await?;
-    let owner = bench.owner("memory", &logic, "").await?;
+    let owner = bench.owner(Kind::Sqlite, "memory", &logic, "").await?;
     let idle = owner.resident()?;
     let load = Load {
         callers: CALLERS,

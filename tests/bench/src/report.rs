@@ -1,6 +1,5 @@
 //! The figures, for people and for programs.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -9,7 +8,9 @@ use serde::Serialize;
 
 use crate::flush::Flush;
 use crate::memory::Memory;
-use crate::rows::{Line, Setting};
+use crate::port::Port;
+use crate::rows::{Line, Row, Setting, Spread};
+use crate::stores::Kind;
 
 /// Everything that was measured.
 #[derive(Debug, Serialize)]
@@ -17,6 +18,7 @@ pub(crate) struct Report {
     cores: usize,
     flush: Flush,
     rows: Vec<Line>,
+    port: Option<Port>,
     memory: Option<Memory>,
 }
 
@@ -27,6 +29,7 @@ impl Report {
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             flush,
             rows: Vec::new(),
+            port: None,
             memory: None,
         }
     }
@@ -43,38 +46,60 @@ impl Report {
             self.cores
         );
         println!(
-            "{:<20} {:>12} {:>9} {:>9} {:>9} {:>9}",
-            "row", "commands/s", "p50 ms", "p99 ms", "cpu us", "of chain"
+            "{:<22} {:>10} {:>9} {:>9} {:>8} {:>9} {:>9}",
+            "row", "commands/s", "p50 ms", "p99 ms", "cpu us", "of chain", "of sqlite"
         );
     }
 
     /// Adds a row and prints it.
     pub(crate) fn add(&mut self, line: Line) {
-        let share = self.chains().get(&line.row.callers).map_or_else(
-            || "-".to_owned(),
-            |chain| format!("{:.2}", line.measured.per_second / chain),
-        );
+        let row = &line.row;
+        let beside = |other: Row| {
+            let rate = self.rate(&other)?;
+            Some(format!("{:.2}", line.measured.per_second / rate))
+        };
+        let of_chain = beside(Row {
+            setting: Setting::Chain,
+            prior: 0,
+            spread: Spread::Uniform,
+            ..row.over(None)
+        });
+        let of_sqlite = beside(row.over(Some(Kind::Sqlite)));
+        let shown = |share: Option<String>| share.unwrap_or_else(|| "-".to_owned());
         println!(
-            "{:<20} {:>12.0} {:>9.2} {:>9.2} {:>9.0} {share:>9}",
-            line.row.name,
+            "{:<22} {:>10.0} {:>9.2} {:>9.2} {:>8.0} {:>9} {:>9}",
+            row.name(),
             line.measured.per_second,
             line.measured.p50_ms,
             line.measured.p99_ms,
-            line.used_us
+            line.used_us,
+            shown(of_chain),
+            shown(of_sqlite),
         );
         self.rows.push(line);
     }
 
+    /// Adds and prints what the shared store's port does.
+    pub(crate) fn add_port(&mut self, port: Port) {
+        println!(
+            "\nport of postgres: {:.0} commands/s in batches, {:.0} each in a transaction with a lock: {:.1} times; round trips per batch {:.2}, per load {:.2}",
+            port.batched,
+            port.alone,
+            port.batched / port.alone,
+            port.trips_per_batch,
+            port.trips_per_load
+        );
+        self.port = Some(port);
+    }
+
     /// Adds and prints the memory.
-    pub(crate) fn end(&mut self, memory: Option<Memory>) {
-        if let Some(memory) = &memory {
-            let megabytes = |bytes: u64| bytes as f64 / 1e6;
-            println!("\nmemory at rest {:.1} MB", megabytes(memory.idle));
-            for (events, bytes) in &memory.after {
-                println!("after {events:>8} events {:.1} MB", megabytes(*bytes));
-            }
+    pub(crate) fn add_memory(&mut self, memory: Memory) {
+        let megabytes = |bytes: u64| bytes as f64 / 1e6;
+        println!("\nmemory at rest {:.1} MB", megabytes(memory.idle));
+        for (events, bytes) in &memory.after {
+            println!("after {events:>8} events {:.1} MB", megabytes(*bytes));
         }
-        self.memory = memory;
+        self.memory = Some(memory);
     }
 
     /// Writes everything as JSON.
@@ -83,14 +108,10 @@ impl Report {
         fs::write(file, text + "\n").with_context(|| format!("write {}", file.display()))
     }
 
-    /// What the bare chain does, by callers.
-    fn chains(&self) -> BTreeMap<usize, f64> {
-        let chains = self
-            .rows
-            .iter()
-            .filter(|line| line.row.setting == Setting::Chain);
-        chains
-            .map(|line| (line.row.callers, line.measured.per_second))
-            .collect()
+    /// What another row did, if it was measured.
+    fn rate(&self, row: &Row) -> Option<f64> {
+        let name = row.name();
+        let line = self.rows.iter().find(|line| line.row.name() == name)?;
+        Some(line.measured.per_second)
     }
 }

@@ -1,11 +1,11 @@
 //! A sidecar of the benchmark, over a store in a folder of its own.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use angzarr_servers::free_port;
 use anyhow::{Context, Result, anyhow};
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
@@ -27,6 +27,8 @@ pub(crate) struct Sidecar {
 pub(crate) struct Documents {
     /// The folder of its files.
     pub(crate) folder: PathBuf,
+    /// Its storage, as in a boot document.
+    pub(crate) storage: String,
     /// What it runs, a list in YAML.
     pub(crate) components: String,
     /// Its routing document.
@@ -40,15 +42,15 @@ impl Sidecar {
     pub(crate) async fn start(program: &Path, documents: &Documents) -> Result<Self> {
         let Documents {
             folder,
+            storage,
             components,
             routing,
             port,
         } = documents;
         fs::create_dir_all(folder)?;
-        let admin = free_port()?;
+        let admin = free_port();
         let boot = format!(
-            "namespace: bench\nstorage: {{type: sqlite, path: {}}}\nbus: {{type: direct}}\nports: {{bind: 127.0.0.1, grpc: {port}, admin: {admin}}}\ncomponents:\n{components}",
-            folder.join("store.db").display()
+            "namespace: bench\nstorage: {storage}\nbus: {{type: direct}}\nports: {{bind: 127.0.0.1, grpc: {port}, admin: {admin}}}\ncomponents:\n{components}"
         );
         fs::write(folder.join("boot.yaml"), boot)?;
         fs::write(folder.join("routing.json"), routing)?;
@@ -112,9 +114,4 @@ pub(crate) fn channel(address: &str) -> Result<Channel> {
     Ok(Endpoint::from_shared(address.to_owned())?
         .tcp_nodelay(true)
         .connect_lazy())
-}
-
-/// A port that nobody listens on.
-pub(crate) fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }

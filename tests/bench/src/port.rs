@@ -1,0 +1,155 @@
+//! What the port of the shared store can do, without calls to logic: batches of what waits together, beside a transaction for each command.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use angzarr_coordinator::command::Appender;
+use angzarr_coordinator::feed::Heads;
+use angzarr_coordinator::model::{
+    AppendId, CommandId, CommandKey, CorrelationId, Domain, Edition, NewEvent, Payload,
+    PayloadHash, Root, Sequence, SnapshotVersion, StreamId, Timestamp,
+};
+use angzarr_coordinator::port::log::{Load, Log, Outcome, Proposal};
+use angzarr_stores::postgres::{PostgresStore, Trips};
+use anyhow::{Result, anyhow, bail};
+use serde::Serialize;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::messages::{DOMAIN, any};
+use crate::stores::Stores;
+
+const CALLERS: usize = 64;
+
+/// What the port did.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Port {
+    /// Commands a second, those that wait together in one batch.
+    pub(crate) batched: f64,
+    /// Commands a second, each in a transaction with a lock of its own.
+    pub(crate) alone: f64,
+    /// Round trips of a batch.
+    pub(crate) trips_per_batch: f64,
+    /// Round trips of a batch of loads.
+    pub(crate) trips_per_load: f64,
+}
+
+/// How a command reaches the store.
+#[derive(Clone)]
+enum Way {
+    Batched(Appender),
+    Alone(Arc<PostgresStore>),
+}
+
+/// Measures both ways, each in a schema of its own.
+pub(crate) async fn measure(stores: &Stores, duration: Duration) -> Result<Port> {
+    let store = PostgresStore::open(stores.schema("port_alone"), Heads::default()).await?;
+    let alone = drive(&Way::Alone(store), duration).await?;
+    let store = PostgresStore::open(stores.schema("port_batched"), Heads::default()).await?;
+    let log: Arc<dyn Log> = store.clone();
+    let (appender, tasks) = Appender::start(log, Heads::default(), CancellationToken::new());
+    let way = Way::Batched(appender);
+    let batched = drive(&way, duration).await?;
+    drop(way);
+    tasks.join().await?;
+    Ok(Port {
+        batched,
+        alone,
+        trips_per_batch: ratio(store.append_trips()),
+        trips_per_load: ratio(store.load_trips()),
+    })
+}
+
+fn ratio(trips: Trips) -> f64 {
+    trips.round_trips as f64 / trips.asked.max(1) as f64
+}
+
+async fn drive(way: &Way, duration: Duration) -> Result<f64> {
+    run(way, duration / 3).await?;
+    run(way, duration).await
+}
+
+async fn run(way: &Way, duration: Duration) -> Result<f64> {
+    let begin = Instant::now();
+    let mut callers = JoinSet::new();
+    for _ in 0..CALLERS {
+        let way = way.clone();
+        callers.spawn(async move {
+            let mut commands = 0_u64;
+            while begin.elapsed() < duration {
+                execute(&way).await?;
+                commands += 1;
+            }
+            anyhow::Ok(commands)
+        });
+    }
+    let mut all = 0;
+    while let Some(caller) = callers.join_next().await {
+        all += caller??;
+    }
+    Ok(all as f64 / begin.elapsed().as_secs_f64())
+}
+
+/// Loads an empty root and appends its first event, as the pipeline does for a command.
+async fn execute(way: &Way) -> Result<()> {
+    let proposal = propose()?;
+    let load = Load {
+        stream: proposal.stream.clone(),
+        key: proposal.key.clone(),
+        snapshot_version: Some(SnapshotVersion(0)),
+        through: None,
+        limit: 1 << 20,
+    };
+    let outcome = match way {
+        Way::Batched(appender) => {
+            appender.load(load).await?;
+            appender.append(proposal).await?
+        }
+        Way::Alone(store) => {
+            store.load(vec![load]).await?;
+            let outcomes = store.append(vec![proposal]).await?;
+            outcomes
+                .into_iter()
+                .next()
+                .ok_or_else(|| anyhow!("no outcome"))?
+        }
+    };
+    match outcome {
+        Outcome::Appended { .. } => Ok(()),
+        refused => bail!("a fresh root was refused: {refused:?}"),
+    }
+}
+
+fn propose() -> Result<Proposal> {
+    let root: [u8; 16] = rand::random();
+    let id = uuid::Uuid::from_bytes(root).to_string();
+    let event = any("Counted");
+    Ok(Proposal {
+        id: AppendId::random(),
+        stream: StreamId {
+            domain: Domain::parse(DOMAIN)?,
+            edition: Edition::Main,
+            root: Root::from_bytes(&root)?,
+        },
+        expected: Some(Sequence::FIRST),
+        key: Some(CommandKey {
+            id: CommandId::parse(&id)?,
+            hash: PayloadHash([7; 32]),
+        }),
+        correlation_id: CorrelationId::parse(&id)?,
+        trace_parent: None,
+        events: vec![NewEvent {
+            payload: Payload {
+                type_url: event.type_url,
+                value: event.value.into(),
+            },
+            created_at: Timestamp {
+                seconds: 1_700_000_000,
+                nanos: 0,
+            },
+            external: None,
+        }],
+        snapshot: None,
+    })
+}
