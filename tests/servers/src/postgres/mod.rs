@@ -5,6 +5,7 @@
 mod install;
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -241,7 +242,7 @@ impl Drop for Server {
     }
 }
 
-/// A database of a test; it goes with the server.
+/// A database of a test.
 pub struct Database {
     /// Its server.
     pub server: Arc<Server>,
@@ -268,13 +269,34 @@ impl Database {
     pub async fn connect(&self) -> PgConnection {
         self.server.connect(&self.name).await
     }
+}
 
-    /// Removes it, whoever uses it.
-    pub async fn remove(self) {
-        let mut conn = self.server.connect("postgres").await;
-        let drop = format!("DROP DATABASE {} WITH (FORCE)", self.name);
-        conn.execute(AssertSqlSafe(drop)).await.unwrap();
+impl Drop for Database {
+    /// Removes it from a server that goes on; one of our own goes as a whole.
+    fn drop(&mut self) {
+        if self.server.own.is_some() {
+            return;
+        }
+        let (url, name) = (self.server.url.clone(), self.name.clone());
+        let removing = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Runtime::new()?;
+            runtime
+                .block_on(remove(&url, &name))
+                .map_err(io::Error::other)
+        });
+        // A test that failed may have left the server in a state in which nothing can be removed.
+        if let Ok(Err(error)) = removing.join() {
+            eprintln!("{} was not removed: {error}", self.name);
+        }
     }
+}
+
+async fn remove(url: &str, name: &str) -> Result<(), sqlx::Error> {
+    let options: PgConnectOptions = url.parse()?;
+    let mut conn = options.connect().await?;
+    let drop = format!("DROP DATABASE {name} WITH (FORCE)");
+    conn.execute(AssertSqlSafe(drop)).await?;
+    Ok(())
 }
 
 impl Own {
