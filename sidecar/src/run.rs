@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tonic::transport::server::TcpIncoming;
+use tonic::transport::server::{Router, TcpIncoming};
 
 use crate::admin;
 use crate::settings::Settings;
@@ -59,54 +59,17 @@ async fn serve(
     admin: TcpListener,
     stop: CancellationToken,
 ) -> Result<()> {
-    let Sidecar {
-        router,
-        shown,
-        routing,
-        routes,
-        aggregates,
-        fleet,
-        appender,
-        fatal,
-        closing,
-    } = sidecar;
-    let lifecycle = Arc::clone(&shown.lifecycle);
-    let health = Arc::clone(&shown.health);
+    let lifecycle = Arc::clone(&sidecar.shown.lifecycle);
+    let routes = Arc::clone(&sidecar.routes);
+    let fleet = sidecar.fleet.clone();
+    let (fatal, closing) = (sidecar.fatal.clone(), sidecar.closing.clone());
     let address = grpc.local_addr().context("read the own address")?;
-    let shutdown = closing.clone().cancelled_owned();
+    let end = CancellationToken::new();
+    let (router, mut parts) = start_parts(sidecar, admin, &end);
     // Without this an answer in several pieces waits for the other side's delayed acknowledgement.
     let incoming = TcpIncoming::from(grpc).with_nodelay(Some(true));
+    let shutdown = closing.clone().cancelled_owned();
     let mut server: Server = tokio::spawn(router.serve_with_incoming_shutdown(incoming, shutdown));
-
-    let end = CancellationToken::new();
-    let mut parts: JoinSet<Result<()>> = JoinSet::new();
-    let admin_end = end.clone();
-    parts.spawn(async move {
-        admin::serve(admin, shown, admin_end)
-            .await
-            .context("serve the admin port")
-    });
-    let health_end = end.clone();
-    parts.spawn(async move { health.run(health_end).await.context("watch the logic") });
-    if let Some(named) = routing {
-        let (routes, end) = (Arc::clone(&routes), end.clone());
-        parts.spawn(async move {
-            routes.follow(&named, end).await;
-            Ok(())
-        });
-    }
-    let (configured, configured_end) = (fleet.clone(), end.clone());
-    let watched = Arc::clone(&routes);
-    parts.spawn(async move {
-        let mut changes = watched.watch();
-        while let Some(Ok(())) = configured_end.run_until_cancelled(changes.changed()).await {
-            let routing = changes.borrow_and_update().clone();
-            aggregates.configure(&routing.limits);
-            configured.configure(&routing);
-        }
-        Ok(())
-    });
-    parts.spawn(async move { appender.join().await.context("append") });
 
     let mut running = fleet.start();
     drop(fleet);
@@ -142,6 +105,52 @@ async fn serve(
     end.cancel();
     finish(parts).await;
     ended
+}
+
+/// Starts what runs as long as the sidecar, beside its consumers and its gRPC server, whose services it answers.
+fn start_parts(
+    sidecar: Sidecar,
+    admin: TcpListener,
+    end: &CancellationToken,
+) -> (Router, JoinSet<Result<()>>) {
+    let Sidecar {
+        router,
+        shown,
+        routing,
+        routes,
+        aggregates,
+        fleet,
+        appender,
+        fatal: _,
+        closing: _,
+    } = sidecar;
+    let mut parts: JoinSet<Result<()>> = JoinSet::new();
+    let (health, ended) = (Arc::clone(&shown.health), end.clone());
+    parts.spawn(async move { health.run(ended).await.context("watch the logic") });
+    let ended = end.clone();
+    parts.spawn(async move {
+        let served = admin::serve(admin, shown, ended).await;
+        served.context("serve the admin port")
+    });
+    if let Some(named) = routing {
+        let (routes, ended) = (Arc::clone(&routes), end.clone());
+        parts.spawn(async move {
+            routes.follow(&named, ended).await;
+            Ok(())
+        });
+    }
+    let ended = end.clone();
+    parts.spawn(async move {
+        let mut changes = routes.watch();
+        while let Some(Ok(())) = ended.run_until_cancelled(changes.changed()).await {
+            let routing = changes.borrow_and_update().clone();
+            aggregates.configure(&routing.limits);
+            fleet.configure(&routing);
+        }
+        Ok(())
+    });
+    parts.spawn(async move { appender.join().await.context("append") });
+    (router, parts)
 }
 
 /// Lets everything under way come to its end: consumers first, then, when nobody sends any more, the commands.
