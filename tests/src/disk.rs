@@ -8,16 +8,15 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use rand::Rng;
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
+use crate::preload;
 use crate::sidecar::{Place, Process, WITHIN};
 
-const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/preload/flushes.c");
 /// What a disk writes whole or not at all.
 const SECTOR: usize = 512;
 
@@ -52,18 +51,7 @@ impl Disk {
     /// When the library cannot be built; it needs a C compiler.
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let library = folder.path().join("libflushes.so");
-        let built = Command::new("cc")
-            .args(["-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror"])
-            .args([
-                Path::new("-o"),
-                &library,
-                Path::new(SOURCE),
-                Path::new("-ldl"),
-            ])
-            .status();
-        let built = built.expect("a C compiler is needed: cc");
-        assert!(built.success(), "{SOURCE} is built");
+        let library = preload::build("flushes", folder.path());
         fs::create_dir(folder.path().join("image")).unwrap();
         Self { library, folder }
     }

@@ -11,8 +11,10 @@
 )]
 
 pub mod client;
+pub mod clock;
 pub mod disk;
 pub mod logic;
+pub mod preload;
 pub mod probe;
 pub mod proxy;
 pub mod sidecar;
