@@ -19,6 +19,7 @@ use angzarr_coordinator::model::{
 use angzarr_coordinator::port::clock::SystemClock;
 use angzarr_coordinator::port::log::{Log, PartitionRead};
 use angzarr_coordinator::port::logic::{self, AggregateLogic};
+use angzarr_servers::postgres::Server;
 use angzarr_sidecar::aggregates::decode_limits;
 use angzarr_stores::sqlite::SqliteStore;
 use angzarr_tests::client::{command, execute, root};
@@ -207,13 +208,10 @@ async fn sixty_four_writers_of_one_root_that_race_in_one_store_are_linearizable(
 }
 
 /// G11: what a consumer leaves undone costs no memory, and commands go on.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_consumer_that_takes_one_event_a_second_costs_no_memory() {
+async fn judge_slow_consumer(probes: &Probes, place: &Place) {
     const ROUND: usize = 600;
-    let probes = Probes::start().await;
     let second = Duration::from_secs(1);
     probes.journal.behave(Behaviour::Delays(second));
-    let place = Place::new(PROGRAM, &probes.components());
     place.route("{\"schemaVersion\":1,\"delivery\":{\"concurrency\":1,\"credit\":64}}");
     let process = place.start_ready().await;
     let channel = place.channel();
@@ -241,6 +239,21 @@ async fn a_consumer_that_takes_one_event_a_second_costs_no_memory() {
         .map(|number| probes.journal.count(&root(number)))
         .sum();
     assert!((taken as usize) < ROUND, "it cannot keep up: {taken}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_consumer_that_takes_one_event_a_second_costs_no_memory() {
+    let probes = Probes::start().await;
+    let place = Place::new(PROGRAM, &probes.components());
+    judge_slow_consumer(&probes, &place).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_consumer_that_takes_one_event_a_second_costs_no_memory_beside_a_database() {
+    let probes = Probes::start().await;
+    let database = Server::shared().await.database().await;
+    let place = Place::over(PROGRAM, &database.url(), &probes.components());
+    judge_slow_consumer(&probes, &place).await;
 }
 
 /// G11: large events that a consumer leaves undone stay with their owner.
