@@ -187,6 +187,7 @@ async fn a_holder_that_was_stopped_past_its_lease_cannot_write_when_it_goes_on()
         lengths
     };
     until(async || mirrored().await == [8; 5]).await;
+    until(async || is_done(&fleet.places[second], 40).await).await;
     let progress = progress(&fleet.database).await;
     fleet.running[first].signal(Signal::CONT);
     until(async || {
@@ -202,6 +203,16 @@ async fn a_holder_that_was_stopped_past_its_lease_cannot_write_when_it_goes_on()
     );
     assert_eq!(mirrored().await, [8; 5]);
     assert_eq!(probes.ledger.faults(), [""; 0]);
+}
+
+/// Whether every consumer that acts in a sidecar has handled all up to a position, and has nothing left to send.
+async fn is_done(place: &Place, position: u64) -> bool {
+    let status = place.status().await;
+    let consumers = status["consumers"].as_array().unwrap();
+    consumers.iter().all(|consumer| {
+        let mut sources = consumer["sources"].as_array().unwrap().iter();
+        consumer["outgoing"] == 0 && sources.all(|source| source["cursor"] == position)
+    })
 }
 
 /// Every row that a consumer's progress consists of, save for how long leases run.
