@@ -49,7 +49,10 @@ struct Cramped {
     probes: Probes,
     place: Place,
     disk: SmallDisk,
+    /// The commands that were acknowledged, in their order.
     acknowledged: Vec<String>,
+    /// How many were acknowledged of those that were sent to another root once one was refused.
+    lucky: usize,
 }
 
 impl Cramped {
@@ -62,6 +65,7 @@ impl Cramped {
             place,
             disk,
             acknowledged: Vec::new(),
+            lucky: 0,
         }
     }
 
@@ -94,8 +98,11 @@ impl Cramped {
         };
         for turn in 0..20 {
             let id = format!("full-{turn}");
-            let sent = execute(self.place.channel(), add(2, &id, bytes)).await;
-            assert_eq!(sent.unwrap_err().code(), Code::ResourceExhausted);
+            // The room that a refused command gave back may be enough for another.
+            match execute(self.place.channel(), add(2, &id, bytes)).await {
+                Ok(_) => self.lucky += 1,
+                Err(refusal) => assert_eq!(refusal.code(), Code::ResourceExhausted, "{refusal}"),
+            }
         }
         refused
     }
@@ -104,7 +111,7 @@ impl Cramped {
     async fn check(&self) {
         assert_eq!(stored(&self.place).await, self.acknowledged);
         let other = pages(self.place.channel(), "tally", root(2)).await.unwrap();
-        assert!(other.is_empty(), "nothing refused is stored");
+        assert_eq!(other.len(), self.lucky, "nothing refused is stored");
     }
 
     /// Every event reached the asynchronous projector.
