@@ -44,6 +44,9 @@ async fn stored(place: &Place) -> Vec<String> {
     ids
 }
 
+/// Commands that are sent once one was refused.
+const MORE: usize = 20;
+
 /// A sidecar on a small disk.
 struct Cramped {
     probes: Probes,
@@ -81,27 +84,34 @@ impl Cramped {
         self.acknowledged.push(id.to_owned());
     }
 
-    /// Sends commands until one is refused for want of room, and then some more; answers the id of the first that was refused.
+    /// Sends commands until one is refused for want of room; answers its id.
     async fn send_until_full(&mut self, bytes: usize) -> String {
         let mut turn = 0;
-        let refused = loop {
+        loop {
             let id = format!("fill-{turn}");
             match execute(self.place.channel(), add(1, &id, bytes)).await {
                 Ok(_) => self.acknowledged.push(id),
                 Err(refusal) => {
                     assert_eq!(refusal.code(), Code::ResourceExhausted, "{refusal}");
                     assert!(refusal.message().contains("store is full"), "{refusal}");
-                    break id;
+                    return id;
                 }
             }
             turn += 1;
-        };
-        for turn in 0..20 {
+        }
+    }
+
+    /// Sends more commands, to another root; answers how many were refused, each for want of room.
+    async fn send_more(&mut self, bytes: usize) -> usize {
+        let mut refused = 0;
+        for turn in 0..MORE {
             let id = format!("full-{turn}");
-            // The room that a refused command gave back may be enough for another.
             match execute(self.place.channel(), add(2, &id, bytes)).await {
                 Ok(_) => self.lucky += 1,
-                Err(refusal) => assert_eq!(refusal.code(), Code::ResourceExhausted, "{refusal}"),
+                Err(refusal) => {
+                    assert_eq!(refusal.code(), Code::ResourceExhausted, "{refusal}");
+                    refused += 1;
+                }
             }
         }
         refused
@@ -129,6 +139,7 @@ async fn a_full_disk_refuses_commands_and_keeps_reads() {
     cramped.send("before", 0).await;
     cramped.disk.fill();
     let refused = cramped.send_until_full(0).await;
+    assert_eq!(cramped.send_more(0).await, MORE, "all are refused");
     cramped.check().await;
     cramped.disk.make_room();
     for id in [&refused, "after"] {
@@ -155,6 +166,8 @@ async fn a_full_disk_under_a_log_with_room_is_noticed_in_time() {
     }
     cramped.disk.fill();
     let refused = cramped.send_until_full(BULK).await;
+    // Once one is refused another may fit into the log; whatever is acknowledged must be kept.
+    cramped.send_more(BULK).await;
     cramped.check().await;
     cramped.disk.make_room();
     cramped.send(&refused, BULK).await;
