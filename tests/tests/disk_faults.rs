@@ -33,10 +33,18 @@ fn add(to: u8, id: &str, bytes: usize) -> v1::CommandBook {
 /// The ids of the commands whose events are there, in order; each event was computed from all before it.
 async fn stored(place: &Place) -> Vec<String> {
     let read = pages(place.channel(), "tally", root(1)).await.unwrap();
+    let other = pages(place.channel(), "tally", root(2)).await.unwrap();
+    let mut positions: Vec<u64> = read
+        .iter()
+        .chain(&other)
+        .map(|page| page.position)
+        .collect();
+    positions.sort_unstable();
+    let dense: Vec<u64> = (1..=positions.len() as u64).collect();
+    assert_eq!(positions, dense, "positions are dense over both roots");
     let mut ids = Vec::new();
     for (index, page) in read.iter().enumerate() {
         let event = page.event.as_ref().unwrap();
-        assert_eq!(page.position, index as u64 + 1, "positions are dense");
         assert_eq!(number(event), index as u64, "sequences are contiguous");
         let id = String::from_utf8(note(event).to_vec()).unwrap();
         ids.push(id.trim_end().to_owned());
