@@ -4,10 +4,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use angzarr_config::routing;
-use angzarr_coordinator::command::{Appender, Executor, Limits, Settings};
+use angzarr_coordinator::command::{Executor, Limits, Ports, Settings};
 use angzarr_coordinator::model::{Domain, SnapshotVersion};
 use angzarr_coordinator::port::clock::Clock;
+use angzarr_coordinator::port::log::Log;
 use angzarr_coordinator::port::logic::AggregateLogic;
+use angzarr_coordinator::write_queue::WriteQueue;
 
 /// An aggregate as it is configured for the life of the process.
 pub struct Aggregate {
@@ -19,6 +21,16 @@ pub struct Aggregate {
     pub logic: Arc<dyn AggregateLogic>,
 }
 
+/// What all executors work with.
+pub struct Shared {
+    /// Reads histories.
+    pub log: Arc<dyn Log>,
+    /// Writes events.
+    pub writes: WriteQueue,
+    /// The time of events.
+    pub clock: Arc<dyn Clock>,
+}
+
 /// The executors of all aggregates, made anew when the limits change.
 ///
 /// # Design
@@ -26,8 +38,7 @@ pub struct Aggregate {
 /// right, so limits need no lock on the way of every command.
 pub struct Aggregates {
     aggregates: Vec<Aggregate>,
-    appender: Appender,
-    clock: Arc<dyn Clock>,
+    shared: Shared,
     executors: RwLock<Executors>,
 }
 
@@ -38,21 +49,15 @@ struct Executors {
 
 impl Aggregates {
     /// Makes the executors.
-    pub fn new(
-        aggregates: Vec<Aggregate>,
-        appender: Appender,
-        clock: Arc<dyn Clock>,
-        limits: &routing::Limits,
-    ) -> Self {
-        let by_domain = build(&aggregates, &appender, &clock, limits);
+    pub fn new(aggregates: Vec<Aggregate>, shared: Shared, limits: &routing::Limits) -> Self {
+        let by_domain = build(&aggregates, &shared, limits);
         let executors = RwLock::new(Executors {
             limits: limits.clone(),
             by_domain,
         });
         Self {
             aggregates,
-            appender,
-            clock,
+            shared,
             executors,
         }
     }
@@ -87,7 +92,7 @@ impl Aggregates {
             .write()
             .unwrap_or_else(PoisonError::into_inner);
         if executors.limits != *limits {
-            let by_domain = build(&self.aggregates, &self.appender, &self.clock, limits);
+            let by_domain = build(&self.aggregates, &self.shared, limits);
             *executors = Executors {
                 limits: limits.clone(),
                 by_domain,
@@ -98,8 +103,7 @@ impl Aggregates {
 
 fn build(
     aggregates: &[Aggregate],
-    appender: &Appender,
-    clock: &Arc<dyn Clock>,
+    shared: &Shared,
     limits: &routing::Limits,
 ) -> HashMap<Domain, Arc<Executor>> {
     let executors = aggregates.iter().map(|aggregate| {
@@ -108,8 +112,13 @@ fn build(
             snapshot_version: aggregate.snapshot_version,
             limits: decode_limits(limits),
         };
-        let logic = Arc::clone(&aggregate.logic);
-        let executor = Executor::new(settings, appender.clone(), logic, Arc::clone(clock));
+        let ports = Ports {
+            log: Arc::clone(&shared.log),
+            writes: shared.writes.clone(),
+            logic: Arc::clone(&aggregate.logic),
+            clock: Arc::clone(&shared.clock),
+        };
+        let executor = Executor::new(settings, ports);
         (aggregate.domain.clone(), Arc::new(executor))
     });
     executors.collect()

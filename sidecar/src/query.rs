@@ -111,12 +111,12 @@ impl Reader {
             through,
             limit,
         };
-        match self.log.load(vec![load]).await?.pop() {
-            Some(Loaded::History {
+        match self.log.load(load).await? {
+            Loaded::History {
                 snapshot,
                 events,
                 next_sequence,
-            }) => {
+            } => {
                 let next_sequence = through.map_or(next_sequence, |through| {
                     next_sequence.min(Sequence(through.0.saturating_add(1)))
                 });
@@ -127,12 +127,10 @@ impl Reader {
                     next_sequence,
                 })
             }
-            Some(Loaded::Known(_) | Loaded::KeyReused(_) | Loaded::TooLarge) | None => {
-                Err(Error::TooLarge {
-                    stream: stream.clone(),
-                    limit,
-                })
-            }
+            Loaded::Known(_) | Loaded::KeyReused(_) | Loaded::TooLarge => Err(Error::TooLarge {
+                stream: stream.clone(),
+                limit,
+            }),
         }
     }
 

@@ -120,7 +120,7 @@ fn start_parts(
         routes,
         aggregates,
         fleet,
-        appender,
+        writing,
         fatal: _,
         closing: _,
     } = sidecar;
@@ -149,7 +149,7 @@ fn start_parts(
         }
         Ok(())
     });
-    parts.spawn(async move { appender.join().await.context("append") });
+    parts.spawn(async move { writing.await.context("write to the store") });
     (router, parts)
 }
 

@@ -5,12 +5,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use angzarr_coordinator::feed::Heads;
-use angzarr_coordinator::port::backlog::Backlog;
-use angzarr_coordinator::port::catalog::Catalog;
-use angzarr_coordinator::port::leases::Leases;
-use angzarr_coordinator::port::log::Log;
-use angzarr_coordinator::port::progress::Progress;
-use angzarr_coordinator::testkit::store::{Bench, Model, Ports, Sharing};
+use angzarr_coordinator::port::store::Store as Ports;
+use angzarr_coordinator::testkit::store::{Bench, Model, Sharing};
 use angzarr_servers::postgres::{Database, Server};
 use angzarr_stores::Instrumented;
 use angzarr_stores::postgres::PostgresStore;
@@ -67,19 +63,6 @@ pub fn conclude(trials: Vec<Trial>) -> ! {
     conclusion.exit()
 }
 
-fn ports<S>(store: &Arc<S>) -> Ports
-where
-    S: Log + Catalog + Progress + Backlog + Leases + 'static,
-{
-    Ports {
-        log: store.clone(),
-        catalog: store.clone(),
-        progress: store.clone(),
-        backlog: store.clone(),
-        leases: store.clone(),
-    }
-}
-
 /// A store in a file of a folder of its own, measured as in a sidecar.
 struct Sqlite {
     folder: tempfile::TempDir,
@@ -106,7 +89,7 @@ impl Sqlite {
 #[async_trait]
 impl Bench for Sqlite {
     fn ports(&self) -> Ports {
-        ports(self.store.as_ref().unwrap())
+        Ports::of(Arc::clone(self.store.as_ref().unwrap()))
     }
 
     async fn reopen(&mut self) {
@@ -146,7 +129,7 @@ impl Postgres {
 #[async_trait]
 impl Bench for Postgres {
     fn ports(&self) -> Ports {
-        ports(self.store.as_ref().unwrap())
+        Ports::of(Arc::clone(self.store.as_ref().unwrap()))
     }
 
     async fn reopen(&mut self) {

@@ -14,6 +14,7 @@ use angzarr_buses::direct::topology::{Owner, Owners};
 use angzarr_coordinator::feed::InProcess;
 use angzarr_coordinator::model::Domain;
 use angzarr_coordinator::port::bus::Bus;
+use angzarr_coordinator::port::store::Store;
 use angzarr_coordinator::testkit::bus::{Adapter, LAWS, Law, Link, domain};
 use angzarr_stores::sqlite::SqliteStore;
 use async_trait::async_trait;
@@ -95,7 +96,7 @@ fn check(law: &Law) {
         .unwrap();
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(&folder.path().join("log.db")).unwrap();
-    runtime.block_on(law.check(Arc::new(Direct), store));
+    runtime.block_on(law.check(Arc::new(Direct), Store::of(store)));
 }
 
 fn main() {

@@ -64,7 +64,7 @@ async fn worked() -> (Probes, Place, Process) {
 async fn the_store_is_measured_under_the_promised_names() {
     let (_probes, place, _process) = worked().await;
     let metrics = Metrics::read(&place).await;
-    for operation in ["append", "load", "read_partition", "commit", "acquire"] {
+    for operation in ["write", "load", "read_partition", "acquire"] {
         let labels = [
             ("operation", operation),
             ("store", "sqlite"),
@@ -75,7 +75,7 @@ async fn the_store_is_measured_under_the_promised_names() {
     }
     metrics.assert_counted(
         "angzarr_storage_batch_size_count",
-        &[("operation", "append")],
+        &[("operation", "write")],
     );
     let tally = [("store", "sqlite"), ("domain", "tally")];
     assert_eq!(metrics.sum("angzarr_events_stored_total", &tally), 6.0);

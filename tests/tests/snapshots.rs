@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use angzarr_config::routing::Limits;
-use angzarr_coordinator::command::{Appender, Executor, Point, Settings};
+use angzarr_coordinator::command::{Executor, Point, Ports, Settings};
 use angzarr_coordinator::feed::Heads;
 use angzarr_coordinator::model::{
     Answer, AnswerPage, Command, CommandId, CorrelationId, Domain, Edition, History, MergeStrategy,
@@ -18,6 +18,7 @@ use angzarr_coordinator::model::{
 };
 use angzarr_coordinator::port::clock::SystemClock;
 use angzarr_coordinator::port::logic::{AggregateLogic, Error};
+use angzarr_coordinator::write_queue::WriteQueue;
 use angzarr_sidecar::aggregates::decode_limits;
 use angzarr_stores::sqlite::SqliteStore;
 use async_trait::async_trait;
@@ -114,7 +115,8 @@ fn page(value: &[u8]) -> AnswerPage {
 /// A root, and all that was ever recorded in it.
 struct World {
     logic: Arc<Folding>,
-    appender: Appender,
+    store: Arc<SqliteStore>,
+    writes: WriteQueue,
     executor: Executor,
     values: Vec<Vec<u8>>,
     commands: u32,
@@ -125,11 +127,13 @@ impl World {
     fn open() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(&folder.path().join("store.db")).unwrap();
-        let (appender, _tasks) = Appender::start(store, Heads::default(), CancellationToken::new());
+        let (writes, _task) =
+            WriteQueue::start(store.clone(), Heads::default(), CancellationToken::new());
         let logic = Arc::<Folding>::default();
         Self {
-            executor: executor(&appender, &logic),
-            appender,
+            executor: executor(&store, &writes, &logic),
+            store,
+            writes,
             logic,
             values: Vec::new(),
             commands: 0,
@@ -173,7 +177,7 @@ impl World {
             }
             Step::Correct => {
                 self.logic.version.lock().unwrap().0 += 1;
-                self.executor = executor(&self.appender, &self.logic);
+                self.executor = executor(&self.store, &self.writes, &self.logic);
             }
             Step::Try { share } if !self.values.is_empty() => {
                 let at = (share * self.values.len() as f64) as u32;
@@ -195,18 +199,19 @@ impl World {
     }
 }
 
-fn executor(appender: &Appender, logic: &Arc<Folding>) -> Executor {
+fn executor(store: &Arc<SqliteStore>, writes: &WriteQueue, logic: &Arc<Folding>) -> Executor {
     let settings = Settings {
         domain: Domain::parse("till").unwrap(),
         snapshot_version: *logic.version.lock().unwrap(),
         limits: decode_limits(&Limits::default()),
     };
-    Executor::new(
-        settings,
-        appender.clone(),
-        Arc::clone(logic) as Arc<dyn AggregateLogic>,
-        Arc::new(SystemClock),
-    )
+    let ports = Ports {
+        log: store.clone(),
+        writes: writes.clone(),
+        logic: Arc::clone(logic) as Arc<dyn AggregateLogic>,
+        clock: Arc::new(SystemClock),
+    };
+    Executor::new(settings, ports)
 }
 
 proptest! {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use angzarr_config::routing::Limits;
-use angzarr_coordinator::command::{Appender, Error, Executor, Settings};
+use angzarr_coordinator::command::{Error, Executor, Ports, Settings};
 use angzarr_coordinator::feed::Heads;
 use angzarr_coordinator::model::{
     Answer, AnswerPage, Command, CommandId, CorrelationId, Domain, Edition, Executed, History,
@@ -19,6 +19,7 @@ use angzarr_coordinator::model::{
 use angzarr_coordinator::port::clock::SystemClock;
 use angzarr_coordinator::port::log::{Log, PartitionRead};
 use angzarr_coordinator::port::logic::{self, AggregateLogic};
+use angzarr_coordinator::write_queue::WriteQueue;
 use angzarr_servers::postgres::Server;
 use angzarr_sidecar::aggregates::decode_limits;
 use angzarr_stores::sqlite::SqliteStore;
@@ -105,18 +106,19 @@ fn add(id: &str) -> Command {
 }
 
 /// An executor with turns of its own, so that it races those beside it as another sidecar would.
-fn executor(appender: &Appender) -> Executor {
+fn executor(store: &Arc<SqliteStore>, writes: &WriteQueue) -> Executor {
     let settings = Settings {
         domain: stream().domain,
         snapshot_version: SnapshotVersion(0),
         limits: decode_limits(&Limits::default()),
     };
-    Executor::new(
-        settings,
-        appender.clone(),
-        Arc::new(Adding),
-        Arc::new(SystemClock),
-    )
+    let ports = Ports {
+        log: store.clone(),
+        writes: writes.clone(),
+        logic: Arc::new(Adding),
+        clock: Arc::new(SystemClock),
+    };
+    Executor::new(settings, ports)
 }
 
 /// Executes until it is not outrun any more.
@@ -175,9 +177,11 @@ async fn placed(log: &dyn Log) -> BTreeMap<String, Placed> {
 async fn sixty_four_writers_of_one_root_that_race_in_one_store_are_linearizable() {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(&folder.path().join("store.db")).unwrap();
-    let (appender, _tasks) =
-        Appender::start(store.clone(), Heads::default(), CancellationToken::new());
-    let executors: Vec<_> = (0..4).map(|_| Arc::new(executor(&appender))).collect();
+    let (writes, _task) =
+        WriteQueue::start(store.clone(), Heads::default(), CancellationToken::new());
+    let executors: Vec<_> = (0..4)
+        .map(|_| Arc::new(executor(&store, &writes)))
+        .collect();
     let mut writers = JoinSet::new();
     for writer in 0..WRITERS {
         let executor = Arc::clone(&executors[writer % executors.len()]);

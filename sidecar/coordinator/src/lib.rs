@@ -19,3 +19,4 @@ pub mod port;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 pub mod turns;
+pub mod write_queue;

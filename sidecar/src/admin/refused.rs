@@ -90,26 +90,32 @@ fn work(refused: Refused) -> RefusedWork {
     let (kind, target, correlation_id, pages) = match &outgoing.work {
         Work::Command(command) => (
             "command",
-            &command.stream,
-            &command.correlation_id,
+            command.stream.to_string(),
+            command.correlation_id.to_string(),
             command.pages.iter().map(page).collect(),
         ),
         Work::Facts(facts) => (
             "facts",
-            &facts.stream,
-            &facts.correlation_id,
+            facts.stream.to_string(),
+            facts.correlation_id.to_string(),
             facts
                 .events
                 .iter()
                 .map(|event| page(&event.payload))
                 .collect(),
         ),
+        Work::Malformed(malformed) => (
+            "malformed",
+            malformed.target.clone(),
+            String::new(),
+            Vec::new(),
+        ),
     };
     RefusedWork {
         trigger: outgoing.trigger.to_string(),
         kind: kind.to_owned(),
-        target: target.to_string(),
-        correlation_id: correlation_id.to_string(),
+        target,
+        correlation_id,
         pages,
         code: code_name(refused.refusal.code).to_owned(),
         error: refused.refusal.message,

@@ -119,6 +119,8 @@ async fn orchestrate(
         match outgoing.work {
             Work::Command(command) => response.commands.push(encode_command(&command)),
             Work::Facts(facts) => response.events.push(encode_facts(&facts)),
+            // It is among the parked work, with its reason.
+            Work::Malformed(_) => {}
         }
     }
     Ok(response)

@@ -41,7 +41,7 @@ pub fn of_command(error: &command::Error, id: Option<&CommandId>) -> Status {
             );
             return with_command_id(status, id);
         }
-        E::Invalid(_) | E::KeyReused { .. } => Code::InvalidArgument,
+        E::Invalid(_) | E::KeyReused { .. } | E::Unstorable(_) => Code::InvalidArgument,
         E::ForeignDomain(_) => Code::NotFound,
         E::Contended { .. } => Code::Aborted,
         E::Contract(_) => Code::Internal,

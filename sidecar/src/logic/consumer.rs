@@ -7,12 +7,13 @@ use angzarr_config::boot::Mode;
 use angzarr_config::endpoint::Endpoint;
 use angzarr_coordinator::model::{Append, History, Projection, Sequence, StreamId};
 use angzarr_coordinator::port::clock::Clock;
-use angzarr_coordinator::port::logic::{ConsumerLogic, Error, Reaction, Wish};
+use angzarr_coordinator::port::logic::{ConsumerLogic, Error, Reaction, Request};
+use angzarr_coordinator::port::progress::Malformed;
 use angzarr_proto::v1;
 use angzarr_proto::v1::projector_client::ProjectorClient;
 use angzarr_proto::v1::saga_client::SagaClient;
 use angzarr_wire::{
-    decode_projection, decode_wished_command, decode_wished_facts, encode_append, encode_book,
+    decode_projection, decode_requested_command, decode_requested_facts, encode_append, encode_book,
 };
 use async_trait::async_trait;
 
@@ -117,29 +118,29 @@ impl GrpcSaga {
         }
     }
 
-    fn decode(&self, response: v1::SagaResponse) -> Vec<Wish> {
-        let mut wishes = Vec::with_capacity(response.commands.len() + response.events.len());
+    fn decode(&self, response: v1::SagaResponse) -> Vec<Request> {
+        let mut requests = Vec::with_capacity(response.commands.len() + response.events.len());
         for book in response.commands {
             let target = target(book.cover.as_ref());
-            wishes.push(match decode_wished_command(book) {
-                Ok(command) => Wish::Command(command),
-                Err(breach) => Wish::Malformed {
+            requests.push(match decode_requested_command(book) {
+                Ok(command) => Request::Command(command),
+                Err(breach) => Request::Malformed(Malformed {
                     target,
                     reason: breach.to_string(),
-                },
+                }),
             });
         }
         for book in response.events {
             let target = target(book.cover.as_ref());
-            wishes.push(match decode_wished_facts(book, self.clock.now()) {
-                Ok(facts) => Wish::Facts(facts),
-                Err(breach) => Wish::Malformed {
+            requests.push(match decode_requested_facts(book, self.clock.now()) {
+                Ok(facts) => Request::Facts(facts),
+                Err(breach) => Request::Malformed(Malformed {
                     target,
                     reason: breach.to_string(),
-                },
+                }),
             });
         }
-        wishes
+        requests
     }
 }
 
@@ -157,7 +158,7 @@ impl ConsumerLogic for GrpcSaga {
         let mut client = self.client.clone();
         let call = client.handle_sync(request(encode_append(append), correlation, trace));
         match within(budget, call).await {
-            Ok(response) => Ok(Reaction::Wished(self.decode(response))),
+            Ok(response) => Ok(Reaction::Requested(self.decode(response))),
             Err(Error::Answered(status))
                 if status.code == angzarr_coordinator::model::Code::Unimplemented =>
             {
@@ -165,7 +166,7 @@ impl ConsumerLogic for GrpcSaga {
                 let call = client.handle(request(encode_append(append), correlation, trace));
                 within(budget, call)
                     .await
-                    .map(|()| Reaction::Wished(Vec::new()))
+                    .map(|()| Reaction::Requested(Vec::new()))
             }
             Err(error) => Err(error),
         }

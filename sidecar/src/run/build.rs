@@ -8,7 +8,6 @@ use angzarr_buses::direct::DirectBus;
 use angzarr_buses::direct::server::DeliveryService;
 use angzarr_config::boot::{self, Boot, Bus, Mode, Start};
 use angzarr_config::routing::Routing;
-use angzarr_coordinator::command::{Appender, Tasks};
 use angzarr_coordinator::consumer::{Consumer, Ports};
 use angzarr_coordinator::feed::{Heads, InProcess};
 use angzarr_coordinator::model::{ConsumerId, ConsumerKind, Domain, SnapshotVersion};
@@ -16,15 +15,18 @@ use angzarr_coordinator::port::bus;
 use angzarr_coordinator::port::clock::{Clock, SystemClock};
 use angzarr_coordinator::port::logic::{AggregateLogic, ConsumerLogic};
 use angzarr_coordinator::port::peers::{Appends, Commands as Dispatched};
+use angzarr_coordinator::port::store::Store;
+use angzarr_coordinator::write_queue::WriteQueue;
 use anyhow::{Context, Result, ensure};
 use prometheus::Registry;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::transport::server::Router;
 
 use super::fleet::{self, Fleet, read_sources};
 use crate::admin::Admin;
-use crate::aggregates::{Aggregate, Aggregates};
+use crate::aggregates::{self, Aggregate, Aggregates};
 use crate::dispatch::Dispatch;
 use crate::grpc::{
     Commands, Coordinator, Gateway, OwnSaga, ProjectorService, QueryService, SERVICES, SagaService,
@@ -33,7 +35,7 @@ use crate::grpc::{
 use crate::health::{Component, ComponentKind, Health, Logic, Periods, Watched};
 use crate::lifecycle::Lifecycle;
 use crate::logic::{GrpcAggregate, GrpcProjector, GrpcSaga};
-use crate::open::{self, Store};
+use crate::open;
 use crate::projectors::{KnownProjectors, OwnProjector};
 use crate::query::Reader;
 use crate::routes::{Directory, Routes};
@@ -55,8 +57,8 @@ pub(super) struct Sidecar {
     pub(super) aggregates: Arc<Aggregates>,
     /// The consumers.
     pub(super) fleet: Fleet,
-    /// The tasks that append.
-    pub(super) appender: Tasks,
+    /// The task that writes to the store.
+    pub(super) writing: JoinHandle<()>,
     /// Cancelled when what the store holds is no longer known.
     pub(super) fatal: CancellationToken,
     /// Ends the server when cancelled.
@@ -68,6 +70,7 @@ struct Shared {
     namespace: Arc<str>,
     holder: String,
     store: Store,
+    writes: WriteQueue,
     bus: Arc<dyn bus::Bus>,
     appends: Arc<dyn Appends>,
     commands: Arc<dyn Dispatched>,
@@ -104,14 +107,20 @@ impl Sidecar {
             log: Arc::clone(&store.log),
             heads,
         };
-        let (appender, tasks) =
-            Appender::start(Arc::clone(&store.log), source.heads.clone(), fatal.clone());
+        let (writes, writing) = WriteQueue::start(
+            Arc::clone(&store.writer),
+            source.heads.clone(),
+            fatal.clone(),
+        );
         let (own, mut components) = read_aggregates(boot)?;
         let routing = routes.current();
         let aggregates = Arc::new(Aggregates::new(
             own,
-            appender,
-            Arc::clone(&clock),
+            aggregates::Shared {
+                log: Arc::clone(&store.log),
+                writes: writes.clone(),
+                clock: Arc::clone(&clock),
+            },
             &routing.limits,
         ));
 
@@ -127,6 +136,7 @@ impl Sidecar {
             namespace: Arc::from(boot.namespace.as_str()),
             holder,
             store: store.clone(),
+            writes,
             bus: bus.clone(),
             appends: bus,
             commands: Arc::new(Dispatch {
@@ -189,7 +199,7 @@ impl Sidecar {
             routes,
             aggregates,
             fleet: consumers.fleet,
-            appender: tasks,
+            writing,
             fatal,
             closing,
         })
@@ -325,6 +335,7 @@ impl Shared {
         Ports {
             bus: Arc::clone(&self.bus),
             progress: Arc::clone(&self.store.progress),
+            writes: self.writes.clone(),
             backlog: Arc::clone(&self.store.backlog),
             leases: Arc::clone(&self.store.leases),
             logic,

@@ -55,7 +55,7 @@ pub fn decode_command(book: v1::CommandBook) -> Result<Command, Error> {
 ///
 /// # Errors
 /// As [`decode_command`].
-pub fn decode_wished_command(mut book: v1::CommandBook) -> Result<Command, Error> {
+pub fn decode_requested_command(mut book: v1::CommandBook) -> Result<Command, Error> {
     book.command_id = String::new();
     book.saga_origin = None;
     for page in &mut book.pages {
@@ -197,7 +197,7 @@ pub fn decode_facts(book: v1::EventBook, now: Timestamp) -> Result<Facts, Error>
 ///
 /// # Errors
 /// As [`decode_facts`], save that sequence and external id are not looked at.
-pub fn decode_wished_facts(mut book: v1::EventBook, now: Timestamp) -> Result<Facts, Error> {
+pub fn decode_requested_facts(mut book: v1::EventBook, now: Timestamp) -> Result<Facts, Error> {
     for (index, page) in book.pages.iter_mut().enumerate() {
         page.external_id = index.to_string();
     }

@@ -20,7 +20,7 @@ pub use append::{
     encode_record, encode_snapshot,
 };
 pub use command::{
-    decode_command, decode_facts, decode_wished_command, decode_wished_facts, encode_command,
+    decode_command, decode_facts, decode_requested_command, decode_requested_facts, encode_command,
     encode_executed, encode_facts,
 };
 pub use error::Error;

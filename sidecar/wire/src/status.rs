@@ -5,7 +5,7 @@ use angzarr_coordinator::model::{Code, Status};
 /// Reads a status that a peer or the logic answered. OK is not a failure and is read as UNKNOWN.
 pub fn decode_status(status: &tonic::Status) -> Status {
     Status {
-        code: decode_code(status.code()),
+        code: Code::from_number(status.code() as i32).unwrap_or(Code::Unknown),
         message: status.message().to_owned(),
         details: status.details().to_vec().into(),
     }
@@ -18,27 +18,6 @@ pub fn encode_status(status: &Status) -> tonic::Status {
         status.message.clone(),
         status.details.clone(),
     )
-}
-
-fn decode_code(code: tonic::Code) -> Code {
-    match code {
-        tonic::Code::Cancelled => Code::Cancelled,
-        tonic::Code::Ok | tonic::Code::Unknown => Code::Unknown,
-        tonic::Code::InvalidArgument => Code::InvalidArgument,
-        tonic::Code::DeadlineExceeded => Code::DeadlineExceeded,
-        tonic::Code::NotFound => Code::NotFound,
-        tonic::Code::AlreadyExists => Code::AlreadyExists,
-        tonic::Code::PermissionDenied => Code::PermissionDenied,
-        tonic::Code::ResourceExhausted => Code::ResourceExhausted,
-        tonic::Code::FailedPrecondition => Code::FailedPrecondition,
-        tonic::Code::Aborted => Code::Aborted,
-        tonic::Code::OutOfRange => Code::OutOfRange,
-        tonic::Code::Unimplemented => Code::Unimplemented,
-        tonic::Code::Internal => Code::Internal,
-        tonic::Code::Unavailable => Code::Unavailable,
-        tonic::Code::DataLoss => Code::DataLoss,
-        tonic::Code::Unauthenticated => Code::Unauthenticated,
-    }
 }
 
 #[cfg(test)]

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use angzarr_coordinator::command::Appender;
 use angzarr_coordinator::feed::Heads;
 use angzarr_coordinator::model::{
     AppendId, CommandId, CommandKey, CorrelationId, Domain, Edition, NewEvent, Payload,
     PayloadHash, Root, Sequence, SnapshotVersion, StreamId, Timestamp,
 };
-use angzarr_coordinator::port::log::{Load, Log, Outcome, Proposal};
+use angzarr_coordinator::port::log::{Load, Log};
+use angzarr_coordinator::port::writer::{Entry, Outcome, Proposal, Writer};
+use angzarr_coordinator::write_queue::WriteQueue;
 use angzarr_stores::postgres::{PostgresStore, Trips};
 use anyhow::{Result, anyhow, bail};
 use serde::Serialize;
@@ -38,7 +39,7 @@ pub(crate) struct Port {
 /// How a command reaches the store.
 #[derive(Clone)]
 enum Way {
-    Batched(Appender),
+    Batched(Arc<PostgresStore>, WriteQueue),
     Alone(Arc<PostgresStore>),
 }
 
@@ -47,16 +48,16 @@ pub(crate) async fn measure(stores: &Stores, duration: Duration) -> Result<Port>
     let store = PostgresStore::open(stores.schema("port_alone"), Heads::default()).await?;
     let alone = drive(&Way::Alone(store), duration).await?;
     let store = PostgresStore::open(stores.schema("port_batched"), Heads::default()).await?;
-    let log: Arc<dyn Log> = store.clone();
-    let (appender, tasks) = Appender::start(log, Heads::default(), CancellationToken::new());
-    let way = Way::Batched(appender);
+    let (writes, writing) =
+        WriteQueue::start(store.clone(), Heads::default(), CancellationToken::new());
+    let way = Way::Batched(store.clone(), writes);
     let batched = drive(&way, duration).await?;
     drop(way);
-    tasks.join().await?;
+    writing.await?;
     Ok(Port {
         batched,
         alone,
-        trips_per_batch: ratio(store.append_trips()),
+        trips_per_batch: ratio(store.write_trips()),
         trips_per_load: ratio(store.load_trips()),
     })
 }
@@ -101,18 +102,16 @@ async fn execute(way: &Way) -> Result<()> {
         through: None,
         limit: 1 << 20,
     };
+    let entry = Entry::Proposal(proposal);
     let outcome = match way {
-        Way::Batched(appender) => {
-            appender.load(load).await?;
-            appender.append(proposal).await?
+        Way::Batched(store, writes) => {
+            store.load(load).await?;
+            writes.write(entry).await?
         }
         Way::Alone(store) => {
-            store.load(vec![load]).await?;
-            let outcomes = store.append(vec![proposal]).await?;
-            outcomes
-                .into_iter()
-                .next()
-                .ok_or_else(|| anyhow!("no outcome"))?
+            store.load(load).await?;
+            let mut outcomes = store.write(vec![entry]).await?;
+            outcomes.pop().ok_or_else(|| anyhow!("no outcome"))?
         }
     };
     match outcome {

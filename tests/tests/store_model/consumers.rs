@@ -3,7 +3,8 @@
 use angzarr_coordinator::model::{ConsumerId, Status};
 use angzarr_coordinator::port::leases::Grant;
 use angzarr_coordinator::port::progress::Outgoing;
-use angzarr_coordinator::testkit::store::Ports;
+use angzarr_coordinator::port::store::Store as Ports;
+use angzarr_coordinator::port::writer::{ConsumerSteps, Entry, Proposal};
 use proptest::test_runner::TestCaseError;
 
 use crate::operation::{DOMAINS, Epoch, OfConsumer, STREAMS, StepOf};
@@ -22,7 +23,21 @@ impl Pair {
                 same(expected, answered)
             }
             OfConsumer::ReadProgress => self.read_progress(consumer).await,
-            OfConsumer::Commit { epoch, steps } => self.commit(consumer, *epoch, steps).await,
+            OfConsumer::Write {
+                epoch,
+                steps,
+                cause,
+                beside,
+            } => {
+                let cause = self.propose(cause.as_slice()).await?.pop();
+                let beside = self.propose(beside).await?;
+                let written = Written {
+                    steps,
+                    cause,
+                    beside,
+                };
+                self.write(consumer, *epoch, written).await
+            }
             OfConsumer::ListWork { skip, limit } => self.list_work(consumer, *skip, *limit).await,
             OfConsumer::ListParked { after, limit } => {
                 let after = after.map(words::stream);
@@ -76,13 +91,14 @@ impl Pair {
         same(expected, store.progress.read_roots(&id, streams).await)
     }
 
-    async fn commit(&self, consumer: u8, epoch: Epoch, steps: &[StepOf]) -> Checked {
+    async fn write(&self, consumer: u8, epoch: Epoch, written: Written<'_>) -> Checked {
         let (model, store) = self.both();
         let (of_model, of_store) = self.epoch(consumer, epoch);
-        let id = words::consumer(consumer);
-        let steps: Vec<_> = steps.iter().map(words::step).collect();
-        let expected = model.progress.commit(&id, of_model, steps.clone()).await;
-        same(expected, store.progress.commit(&id, of_store, steps).await)
+        let expected = model.writer.write(written.batch(consumer, of_model)).await;
+        same(
+            expected,
+            store.writer.write(written.batch(consumer, of_store)).await,
+        )
     }
 
     async fn list_work(&self, consumer: u8, skip: usize, limit: usize) -> Checked {
@@ -123,6 +139,29 @@ impl Pair {
         };
         let at = granted.len().checked_sub(1 + back);
         at.map_or((0, 0), |at| granted[at])
+    }
+}
+
+/// Steps, with the events of the same entry and the entries beside it.
+struct Written<'a> {
+    steps: &'a [StepOf],
+    cause: Option<Proposal>,
+    beside: Vec<Proposal>,
+}
+
+impl Written<'_> {
+    fn batch(&self, consumer: u8, epoch: u64) -> Vec<Entry> {
+        let steps = ConsumerSteps {
+            consumer: words::consumer(consumer),
+            epoch,
+            steps: self.steps.iter().map(words::step).collect(),
+        };
+        let entry = match &self.cause {
+            Some(cause) => Entry::Both(cause.clone(), steps),
+            None => Entry::Steps(steps),
+        };
+        let beside = self.beside.iter().cloned().map(Entry::Proposal);
+        std::iter::once(entry).chain(beside).collect()
     }
 }
 

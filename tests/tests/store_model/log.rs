@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use angzarr_coordinator::model::{Position, Sequence, StreamId};
-use angzarr_coordinator::port::log::{Load, PartitionRead, Proposal, StreamRead};
+use angzarr_coordinator::port::log::{Load, PartitionRead, StreamRead};
+use angzarr_coordinator::port::writer::{Entry, Proposal};
 use proptest::test_runner::TestCaseError;
 
 use crate::operation::{DOMAINS, LoadOf, OfLog, Propose, STREAMS};
@@ -85,6 +86,16 @@ impl Pair {
     }
 
     async fn append(&mut self, proposals: &[Propose]) -> Checked {
+        let batch = self.propose(proposals).await?;
+        self.last_batch.clone_from(&batch);
+        self.send(batch).await
+    }
+
+    /// Makes proposals of one batch: what is relative in them is so to the streams as they are, and to the proposals before.
+    pub(crate) async fn propose(
+        &mut self,
+        proposals: &[Propose],
+    ) -> Result<Vec<Proposal>, TestCaseError> {
         let mut batch = Vec::new();
         let mut lengths = BTreeMap::new();
         for propose in proposals {
@@ -98,8 +109,7 @@ impl Pair {
             lengths.insert(propose.stream, length + more);
             batch.push(proposal);
         }
-        self.last_batch.clone_from(&batch);
-        self.send(batch).await
+        Ok(batch)
     }
 
     async fn length(&self, stream: StreamId) -> Result<u32, TestCaseError> {
@@ -110,14 +120,18 @@ impl Pair {
 
     async fn send(&self, batch: Vec<Proposal>) -> Checked {
         let (model, store) = self.both();
-        let expected = model.log.append(batch.clone()).await;
-        same(expected, store.log.append(batch).await)
+        let batch: Vec<_> = batch.into_iter().map(Entry::Proposal).collect();
+        let expected = model.writer.write(batch.clone()).await;
+        same(expected, store.writer.write(batch).await)
     }
 
     async fn load(&self, loads: Vec<Load>) -> Checked {
         let (model, store) = self.both();
-        let expected = model.log.load(loads.clone()).await;
-        same(expected, store.log.load(loads).await)
+        for load in loads {
+            let expected = model.log.load(load.clone()).await;
+            same(expected, store.log.load(load).await)?;
+        }
+        Ok(())
     }
 
     async fn read_stream(&self, read: StreamRead) -> Checked {

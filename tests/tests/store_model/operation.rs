@@ -49,15 +49,38 @@ pub(crate) enum OfLog {
 /// A call for one consumer.
 #[derive(Debug, Clone)]
 pub(crate) enum OfConsumer {
-    OpenSource { domain: u8, at: u64 },
+    OpenSource {
+        domain: u8,
+        at: u64,
+    },
     ReadProgress,
-    Commit { epoch: Epoch, steps: Vec<StepOf> },
-    ListWork { skip: usize, limit: usize },
-    ListParked { after: Option<u8>, limit: usize },
-    ReadRefused { work: u8 },
-    Acquire { holder: u8, is_over: bool },
-    Renew { epoch: Epoch },
-    Release { epoch: Epoch },
+    Write {
+        epoch: Epoch,
+        steps: Vec<StepOf>,
+        cause: Option<Propose>,
+        beside: Vec<Propose>,
+    },
+    ListWork {
+        skip: usize,
+        limit: usize,
+    },
+    ListParked {
+        after: Option<u8>,
+        limit: usize,
+    },
+    ReadRefused {
+        work: u8,
+    },
+    Acquire {
+        holder: u8,
+        is_over: bool,
+    },
+    Renew {
+        epoch: Epoch,
+    },
+    Release {
+        epoch: Epoch,
+    },
 }
 
 /// A proposal; what is relative is so to the events of the stream, those of the batch included.
@@ -213,7 +236,8 @@ fn consuming() -> impl Strategy<Value = OfConsumer> {
     prop_oneof![
         1 => (domain(), 0..20_u64).prop_map(|(domain, at)| OfConsumer::OpenSource { domain, at }),
         1 => Just(OfConsumer::ReadProgress),
-        5 => (epoch(), vec(step(), 1..6)).prop_map(|(epoch, steps)| OfConsumer::Commit { epoch, steps }),
+        5 => (epoch(), vec(step(), 1..6), option::weighted(0.3, propose()), vec(propose(), 0..3))
+            .prop_map(|(epoch, steps, cause, beside)| OfConsumer::Write { epoch, steps, cause, beside }),
         2 => (0..3_usize, 0..6_usize).prop_map(|(skip, limit)| OfConsumer::ListWork { skip, limit }),
         1 => (option::of(stream()), 0..4_usize).prop_map(|(after, limit)| OfConsumer::ListParked { after, limit }),
         1 => work().prop_map(|work| OfConsumer::ReadRefused { work }),

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
-use angzarr_coordinator::port::log::Proposal;
-use angzarr_coordinator::port::store::Error;
-use angzarr_coordinator::testkit::store::{Bench, Model, Ports};
+use angzarr_coordinator::port::store::{Error, Store as Ports};
+use angzarr_coordinator::port::writer::Proposal;
+use angzarr_coordinator::testkit::store::{Bench, Model};
 use proptest::test_runner::TestCaseError;
 
 use crate::operation::{CONSUMERS, Epoch, OfConsumer, Operation};

@@ -9,8 +9,9 @@ use angzarr_coordinator::model::{
     Origin, Payload, PayloadHash, Position, Root, Sequence, Snapshot, SnapshotVersion, Status,
     StoreId, StoreIdentity, StreamId, Timestamp,
 };
-use angzarr_coordinator::port::log::{Load, Proposal};
-use angzarr_coordinator::port::progress::{Outgoing, OutgoingId, Parked, Step, Work};
+use angzarr_coordinator::port::log::Load;
+use angzarr_coordinator::port::progress::{Malformed, Outgoing, OutgoingId, Parked, Step, Work};
+use angzarr_coordinator::port::writer::Proposal;
 use uuid::Uuid;
 
 use crate::operation::{Cause, LoadOf, Propose, SnapshotOf, StepOf};
@@ -178,7 +179,10 @@ fn work(number: u8, trigger: StreamId) -> Outgoing {
     };
     let work = match number {
         3 | 4 => facts(vec![fact((number, 3)), fact((number + 1, 4))]),
-        5 => facts(Vec::new()),
+        5 => Work::Malformed(Malformed {
+            target: target.to_string(),
+            reason: "it cannot be executed".to_owned(),
+        }),
         _ => Work::Command(command(number, target.clone(), &trigger)),
     };
     Outgoing {

@@ -38,6 +38,7 @@ pub(super) fn decode_store(error: &store::Error) -> Status {
         store::Error::Unavailable(_)
         | store::Error::Full(_)
         | store::Error::Fenced { .. }
+        | store::Error::Unstorable(_)
         | store::Error::Fatal(_) => unavailable(error.to_string()),
     }
 }

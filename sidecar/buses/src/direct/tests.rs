@@ -9,9 +9,7 @@ use angzarr_coordinator::model::{
     Payload, Root, StoreId, StoreIdentity, Timestamp,
 };
 use angzarr_coordinator::port::bus::{Delivery, From};
-use angzarr_coordinator::port::log::{
-    Load, Loaded, Log, Outcome, PartitionPage, PartitionRead, Proposal,
-};
+use angzarr_coordinator::port::log::{Load, Loaded, Log, PartitionPage, PartitionRead};
 use angzarr_coordinator::port::store;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -83,11 +81,7 @@ impl MemoryLog {
 
 #[async_trait]
 impl Log for MemoryLog {
-    async fn append(&self, _: Vec<Proposal>) -> Result<Vec<Outcome>, store::Error> {
-        Err(store::Error::Corrupt("the test fills the log".into()))
-    }
-
-    async fn load(&self, _: Vec<Load>) -> Result<Vec<Loaded>, store::Error> {
+    async fn load(&self, _: Load) -> Result<Loaded, store::Error> {
         Err(store::Error::Corrupt("the test loads nothing".into()))
     }
 

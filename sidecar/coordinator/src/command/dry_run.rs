@@ -88,7 +88,7 @@ impl Executor {
             snapshot,
             events,
             next_sequence,
-        } = self.appender.load(load).await?
+        } = self.load(load).await?
         else {
             return Err(self.too_large(&command.stream));
         };

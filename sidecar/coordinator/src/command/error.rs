@@ -1,8 +1,9 @@
 //! Why a command was not executed, as far as callers treat it differently.
 
 use crate::model::{Sequence, Status, StreamId};
+use crate::port::writer::Outcome;
 use crate::port::{logic, store};
-use crate::turns;
+use crate::{turns, write_queue};
 
 /// A command that did not come to a recorded result.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -70,6 +71,9 @@ pub enum Error {
     /// The store was not read; nothing was stored.
     #[error("the store does not answer: {0}")]
     StoreUnavailable(String),
+    /// The events hold something that the store cannot keep; nothing was stored.
+    #[error("the store cannot keep the events: {0}")]
+    Unstorable(String),
     /// Whether the command took effect is unknown; repeat it with the same id.
     #[error("whether the command took effect is unknown, repeat it with the same id: {0}")]
     Unknown(String),
@@ -100,13 +104,22 @@ impl Error {
     }
 
     /// Judges a failure to append.
-    pub(super) fn appending(error: &store::Error) -> Self {
+    pub(super) fn appending(error: &write_queue::Error) -> Self {
         match error {
-            store::Error::Full(_) => Self::StoreFull,
-            store::Error::Unavailable(_)
-            | store::Error::Fenced { .. }
-            | store::Error::Corrupt(_)
-            | store::Error::Fatal(_) => Self::Unknown(error.to_string()),
+            write_queue::Error::Store(cause) if matches!(**cause, store::Error::Full(_)) => {
+                Self::StoreFull
+            }
+            write_queue::Error::Store(_) | write_queue::Error::Ended(_) => {
+                Self::Unknown(error.to_string())
+            }
+        }
+    }
+
+    /// Judges an outcome that says that nothing was stored, and is neither a conflict nor a known command.
+    pub(super) fn refused(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Unstorable { reason } => Self::Unstorable(reason),
+            other => Self::Unknown(format!("the store replied {other:?}")),
         }
     }
 }

@@ -54,7 +54,12 @@ fn outcome(result: &Result<Executed, Error>) -> usize {
     match result {
         Ok(executed) if !executed.is_replayed => 0,
         Ok(_) => 1,
-        Err(Error::Invalid(_) | Error::ForeignDomain(_) | Error::KeyReused { .. }) => 2,
+        Err(
+            Error::Invalid(_)
+            | Error::ForeignDomain(_)
+            | Error::KeyReused { .. }
+            | Error::Unstorable(_),
+        ) => 2,
         Err(Error::Conflict { .. } | Error::Contended { .. }) => 3,
         Err(Error::Refused(_)) => 4,
         Err(Error::Contract(_)) => 5,

@@ -5,7 +5,6 @@
 //! right is the append, which expects exactly the sequence that was loaded, whoever else writes; a lost race is run again from a fresh load.
 
 mod answer;
-mod appender;
 mod dry_run;
 mod error;
 mod hash;
@@ -21,7 +20,6 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
-pub use appender::{Appender, Tasks};
 pub use dry_run::Point;
 pub use error::Error;
 pub use hash::payload_hash;
@@ -33,21 +31,34 @@ use crate::model::{
     Payload, Sequence, Snapshot, StreamId,
 };
 use crate::port::clock::Clock;
-use crate::port::log::{Load, Loaded, Outcome, Proposal};
+use crate::port::log::{Load, Loaded, Log};
 use crate::port::logic::AggregateLogic;
+use crate::port::writer::{Entry, Outcome, Proposal};
 use crate::turns::{Ticket, Turn, Turns};
+use crate::write_queue::WriteQueue;
 use answer::{Checked, Context};
 use instruments::Measured;
 
 /// How often a command is run anew after other writers came first.
 const MAX_RACES: u32 = 32;
 
+/// What an executor works with.
+#[derive(Clone)]
+pub struct Ports {
+    /// Reads histories.
+    pub log: Arc<dyn Log>,
+    /// Writes events.
+    pub writes: WriteQueue,
+    /// The user's logic.
+    pub logic: Arc<dyn AggregateLogic>,
+    /// The time of events.
+    pub clock: Arc<dyn Clock>,
+}
+
 /// Executes the commands of one domain.
 pub struct Executor {
     settings: Settings,
-    appender: Appender,
-    logic: Arc<dyn AggregateLogic>,
-    clock: Arc<dyn Clock>,
+    ports: Ports,
     turns: Turns<StreamId>,
     in_flight: Semaphore,
     measured: Measured,
@@ -60,20 +71,13 @@ enum Ran {
 
 impl Executor {
     /// Makes an executor.
-    pub fn new(
-        settings: Settings,
-        appender: Appender,
-        logic: Arc<dyn AggregateLogic>,
-        clock: Arc<dyn Clock>,
-    ) -> Self {
+    pub fn new(settings: Settings, ports: Ports) -> Self {
         let turns = Turns::new(settings.limits.in_flight_per_root);
         let in_flight = Semaphore::new(settings.limits.in_flight);
         let measured = Measured::new(&settings.domain, &settings.limits);
         Self {
             settings,
-            appender,
-            logic,
-            clock,
+            ports,
             turns,
             in_flight,
             measured,
@@ -196,7 +200,6 @@ impl Executor {
         let load = self.load_of(command, Some(key.clone()));
         let (stream, correlation) = (&command.stream, &command.correlation_id);
         let loading = self
-            .appender
             .load(load)
             .instrument(span::load_events(stream, correlation));
         let loaded = timeout_at(deadline, loading)
@@ -233,7 +236,6 @@ impl Executor {
         }
         let proposal = propose(command, key, next_sequence, checked);
         let appending = self
-            .appender
             .append(proposal)
             .instrument(span::persist(stream, correlation));
         match appending.await? {
@@ -245,6 +247,9 @@ impl Executor {
             Outcome::Duplicate(append) => Ok(Ran::Done(replayed(append))),
             Outcome::KeyReused { key } => Err(Error::KeyReused { key }),
             Outcome::Conflict { .. } => Ok(Ran::LostRace),
+            refused @ (Outcome::Unstorable { .. } | Outcome::Fenced { .. } | Outcome::Stepped) => {
+                Err(Error::refused(refused))
+            }
         }
     }
 
@@ -261,6 +266,7 @@ impl Executor {
         let next_sequence = history.next_sequence;
         let span = span::execute(&command.stream, &command.correlation_id);
         let answer = self
+            .ports
             .logic
             .handle(history, command, budget)
             .instrument(span)
@@ -272,10 +278,21 @@ impl Executor {
             command,
             next_sequence,
             snapshot_version: self.settings.snapshot_version,
-            now: self.clock.now(),
+            now: self.ports.clock.now(),
             limits: &self.settings.limits,
         };
         answer::check(answer, &context).map_err(Error::Contract)
+    }
+
+    async fn load(&self, load: Load) -> Result<Loaded, Error> {
+        let loaded = self.ports.log.load(load).await;
+        loaded.map_err(|error| Error::reading(&error))
+    }
+
+    /// Records a proposal; after an error of the kind [`Error::Unknown`] it may have been recorded.
+    async fn append(&self, proposal: Proposal) -> Result<Outcome, Error> {
+        let written = self.ports.writes.write(Entry::Proposal(proposal)).await;
+        written.map_err(|error| Error::appending(&error))
     }
 
     fn load_of(&self, command: &Command, key: Option<CommandKey>) -> Load {

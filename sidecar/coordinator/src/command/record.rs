@@ -5,7 +5,7 @@ use tracing::Instrument;
 
 use super::{Error, Executor, span};
 use crate::model::{AppendId, Executed, Facts};
-use crate::port::log::{Outcome, Proposal};
+use crate::port::writer::{Outcome, Proposal};
 
 impl Executor {
     /// Records facts that happened elsewhere; those that are known already are left out.
@@ -30,7 +30,7 @@ impl Executor {
         let count = facts.events.len();
         let (stream, expected) = (facts.stream.clone(), facts.expected);
         let persisting = span::persist(&stream, &facts.correlation_id);
-        let appending = self.appender.append(propose(facts)).instrument(persisting);
+        let appending = self.append(propose(facts)).instrument(persisting);
         match appending.await? {
             Outcome::Appended { append, known } => {
                 let is_replayed = known.len() == count;
@@ -51,6 +51,9 @@ impl Executor {
                 expected: expected.unwrap_or(actual),
                 actual,
             }),
+            refused @ (Outcome::Unstorable { .. } | Outcome::Fenced { .. } | Outcome::Stepped) => {
+                Err(Error::refused(refused))
+            }
         }
     }
 }

@@ -15,6 +15,8 @@ use super::settings::{Ports, Settings};
 use crate::fail_point;
 use crate::model::{AppendId, Cursor, Domain, Position, StoreIdentity};
 use crate::port::progress::Step;
+use crate::port::writer::{ConsumerSteps, Entry};
+use crate::write_queue;
 
 /// Steps that go into one commit at the most.
 const MAX_STEPS: usize = 1_024;
@@ -23,8 +25,9 @@ const MAX_STEPS: usize = 1_024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ended;
 
+/// Steps that wait for their commit.
 #[derive(Debug)]
-struct Entry {
+struct Waiting {
     steps: Vec<Step>,
     done: Option<(Domain, Position)>,
     stored: oneshot::Sender<()>,
@@ -33,7 +36,7 @@ struct Entry {
 /// The way to the committer.
 #[derive(Debug, Clone)]
 pub(super) struct Handle {
-    entries: mpsc::Sender<Entry>,
+    entries: mpsc::Sender<Waiting>,
     sources: Arc<Mutex<HashMap<Domain, Running>>>,
 }
 
@@ -67,7 +70,7 @@ impl Handle {
         done: Option<(Domain, Position)>,
     ) -> Result<(), Ended> {
         let (stored, answer) = oneshot::channel();
-        let entry = Entry {
+        let entry = Waiting {
             steps,
             done,
             stored,
@@ -83,7 +86,7 @@ pub(super) struct Committer {
     pub(super) ports: Ports,
     pub(super) board: Arc<Board>,
     pub(super) epoch: u64,
-    entries: mpsc::Receiver<Entry>,
+    entries: mpsc::Receiver<Waiting>,
     sources: Arc<Mutex<HashMap<Domain, Running>>>,
 }
 
@@ -129,7 +132,7 @@ impl Committer {
         }
     }
 
-    async fn store(&self, entries: &mut Vec<Entry>) -> Result<(), Error> {
+    async fn store(&self, entries: &mut Vec<Waiting>) -> Result<(), Error> {
         let mut steps = Vec::new();
         for entry in entries.iter_mut() {
             steps.append(&mut entry.steps);
@@ -152,7 +155,7 @@ impl Committer {
         Ok(())
     }
 
-    fn move_cursors(&self, entries: &[Entry]) -> Vec<(Domain, Cursor)> {
+    fn move_cursors(&self, entries: &[Waiting]) -> Vec<(Domain, Cursor)> {
         let mut sources = lock(&self.sources);
         let mut touched = BTreeSet::new();
         for (domain, last) in entries.iter().filter_map(|entry| entry.done.as_ref()) {
@@ -184,19 +187,20 @@ impl Committer {
         let mut backoff = Backoff::for_outage(self.settings.backoff);
         fail_point::hit("before_progress");
         loop {
-            let committed = self
-                .ports
-                .progress
-                .commit(id, self.epoch, steps.clone())
-                .await;
-            match committed {
-                Ok(()) => break,
-                Err(error) if error.is_retryable() => {
+            let entry = Entry::Steps(ConsumerSteps {
+                consumer: id.clone(),
+                epoch: self.epoch,
+                steps: steps.clone(),
+            });
+            match self.ports.writes.write(entry).await {
+                Ok(outcome) if !outcome.is_refused() => break,
+                Ok(outcome) => return Err(Error::refused(id, outcome)),
+                Err(write_queue::Error::Store(error)) if error.is_retryable() => {
                     tracing::warn!(consumer = %id, error = describe(&error), "progress waits for the store");
                     self.board.pause(Needed::Store, describe(&error));
                     tokio::time::sleep(backoff.next()).await;
                 }
-                Err(error) => return Err(Error::from_store(id, error)),
+                Err(error) => return Err(Error::from_write(id, &error)),
             }
         }
         fail_point::hit("after_progress");

@@ -1,4 +1,4 @@
-//! What a saga's wishes become: commands and facts with ids that depend on the trigger alone.
+//! What a saga's requests become: commands and facts with ids that depend on the trigger alone.
 //!
 //! # Design
 //! An id is the hash over the id of the answered append, the component and the place in the answer. The same append answered again, by another
@@ -9,33 +9,33 @@ use sha2::{Digest, Sha256};
 
 use crate::command::payload_hash;
 use crate::model::{
-    Append, Code, Command, CommandId, ConsumerId, ExternalId, ExternalKey, Facts, Origin, Status,
+    Append, Command, CommandId, ConsumerId, ExternalId, ExternalKey, Facts, Origin,
 };
-use crate::port::logic::Wish;
+use crate::port::logic::Request;
 use crate::port::progress::{Outgoing, OutgoingId, Step, Work};
 
 /// Derives the outgoing work of an answer, and the settlement of what can never be sent.
 pub(super) fn derive(
     consumer: &ConsumerId,
     append: &Append,
-    wishes: Vec<Wish>,
+    requests: Vec<Request>,
 ) -> (Vec<Outgoing>, Vec<Step>) {
-    let mut outgoing = Vec::with_capacity(wishes.len());
+    let mut outgoing = Vec::with_capacity(requests.len());
     let mut settled = Vec::new();
-    for (index, wish) in (0u32..).zip(wishes) {
+    for (index, request) in (0u32..).zip(requests) {
         let name = derive_name(consumer, append, index);
         let id = OutgoingId(name.clone());
-        let work = match wish {
-            Wish::Command(command) => {
+        let work = match request {
+            Request::Command(command) => {
                 Work::Command(derive_command(consumer, append, index, command))
             }
-            Wish::Facts(facts) => Work::Facts(derive_facts(append, &name, facts)),
-            Wish::Malformed { target, reason } => {
+            Request::Facts(facts) => Work::Facts(derive_facts(append, &name, facts)),
+            Request::Malformed(malformed) => {
                 settled.push(Step::Settle {
                     id: id.clone(),
-                    refusal: Some(refuse_malformed(&target, &reason)),
+                    refusal: Some(malformed.refusal()),
                 });
-                Work::Facts(nothing_for(append))
+                Work::Malformed(malformed)
             }
         };
         outgoing.push(Outgoing {
@@ -99,22 +99,4 @@ fn derive_facts(append: &Append, name: &str, mut facts: Facts) -> Facts {
     facts.correlation_id = append.correlation_id.clone();
     facts.trace_parent = append.trace_parent.clone();
     facts
-}
-
-/// Stands for a wish that nothing can be made of: a record without facts, which is refused wherever it comes.
-fn nothing_for(append: &Append) -> Facts {
-    Facts {
-        stream: append.stream.clone(),
-        correlation_id: append.correlation_id.clone(),
-        events: Vec::new(),
-        expected: None,
-        trace_parent: append.trace_parent.clone(),
-    }
-}
-
-fn refuse_malformed(target: &str, reason: &str) -> Status {
-    Status::new(
-        Code::InvalidArgument,
-        format!("the saga's answer for {target} cannot be executed: {reason}"),
-    )
 }

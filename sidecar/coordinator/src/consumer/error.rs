@@ -1,7 +1,9 @@
 //! Why a consumer ends.
 
 use crate::model::Domain;
+use crate::port::writer::Outcome;
 use crate::port::{bus, store};
+use crate::write_queue;
 
 /// A failure that ends a consumer; everything that may pass is waited for instead.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -54,11 +56,34 @@ impl Error {
             store::Error::Fenced { name } => Self::Fenced { name },
             other @ (store::Error::Unavailable(_)
             | store::Error::Full(_)
+            | store::Error::Unstorable(_)
             | store::Error::Corrupt(_)
             | store::Error::Fatal(_)) => Self::Store {
                 consumer: consumer.to_string(),
                 cause: describe(&other),
                 is_fatal,
+            },
+        }
+    }
+
+    /// Judges a failure to write steps.
+    pub(super) fn from_write(consumer: &impl ToString, error: &write_queue::Error) -> Self {
+        let is_fatal = matches!(error, write_queue::Error::Store(cause) if matches!(**cause, store::Error::Fatal(_)));
+        Self::Store {
+            consumer: consumer.to_string(),
+            cause: describe(error),
+            is_fatal,
+        }
+    }
+
+    /// Judges an outcome of which nothing was written.
+    pub(super) fn refused(consumer: &impl ToString, outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Fenced { name } => Self::Fenced { name },
+            other => Self::Store {
+                consumer: consumer.to_string(),
+                cause: format!("the store replied {other:?}"),
+                is_fatal: false,
             },
         }
     }

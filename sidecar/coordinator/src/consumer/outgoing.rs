@@ -230,7 +230,7 @@ async fn attempt(
     outgoing: &Outgoing,
     is_repeat: bool,
 ) -> Result<(), Status> {
-    let (stream, correlation) = target(&outgoing.work);
+    let (stream, correlation) = target(&outgoing.work)?;
     let span = span(stream, correlation, is_repeat);
     if is_repeat {
         instruments::retried(&active.settings.id, &stream.domain);
@@ -241,11 +241,8 @@ async fn attempt(
     let executing = async {
         match outgoing.work.clone() {
             Work::Command(command) => active.ports.commands.execute(command, budget).await,
-            Work::Facts(facts) if facts.events.is_empty() => Err(Status::new(
-                Code::InvalidArgument,
-                "there is nothing in it that could be executed",
-            )),
             Work::Facts(facts) => active.ports.commands.record(facts, budget).await,
+            Work::Malformed(malformed) => Err(malformed.refusal()),
         }
     };
     let executed = timeout(budget, executing.instrument(span)).await;
@@ -259,10 +256,12 @@ async fn attempt(
     }
 }
 
-fn target(work: &Work) -> (&StreamId, &CorrelationId) {
+/// Where work goes; the refusal of what cannot go anywhere.
+fn target(work: &Work) -> Result<(&StreamId, &CorrelationId), Status> {
     match work {
-        Work::Command(command) => (&command.stream, &command.correlation_id),
-        Work::Facts(facts) => (&facts.stream, &facts.correlation_id),
+        Work::Command(command) => Ok((&command.stream, &command.correlation_id)),
+        Work::Facts(facts) => Ok((&facts.stream, &facts.correlation_id)),
+        Work::Malformed(malformed) => Err(malformed.refusal()),
     }
 }
 
@@ -281,8 +280,9 @@ async fn wait(active: &Active, outgoing: &Outgoing, reason: Option<Status>, back
             consumer = %active.settings.id, domain = %outgoing.trigger.domain, root = %outgoing.trigger.root, id = outgoing.id.0,
             error = %reason, "outgoing work waits"
         );
-        let reason = format!("{}: {reason}", target(&outgoing.work).0.domain);
-        active.board.set_outgoing_waits(Some(reason));
+        let waits =
+            target(&outgoing.work).map(|(stream, _)| format!("{}: {reason}", stream.domain));
+        active.board.set_outgoing_waits(waits.ok());
     }
     pause_until(active, Instant::now() + backoff.next()).await;
 }

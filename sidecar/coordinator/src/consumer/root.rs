@@ -180,7 +180,7 @@ pub(super) async fn deliver(
     let (steps, projection) = match reaction {
         Reaction::Noted => (Default::default(), None),
         Reaction::Projected(projection) => (Default::default(), Some(projection)),
-        Reaction::Wished(wishes) => (derive(&active.settings.id, append, wishes), None),
+        Reaction::Requested(requests) => (derive(&active.settings.id, append, requests), None),
     };
     let caused = steps.0.clone();
     active.advance(append, steps, done).await?;

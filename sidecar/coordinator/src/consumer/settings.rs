@@ -12,6 +12,7 @@ use crate::port::leases::Leases;
 use crate::port::logic::ConsumerLogic;
 use crate::port::peers::{Appends, Commands};
 use crate::port::progress::Progress;
+use crate::write_queue::WriteQueue;
 
 /// How a consumer works. Whoever makes one says all of it; there are no defaults here.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,8 +84,10 @@ pub enum Start {
 pub struct Ports {
     /// Brings appends.
     pub bus: Arc<dyn Bus>,
-    /// Keeps how far the consumer got.
+    /// Tells how far the consumer got.
     pub progress: Arc<dyn Progress>,
+    /// Writes how far it gets.
+    pub writes: WriteQueue,
     /// Lists what waits and what is set aside.
     pub backlog: Arc<dyn Backlog>,
     /// Says who may act for the consumer.

@@ -11,8 +11,8 @@ use super::root::{Plan, plan};
 use super::{Error, SourceState, Start, Until};
 use crate::model::*;
 use crate::port::bus;
-use crate::port::logic::{self, Reaction, Wish};
-use crate::port::progress::{RootProgress, SourceProgress, Step, Work};
+use crate::port::logic::{self, Reaction, Request};
+use crate::port::progress::{Malformed, RootProgress, SourceProgress, Step, Work};
 use world::{World, command, domain, payload, refusal, root, stream};
 
 const LONG: Duration = Duration::from_secs(60);
@@ -500,15 +500,15 @@ async fn work_that_was_stored_and_not_sent_goes_out_after_a_restart_under_the_sa
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wish_that_cannot_be_executed_is_set_aside_with_the_reason() {
+async fn a_request_that_cannot_be_executed_is_parked_with_the_reason() {
     let world = saga();
-    let malformed = Wish::Malformed {
+    let malformed = Request::Malformed(Malformed {
         target: "nowhere".into(),
         reason: "it has no root".into(),
-    };
-    let wishes = vec![malformed, Wish::Command(command(100))];
+    });
+    let requests = vec![malformed, Request::Command(command(100))];
     world.change(|state| {
-        let answer = Ok(Reaction::Wished(wishes));
+        let answer = Ok(Reaction::Requested(requests));
         state.answers.insert(root(1), [answer].into());
     });
     world.append(1);
@@ -562,7 +562,11 @@ fn derived_work_inherits_from_its_trigger_whatever_the_logic_says() {
         expected: None,
         trace_parent: None,
     };
-    let (outgoing, settled) = derive(&id, &append, vec![Wish::Command(other), Wish::Facts(facts)]);
+    let (outgoing, settled) = derive(
+        &id,
+        &append,
+        vec![Request::Command(other), Request::Facts(facts)],
+    );
     assert!(settled.is_empty());
     let Work::Command(command) = &outgoing[0].work else {
         panic!("{outgoing:?}")
@@ -582,10 +586,10 @@ fn derived_work_inherits_from_its_trigger_whatever_the_logic_says() {
 fn settled_steps_follow_the_work_that_they_settle() {
     let world = saga();
     let append = world.append(1);
-    let malformed = Wish::Malformed {
+    let malformed = Request::Malformed(Malformed {
         target: "x".into(),
         reason: "y".into(),
-    };
+    });
     let id = world.settings(Start::Now).id;
     let (outgoing, settled) = derive(&id, &append, vec![malformed]);
     let Step::Settle { id, refusal } = &settled[0] else {

@@ -6,7 +6,7 @@ use super::progress::{Outgoing, OutgoingId, Parked};
 use super::store::Error;
 use crate::model::{ConsumerId, Status, StreamId};
 
-/// Lists what a consumer has yet to do or has set aside; changes go through [`Progress::commit`](super::progress::Progress::commit).
+/// Lists what a consumer has yet to do or has set aside; changes go through [`Writer::write`](super::writer::Writer::write).
 ///
 /// # Guarantees
 /// - Outgoing work comes in the order of the commits that brought it, and within one commit in its own order.

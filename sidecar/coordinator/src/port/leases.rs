@@ -11,7 +11,7 @@ use super::store::Error;
 /// # Guarantees
 /// - While a lease has not expired by the store's clock, no other holder is granted it.
 /// - Each grant has a higher epoch than all before it under that name; writes under an older epoch are refused by
-///   [`Progress::commit`](super::progress::Progress::commit).
+///   [`Writer::write`](super::writer::Writer::write).
 /// - A renewal fails once another holder was granted the lease.
 /// - A released lease is granted at once.
 /// - A store that only one process can open grants at once what a former process held.

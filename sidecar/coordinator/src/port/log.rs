@@ -1,40 +1,29 @@
-//! The log of a store: appends, and what is read of them.
+//! The log of a store, as it is read: appends, and what commands are judged on. [`Writer`](super::writer::Writer) writes it.
 
 use async_trait::async_trait;
 
 use super::store::Error;
 use crate::model::{
-    Append, AppendId, CommandId, CommandKey, CorrelationId, Domain, Event, ExternalId, NewEvent,
-    Position, Sequence, Snapshot, SnapshotVersion, StoreIdentity, StreamId,
+    Append, AppendId, CommandId, CommandKey, Domain, Event, Position, Sequence, Snapshot,
+    SnapshotVersion, StoreIdentity, StreamId,
 };
 
-/// Records appends and reads them back.
+/// Reads what was appended.
 ///
 /// # Guarantees
-/// - `append` is one atomic, durable step: after `Ok` all of the batch survives a crash; after an error none of it is visible, save for
-///   [`Error::Unavailable`], after which the batch may be sent again unchanged: proposals with a key are recorded once.
-/// - Outcomes stand in the order of the proposals. A refused proposal (duplicate, reused key, conflict) writes nothing and hinders no other.
-/// - Proposals of one batch see those before them.
-/// - Sequences of a stream are contiguous from 0; positions of a partition (a domain) are dense from 1 and in commit order: a reader that saw a
-///   position has seen all below it.
-/// - A command key is looked up before the sequence is judged; it is kept as long as the events. The first result comes back whole.
-/// - A snapshot replaces only an older one (lower sequence, or another version).
 /// - Every read sees one committed state of the store.
 /// - Appends are read back whole and unchanged, never merged, never split.
+/// - Loads that wait together may share a trip to the store; a large history does not hold up all others.
 ///
 /// # Assumptions
-/// - A proposal has at most 1,000 events; the events of one proposal belong to one stream.
-/// - Ids of appends are never used twice, save for a repeat of the same proposal.
+/// - None.
 ///
 /// # Errors
-/// As [`Error`] says. [`Error::Full`] refuses writes only.
+/// As [`Error`] says.
 #[async_trait]
 pub trait Log: Send + Sync {
-    /// Records a batch of proposals in one atomic step.
-    async fn append(&self, batch: Vec<Proposal>) -> Result<Vec<Outcome>, Error>;
-
-    /// Reads what the pipeline needs to judge commands: for each, in one read snapshot, the command id, the snapshot and the later events.
-    async fn load(&self, batch: Vec<Load>) -> Result<Vec<Loaded>, Error>;
+    /// Reads what the pipeline needs to judge a command: in one read snapshot, the command id, the snapshot and the later events.
+    async fn load(&self, load: Load) -> Result<Loaded, Error>;
 
     /// Reads whole appends of one stream, in order: from the one that holds `from` until `limit` bytes are exceeded (at least one append, if
     /// there is one).
@@ -45,51 +34,6 @@ pub trait Log: Send + Sync {
 
     /// Which history this is; the same as long as the store is open.
     fn identity(&self) -> StoreIdentity;
-}
-
-/// The events of one command or record, to be recorded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Proposal {
-    /// Its id.
-    pub id: AppendId,
-    /// The stream.
-    pub stream: StreamId,
-    /// The sequence that the first event must get; absent appends at the head.
-    pub expected: Option<Sequence>,
-    /// The command that caused it; absent for facts, whose events carry external ids.
-    pub key: Option<CommandKey>,
-    /// The thread of the workflow.
-    pub correlation_id: CorrelationId,
-    /// The W3C trace context of the command.
-    pub trace_parent: Option<String>,
-    /// The events; none records the command id only. Those whose external id is known already are left out.
-    pub events: Vec<NewEvent>,
-    /// The state after the events, to be kept.
-    pub snapshot: Option<Snapshot>,
-}
-
-/// What became of a proposal.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// It was recorded; the append is empty when there was no event (left) to record.
-    Appended {
-        /// What was recorded.
-        append: Append,
-        /// The external ids that were known already.
-        known: Vec<ExternalId>,
-    },
-    /// The command had been recorded before, with this result.
-    Duplicate(Append),
-    /// The command id, or this external id, was used before with another payload.
-    KeyReused {
-        /// The id.
-        key: String,
-    },
-    /// The stream is not where the proposal expected it.
-    Conflict {
-        /// The sequence of the next event.
-        actual: Sequence,
-    },
 }
 
 /// Asks for what one command needs.

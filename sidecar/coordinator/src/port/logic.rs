@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::progress::Malformed;
 use crate::model::{Answer, Append, Command, Facts, History, Projection, Status, StreamId};
 
 /// A call to the logic that brought no answer of the contract.
@@ -64,22 +65,17 @@ pub enum Reaction {
     Noted,
     /// A synchronous projector's read model.
     Projected(Projection),
-    /// A saga's wishes, as far as it sets them; the coordinator derives the rest.
-    Wished(Vec<Wish>),
+    /// What a saga asks for, as far as it sets it; the coordinator derives the rest.
+    Requested(Vec<Request>),
 }
 
 /// One command or record that a saga asks for; ids and origin are derived afterwards, over whatever the logic put there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Wish {
+pub enum Request {
     /// A command.
     Command(Command),
     /// Facts to record.
     Facts(Facts),
-    /// Something that cannot be executed; it is set aside with the reason.
-    Malformed {
-        /// The target as far as it is known.
-        target: String,
-        /// What is wrong with it.
-        reason: String,
-    },
+    /// Something that cannot be executed; it is parked with the reason.
+    Malformed(Malformed),
 }

@@ -10,3 +10,4 @@ pub mod logic;
 pub mod peers;
 pub mod progress;
 pub mod store;
+pub mod writer;

@@ -3,16 +3,14 @@
 use async_trait::async_trait;
 
 use super::store::Error;
-use crate::model::{Command, ConsumerId, Cursor, Domain, Facts, Sequence, Status, StreamId};
+use crate::model::{
+    Code, Command, ConsumerId, Cursor, Domain, Facts, Payload, Sequence, Status, StreamId,
+};
 
-/// Records how far consumers got, together with the effects that are ours.
+/// Tells how far consumers got; steps are written by [`Writer::write`](super::writer::Writer::write).
 ///
 /// # Guarantees
-/// - `commit` is one atomic, durable step; it is refused with [`Error::Fenced`] unless `epoch` is the current one of the lease named after the
-///   consumer.
-/// - A root's next sequence and a source's cursor never move backwards, whatever is committed.
-/// - A source is opened once: later calls answer what the first stored.
-/// - Outgoing work gets its place in the order of commits; committing the same outgoing work twice (same id) keeps the first.
+/// - A source is opened once: later calls return what the first stored.
 /// - Progress of one consumer is not seen by another.
 ///
 /// # Assumptions
@@ -43,14 +41,6 @@ pub trait Progress: Send + Sync {
         consumer: &ConsumerId,
         streams: Vec<StreamId>,
     ) -> Result<Vec<RootProgress>, Error>;
-
-    /// Records steps in one atomic step, under the consumer's lease.
-    async fn commit(
-        &self,
-        consumer: &ConsumerId,
-        epoch: u64,
-        steps: Vec<Step>,
-    ) -> Result<(), Error>;
 }
 
 /// How far a consumer got in a source.
@@ -132,6 +122,23 @@ pub enum Step {
     },
 }
 
+impl Step {
+    /// The bytes of what is to be sent.
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Self::Advance { outgoing, .. } => {
+                outgoing.iter().map(|outgoing| outgoing.work.size()).sum()
+            }
+            Self::MoveCursor { .. }
+            | Self::Park { .. }
+            | Self::Unpark { .. }
+            | Self::Settle { .. }
+            | Self::Resend { .. }
+            | Self::Discard { .. } => 0,
+        }
+    }
+}
+
 /// Names a piece of outgoing work: derived from its trigger, so that it has the same name whenever it is made.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct OutgoingId(pub String);
@@ -154,4 +161,40 @@ pub enum Work {
     Command(Command),
     /// Records facts.
     Facts(Facts),
+    /// Nothing: the consumer asked for something that cannot be executed.
+    Malformed(Malformed),
+}
+
+impl Work {
+    /// The bytes of its payloads.
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Command(command) => command.pages.iter().map(Payload::size).sum(),
+            Self::Facts(facts) => {
+                let events = facts.events.iter();
+                events.map(|event| event.payload.size()).sum()
+            }
+            Self::Malformed(malformed) => malformed.reason.len(),
+        }
+    }
+}
+
+/// A request that cannot be executed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Malformed {
+    /// Its target, as far as it is known.
+    pub target: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl Malformed {
+    /// The refusal that it gets whenever it is tried.
+    pub fn refusal(&self) -> Status {
+        let Self { target, reason } = self;
+        Status::new(
+            Code::InvalidArgument,
+            format!("the saga's answer for {target} cannot be executed: {reason}"),
+        )
+    }
 }

@@ -1,7 +1,50 @@
-//! What the store ports share: their error and how durable they are.
+//! What the store ports share: their error, how durable they are, and all of them in one hand.
+
+use std::sync::Arc;
+
+use super::backlog::Backlog;
+use super::catalog::Catalog;
+use super::leases::Leases;
+use super::log::Log;
+use super::progress::Progress;
+use super::writer::Writer;
+
+/// The ports of one open store.
+#[derive(Clone)]
+pub struct Store {
+    /// Changes it.
+    pub writer: Arc<dyn Writer>,
+    /// Reads streams and partitions.
+    pub log: Arc<dyn Log>,
+    /// Lists what is in it.
+    pub catalog: Arc<dyn Catalog>,
+    /// Tells how far consumers got.
+    pub progress: Arc<dyn Progress>,
+    /// Lists what waits for consumers.
+    pub backlog: Arc<dyn Backlog>,
+    /// Grants the right to act.
+    pub leases: Arc<dyn Leases>,
+}
+
+impl Store {
+    /// The ports of an adapter that implements all of them.
+    pub fn of<S>(store: Arc<S>) -> Self
+    where
+        S: Writer + Log + Catalog + Progress + Backlog + Leases + 'static,
+    {
+        Self {
+            writer: store.clone(),
+            log: store.clone(),
+            catalog: store.clone(),
+            progress: store.clone(),
+            backlog: store.clone(),
+            leases: store,
+        }
+    }
+}
 
 /// A failure of a store.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// The store did not answer, for now; whether a write took place is unknown.
     #[error("reach the store")]
@@ -15,6 +58,9 @@ pub enum Error {
         /// What the lease is for.
         name: String,
     },
+    /// A value is one that this store cannot keep; nothing was written.
+    #[error("the store cannot keep a value: {0}")]
+    Unstorable(String),
     /// The store holds what it must not hold.
     #[error("the store is corrupt: {0}")]
     Corrupt(String),
@@ -31,7 +77,7 @@ impl Error {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Unavailable(_) | Self::Full(_) => true,
-            Self::Fenced { .. } | Self::Corrupt(_) | Self::Fatal(_) => false,
+            Self::Fenced { .. } | Self::Unstorable(_) | Self::Corrupt(_) | Self::Fatal(_) => false,
         }
     }
 }

@@ -15,7 +15,15 @@ const SIZES: [f64; 11] = [
 ];
 
 /// What a call came to, as a label.
-const OUTCOMES: [&str; 6] = ["ok", "unavailable", "full", "fenced", "corrupt", "fatal"];
+const OUTCOMES: [&str; 7] = [
+    "ok",
+    "unavailable",
+    "full",
+    "fenced",
+    "unstorable",
+    "corrupt",
+    "fatal",
+];
 
 fn outcome<T>(answer: &Result<T, Error>) -> usize {
     match answer {
@@ -23,8 +31,9 @@ fn outcome<T>(answer: &Result<T, Error>) -> usize {
         Err(Error::Unavailable(_)) => 1,
         Err(Error::Full(_)) => 2,
         Err(Error::Fenced { .. }) => 3,
-        Err(Error::Corrupt(_)) => 4,
-        Err(Error::Fatal(_)) => 5,
+        Err(Error::Unstorable(_)) => 4,
+        Err(Error::Corrupt(_)) => 5,
+        Err(Error::Fatal(_)) => 6,
     }
 }
 

@@ -12,13 +12,12 @@ use angzarr_coordinator::model::{
 use angzarr_coordinator::port::backlog::{Backlog, Queued, Refused};
 use angzarr_coordinator::port::catalog::Catalog;
 use angzarr_coordinator::port::leases::{Grant, Leases};
-use angzarr_coordinator::port::log::{
-    Load, Loaded, Log, Outcome, PartitionPage, PartitionRead, Proposal, StreamRead,
-};
+use angzarr_coordinator::port::log::{Load, Loaded, Log, PartitionPage, PartitionRead, StreamRead};
 use angzarr_coordinator::port::progress::{
     OutgoingId, Parked, Progress, RootProgress, SourceProgress, Step,
 };
 use angzarr_coordinator::port::store::{Durability, Error};
+use angzarr_coordinator::port::writer::{Entry, Outcome, Writer};
 use async_trait::async_trait;
 
 use instruments::{Batch, ByName, Maker, Operation};
@@ -26,7 +25,7 @@ use instruments::{Batch, ByName, Maker, Operation};
 /// A store whose calls are measured: durations of all, sizes of batches, and what was stored, loaded and moved on.
 pub struct Instrumented<S> {
     inner: Arc<S>,
-    append: Operation,
+    write: Operation,
     load: Operation,
     read_stream: Operation,
     read_partition: Operation,
@@ -36,7 +35,6 @@ pub struct Instrumented<S> {
     open_source: Operation,
     read_source: Operation,
     read_roots: Operation,
-    commit: Operation,
     list_outgoing: Operation,
     list_refused: Operation,
     list_parked: Operation,
@@ -44,9 +42,7 @@ pub struct Instrumented<S> {
     acquire: Operation,
     renew: Operation,
     release: Operation,
-    appended: Batch,
-    loaded: Batch,
-    committed: Batch,
+    written: Batch,
     events_stored: ByName,
     events_loaded: ByName,
     snapshots_stored: ByName,
@@ -59,7 +55,7 @@ impl<S> Instrumented<S> {
         let make = Maker::new(store);
         Arc::new(Self {
             inner,
-            append: make.operation("append"),
+            write: make.operation("write"),
             load: make.operation("load"),
             read_stream: make.operation("read_stream"),
             read_partition: make.operation("read_partition"),
@@ -69,7 +65,6 @@ impl<S> Instrumented<S> {
             open_source: make.operation("open_source"),
             read_source: make.operation("read_source"),
             read_roots: make.operation("read_roots"),
-            commit: make.operation("commit"),
             list_outgoing: make.operation("list_outgoing"),
             list_refused: make.operation("list_refused"),
             list_parked: make.operation("list_parked"),
@@ -77,9 +72,7 @@ impl<S> Instrumented<S> {
             acquire: make.operation("acquire"),
             renew: make.operation("renew"),
             release: make.operation("release"),
-            appended: make.batch("append"),
-            loaded: make.batch("load"),
-            committed: make.batch("commit"),
+            written: make.batch("write"),
             events_stored: make.by_domain("angzarr.events.stored_total", "Events that were stored"),
             events_loaded: make.by_domain("angzarr.events.loaded_total", "Events that were read"),
             snapshots_stored: make.by_domain(
@@ -94,55 +87,82 @@ impl<S> Instrumented<S> {
     }
 }
 
-/// The events and snapshots of each recorded proposal, by its domain.
-struct Stored {
-    domain: Domain,
+/// What an entry adds to the counters if it is written.
+struct Asked {
+    domain: Option<Domain>,
     has_snapshot: bool,
+    moves: Option<(ConsumerId, usize)>,
+}
+
+impl Asked {
+    fn of(entry: &Entry) -> Self {
+        let proposal = entry.proposal();
+        let moves = entry.steps().map(|steps| {
+            let moves = steps.steps.iter().filter(|step| is_move(step)).count();
+            (steps.consumer.clone(), moves)
+        });
+        Self {
+            domain: proposal.map(|proposal| proposal.stream.domain.clone()),
+            has_snapshot: proposal.is_some_and(|proposal| proposal.snapshot.is_some()),
+            moves,
+        }
+    }
+}
+
+impl<S> Instrumented<S> {
+    fn count(&self, asked: &[Asked], outcomes: &[Outcome]) {
+        let recorded = || {
+            let each = asked.iter().zip(outcomes);
+            each.filter_map(|(asked, outcome)| match outcome {
+                Outcome::Appended { append, .. } => Some((asked.domain.as_ref()?, asked, append)),
+                Outcome::Duplicate(_)
+                | Outcome::Stepped
+                | Outcome::KeyReused { .. }
+                | Outcome::Conflict { .. }
+                | Outcome::Fenced { .. }
+                | Outcome::Unstorable { .. } => None,
+            })
+        };
+        let events = recorded().map(|(domain, _, append)| (domain, append.events.len()));
+        self.events_stored.add_each(events);
+        let snapshots = recorded();
+        self.snapshots_stored.add_each(
+            snapshots.map(|(domain, asked, _)| (domain, usize::from(asked.has_snapshot))),
+        );
+        for (asked, outcome) in asked.iter().zip(outcomes) {
+            if let Some((consumer, moves)) = &asked.moves
+                && !outcome.is_refused()
+            {
+                self.positions_updated.add_of(consumer, *moves);
+            }
+        }
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl<S: Writer> Writer for Instrumented<S> {
+    async fn write(&self, batch: Vec<Entry>) -> Result<Vec<Outcome>, Error> {
+        self.written.note(batch.len());
+        let asked: Vec<_> = batch.iter().map(Asked::of).collect();
+        let outcomes = self.write.measure(self.inner.write(batch)).await?;
+        self.count(&asked, &outcomes);
+        Ok(outcomes)
+    }
 }
 
 #[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl<S: Log> Log for Instrumented<S> {
-    async fn append(&self, batch: Vec<Proposal>) -> Result<Vec<Outcome>, Error> {
-        self.appended.note(batch.len());
-        let asked: Vec<_> = batch
-            .iter()
-            .map(|proposal| Stored {
-                domain: proposal.stream.domain.clone(),
-                has_snapshot: proposal.snapshot.is_some(),
-            })
-            .collect();
-        let outcomes = self.append.measure(self.inner.append(batch)).await?;
-        let recorded = || {
-            let each = asked.iter().zip(&outcomes);
-            each.filter_map(|(asked, outcome)| match outcome {
-                Outcome::Appended { append, .. } => Some((asked, append.events.len())),
-                Outcome::Duplicate(_) | Outcome::KeyReused { .. } | Outcome::Conflict { .. } => {
-                    None
-                }
-            })
-        };
-        self.events_stored
-            .add_each(recorded().map(|(asked, events)| (&asked.domain, events)));
-        self.snapshots_stored.add_each(
-            recorded().map(|(asked, _)| (&asked.domain, usize::from(asked.has_snapshot))),
-        );
-        Ok(outcomes)
-    }
-
-    async fn load(&self, batch: Vec<Load>) -> Result<Vec<Loaded>, Error> {
-        self.loaded.note(batch.len());
-        let domains: Vec<_> = batch
-            .iter()
-            .map(|load| load.stream.domain.clone())
-            .collect();
-        let loaded = self.load.measure(self.inner.load(batch)).await?;
-        let events = loaded.iter().map(|loaded| match loaded {
+    async fn load(&self, load: Load) -> Result<Loaded, Error> {
+        let domain = load.stream.domain.clone();
+        let loaded = self.load.measure(self.inner.load(load)).await?;
+        let events = match &loaded {
             Loaded::History { events, .. } => events.len(),
             Loaded::Known(append) => append.events.len(),
             Loaded::KeyReused(_) | Loaded::TooLarge => 0,
-        });
-        self.events_loaded.add_each(domains.iter().zip(events));
+        };
+        self.events_loaded.add_each([(&domain, events)].into_iter());
         Ok(loaded)
     }
 
@@ -233,20 +253,6 @@ impl<S: Progress> Progress for Instrumented<S> {
     ) -> Result<Vec<RootProgress>, Error> {
         let reading = self.inner.read_roots(consumer, streams);
         self.read_roots.measure(reading).await
-    }
-
-    async fn commit(
-        &self,
-        consumer: &ConsumerId,
-        epoch: u64,
-        steps: Vec<Step>,
-    ) -> Result<(), Error> {
-        self.committed.note(steps.len());
-        let moves = steps.iter().filter(|step| is_move(step)).count();
-        let committing = self.inner.commit(consumer, epoch, steps);
-        self.commit.measure(committing).await?;
-        self.positions_updated.add_of(consumer, moves);
-        Ok(())
     }
 }
 

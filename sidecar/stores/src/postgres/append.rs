@@ -1,49 +1,23 @@
-//! Appending a batch of proposals by one statement.
-//!
-//! The function `append_v1` of the schema judges; here its arrays are filled and its answers read.
+//! The proposals of a batch as arguments of `write_v2`, and its answers as outcomes.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use angzarr_coordinator::model::{
-    Append, CommandId, Event, ExternalId, NewEvent, Position, Sequence, StreamId,
-};
-use angzarr_coordinator::port::log::{Outcome, Proposal};
-use angzarr_coordinator::port::store::Error;
+use angzarr_coordinator::model::{CommandId, ExternalId, NewEvent, Position, StreamId};
+use angzarr_coordinator::port::writer::{Outcome, Proposal};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use super::error::Fault;
 use super::load::KNOWN;
-use super::pool::{Asked, Operation, Pool};
+use super::pool::Asked;
 use super::row;
-use crate::stored::{Corrupt, edition_column, encode_events, unsigned};
+use crate::stored::{Corrupt, build_append, edition_column, encode_events, unsigned};
 
-/// Judges and records each proposal, in order; each sees those before it. `partitions` are the numbers of their domains.
-pub(super) async fn append(
-    pool: &Pool,
-    batch: &[Proposal],
-    partitions: &[i32],
-) -> Result<Vec<Outcome>, Error> {
-    let arrays = Arrays::fill(batch, partitions);
-    let sent_before = AtomicBool::new(false);
-    let asking = pool.fetch(Operation::Append, |sent| {
-        sent_before.store(sent > 0, Ordering::Relaxed);
-        arrays.ask(sent > 0)
-    });
-    let rows = asking.await?;
-    let answers = Answers {
-        batch,
-        arrays: &arrays,
-        is_repeat: sent_before.into_inner(),
-    };
-    answers.read(&rows).map_err(Fault::into_error)
-}
-
-/// The arguments of `append_v1`, proposals, facts and snapshots side by side. Numbers of places count from 1.
+/// Proposals, their facts and snapshots side by side. Numbers of places count from 1.
 #[derive(Default)]
-struct Arrays<'a> {
+pub(super) struct Proposals<'a> {
+    batch: Vec<&'a Proposal>,
     locks: Vec<i32>,
     partitions: Vec<i32>,
     partition_no: Vec<i32>,
@@ -65,6 +39,7 @@ struct Arrays<'a> {
     facts: Facts<'a>,
     snapshot_of: Vec<Option<i32>>,
     snapshots: Snapshots<'a>,
+    groups: Vec<Option<i32>>,
 }
 
 /// The events of proposals some of whose events have external ids.
@@ -88,7 +63,7 @@ struct Snapshots<'a> {
 }
 
 /// The place of what comes next in a list, from 1.
-fn place<T>(list: &[T]) -> i32 {
+pub(super) fn place<T>(list: &[T]) -> i32 {
     i32::try_from(list.len() + 1).expect("a batch is small")
 }
 
@@ -97,8 +72,13 @@ fn size<'a>(events: impl Iterator<Item = &'a NewEvent>) -> i32 {
     i32::try_from(size).unwrap_or(i32::MAX)
 }
 
-impl<'a> Arrays<'a> {
-    fn fill(batch: &'a [Proposal], partitions: &[i32]) -> Self {
+impl<'a> Proposals<'a> {
+    /// Fills the arrays; `partitions` are the numbers of the proposals' domains, `groups` the places of their steps, for those that have some.
+    pub(super) fn fill(
+        batch: Vec<&'a Proposal>,
+        partitions: &[i32],
+        groups: Vec<Option<i32>>,
+    ) -> Self {
         let locks: Vec<_> = partitions
             .iter()
             .copied()
@@ -107,13 +87,15 @@ impl<'a> Arrays<'a> {
             .collect();
         let mut arrays = Self {
             locks,
+            groups,
             ..Self::default()
         };
         let mut streams = HashMap::new();
         let mut keys = HashMap::new();
-        for (proposal, partition) in batch.iter().zip(partitions) {
+        for (proposal, partition) in batch.iter().copied().zip(partitions) {
             arrays.push(proposal, *partition, &mut streams, &mut keys);
         }
+        arrays.batch = batch;
         arrays
     }
 
@@ -193,10 +175,9 @@ impl<'a> Arrays<'a> {
         self.snapshots.states.push(&snapshot.state.value);
     }
 
-    fn ask(&self, is_repeat: bool) -> Asked<'_> {
-        const APPEND: &str = "SELECT * FROM append_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-            $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31)";
-        sqlx::query(APPEND)
+    /// Binds the arrays, which come first in the arguments.
+    pub(super) fn bind<'q>(&'q self, asked: Asked<'q>, is_repeat: bool) -> Asked<'q> {
+        asked
             .bind(is_repeat)
             .bind(&self.locks)
             .bind(&self.partitions)
@@ -228,6 +209,7 @@ impl<'a> Arrays<'a> {
             .bind(&self.snapshots.nanos)
             .bind(&self.snapshots.types)
             .bind(&self.snapshots.states)
+            .bind(&self.groups)
     }
 }
 
@@ -238,27 +220,32 @@ enum Verdict {
     As(usize),
 }
 
-struct Answers<'a> {
-    batch: &'a [Proposal],
-    arrays: &'a Arrays<'a>,
+/// What the database says of a batch.
+pub(super) struct Answers<'a> {
+    pub(super) proposals: &'a Proposals<'a>,
     /// Whether the batch was sent before: what it finds under an id of its own was recorded by itself.
-    is_repeat: bool,
+    pub(super) is_repeat: bool,
 }
 
 impl Answers<'_> {
-    fn read(&self, rows: &[PgRow]) -> Result<Vec<Outcome>, Fault> {
-        let mut verdicts: Vec<Option<Verdict>> = self.batch.iter().map(|_| None).collect();
-        for found in rows {
+    /// Reads the outcome of each proposal; absent where its lease was lost.
+    pub(super) fn read(&self, rows: &[PgRow]) -> Result<Vec<Option<Outcome>>, Fault> {
+        let mut verdicts: Vec<Option<Verdict>> =
+            self.proposals.batch.iter().map(|_| None).collect();
+        for found in rows.iter().filter(|found| !is_fenced(found)) {
             let at = at(found.try_get("no")?)?;
-            let proposal = self.batch.get(at).ok_or_else(unasked)?;
+            let proposal = self.proposals.batch.get(at).ok_or_else(unasked)?;
             verdicts[at] = Some(self.judge(at, proposal, found)?);
         }
-        let mut outcomes: Vec<Outcome> = Vec::with_capacity(verdicts.len());
+        let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(verdicts.len());
         for verdict in verdicts {
-            outcomes.push(match verdict.ok_or_else(unasked)? {
-                Verdict::Done(outcome) => outcome,
-                Verdict::As(earlier) => match outcomes.get(earlier) {
-                    Some(Outcome::Appended { append, .. }) => Outcome::Duplicate(append.clone()),
+            outcomes.push(match verdict {
+                None => None,
+                Some(Verdict::Done(outcome)) => Some(outcome),
+                Some(Verdict::As(earlier)) => match outcomes.get(earlier) {
+                    Some(Some(Outcome::Appended { append, .. })) => {
+                        Some(Outcome::Duplicate(append.clone()))
+                    }
                     _ => return Err(unasked().into()),
                 },
             });
@@ -292,7 +279,7 @@ impl Answers<'_> {
         let first = row::read_sequence(found.try_get("at_sequence")?)?;
         let last = Position(unsigned(found.try_get("at_position")?));
         let (mut events, mut known) = (Vec::new(), Vec::new());
-        match (taken, self.arrays.fact_from[at_place]) {
+        match (taken, self.proposals.fact_from[at_place]) {
             (Some(taken), Some(from)) => {
                 let taken: HashSet<_> = taken.into_iter().collect();
                 for (place, event) in (from..).zip(&proposal.events) {
@@ -304,7 +291,8 @@ impl Answers<'_> {
             }
             _ => events.extend(&proposal.events),
         }
-        let append = build_append(proposal, &events, first, last);
+        let before = Position(last.0.saturating_sub(events.len() as u64));
+        let append = build_append(proposal, &events, first, before);
         Ok(Outcome::Appended { append, known })
     }
 
@@ -331,6 +319,8 @@ impl Answers<'_> {
     }
 }
 
+/// The outcome of a group whose lease was lost.
+const FENCED: i16 = 6;
 /// Where the columns of a stored append begin.
 const STORED: usize = 5;
 
@@ -338,32 +328,17 @@ fn at(number: i32) -> Result<usize, Corrupt> {
     usize::try_from(number - 1).map_err(|_| unasked())
 }
 
-fn unasked() -> Corrupt {
-    Corrupt::new("append", "the answers do not fit the proposals")
+pub(super) fn unasked() -> Corrupt {
+    Corrupt::new("write", "the answers do not match the batch")
 }
 
-fn build_append(
-    proposal: &Proposal,
-    events: &[&NewEvent],
-    first: Sequence,
-    last: Position,
-) -> Append {
-    let before = Position(last.0.saturating_sub(events.len() as u64));
-    let recorded = events.iter().enumerate().map(|(index, event)| Event {
-        sequence: first.plus(index),
-        position: before.plus(index + 1),
-        payload: event.payload.clone(),
-        created_at: event.created_at,
-        external_id: event.external.as_ref().map(|key| key.id.clone()),
-    });
-    Append {
-        id: proposal.id,
-        stream: proposal.stream.clone(),
-        first_sequence: first,
-        last_position: last,
-        correlation_id: proposal.correlation_id.clone(),
-        command_id: proposal.key.as_ref().map(|key| key.id.clone()),
-        trace_parent: proposal.trace_parent.clone(),
-        events: recorded.collect(),
-    }
+/// Whether a row says that the lease of a group was lost.
+fn is_fenced(found: &PgRow) -> bool {
+    matches!(found.try_get("outcome"), Ok(FENCED))
+}
+
+/// The groups whose leases were lost.
+pub(super) fn fenced(rows: &[PgRow]) -> Result<HashSet<usize>, Fault> {
+    let rows = rows.iter().filter(|found| is_fenced(found));
+    rows.map(|found| Ok(at(found.try_get("no")?)?)).collect()
 }

@@ -122,6 +122,8 @@ enum Meaning {
     Slow,
     /// There is no room.
     Full,
+    /// A value is not one that the server can keep.
+    Value,
     /// The store is not what it should be.
     Broken,
 }
@@ -132,11 +134,12 @@ fn meaning(code: &str) -> Meaning {
         "53100" => Meaning::Full,
         // Cancelled by statement_timeout, refused by lock_timeout.
         "57014" | "55P03" => Meaning::Slow,
+        // Data exceptions, among them text with NUL; a value too large for an index.
+        "54000" => Meaning::Value,
+        _ if code.starts_with("22") => Meaning::Value,
         // Corrupt data or index; a unique or other constraint broken; tables, functions or columns that are not there.
         "XX001" | "XX002" => Meaning::Broken,
-        _ if code.starts_with("23") || code.starts_with("22") || code.starts_with("42") => {
-            Meaning::Broken
-        }
+        _ if code.starts_with("23") || code.starts_with("42") => Meaning::Broken,
         _ => Meaning::Lost,
     }
 }
@@ -173,6 +176,7 @@ impl Fault {
                         Error::Unavailable(Arc::new(sqlx::Error::Database(error)))
                     }
                     Meaning::Full => Error::Full(Arc::new(sqlx::Error::Database(error))),
+                    Meaning::Value => Error::Unstorable(error.message().to_owned()),
                     Meaning::Broken => Error::Corrupt(error.message().to_owned()),
                 }
             }
@@ -214,6 +218,8 @@ mod tests {
             ("57014", Meaning::Slow),
             ("55P03", Meaning::Slow),
             ("53100", Meaning::Full),
+            ("22021", Meaning::Value),
+            ("54000", Meaning::Value),
             ("23505", Meaning::Broken),
             ("42P01", Meaning::Broken),
             ("XX002", Meaning::Broken),

@@ -19,8 +19,19 @@ use crate::stored::{Corrupt, column, edition_column, row_limit, unsigned};
 /// The columns before those of an append in what a load answers.
 const BEFORE_APPEND: usize = 8;
 
-/// Reads what commands need; `partitions` are the numbers of their domains, as far as they have one.
+/// Reads what commands need, each with the number of its domain, if it has one. A failure is that of all.
 pub(super) async fn load(
+    pool: &Pool,
+    batch: Vec<(Load, Option<i32>)>,
+) -> Vec<Result<Loaded, Error>> {
+    let (batch, partitions): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+    match load_all(pool, &batch, &partitions).await {
+        Ok(loaded) => loaded.into_iter().map(Ok).collect(),
+        Err(error) => batch.iter().map(|_| Err(error.clone())).collect(),
+    }
+}
+
+async fn load_all(
     pool: &Pool,
     batch: &[Load],
     partitions: &[Option<i32>],

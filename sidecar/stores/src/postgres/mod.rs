@@ -16,12 +16,15 @@ mod pool;
 mod progress;
 mod row;
 mod schema;
+mod steps;
+mod write;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use angzarr_config::postgres::Postgres;
+use angzarr_coordinator::batcher::{Batcher, Bounds};
 use angzarr_coordinator::feed::Heads;
 use angzarr_coordinator::model::{
     Append, ConsumerId, CorrelationId, Cursor, Domain, Position, Root, RootHead, StoreIdentity,
@@ -30,13 +33,12 @@ use angzarr_coordinator::model::{
 use angzarr_coordinator::port::backlog::{Backlog, Queued, Refused};
 use angzarr_coordinator::port::catalog::Catalog;
 use angzarr_coordinator::port::leases::{Grant, Leases};
-use angzarr_coordinator::port::log::{
-    Load, Loaded, Log, Outcome, PartitionPage, PartitionRead, Proposal, StreamRead,
-};
+use angzarr_coordinator::port::log::{Load, Loaded, Log, PartitionPage, PartitionRead, StreamRead};
 use angzarr_coordinator::port::progress::{
-    OutgoingId, Parked, Progress, RootProgress, SourceProgress, Step,
+    OutgoingId, Parked, Progress, RootProgress, SourceProgress,
 };
 use angzarr_coordinator::port::store::{Durability, Error};
+use angzarr_coordinator::port::writer::{Entry, Outcome, Writer};
 use async_trait::async_trait;
 use sqlx::Row;
 use tokio::task::JoinSet;
@@ -47,10 +49,15 @@ use heads::Growth;
 pub use pool::Trips;
 use pool::{Operation, Pool};
 
+/// Loads that share a statement.
+const MOST_LOADS: usize = 512;
+
 /// An open store on a server. Its tasks and connections end when the last handle is dropped.
 pub struct PostgresStore {
     pool: Arc<Pool>,
     growth: Arc<Growth>,
+    /// Loads that wait together, with the numbers of their domains.
+    loads: Batcher<(Load, Option<i32>), Result<Loaded, Error>>,
     /// The numbers of domains, which never change.
     partitions: Mutex<HashMap<Domain, i32>>,
     _tasks: JoinSet<()>,
@@ -65,18 +72,29 @@ impl PostgresStore {
         let (first, identity) = schema::open(&settings).await?;
         let pool = Arc::new(Pool::new(settings, identity, first));
         let growth = Arc::new(Growth::default());
-        let tasks = heads::start(&pool, &growth, heads);
+        let mut tasks = heads::start(&pool, &growth, heads);
+        let reader = Arc::clone(&pool);
+        let (loads, loading) = Batcher::start(Bounds::of_requests(MOST_LOADS), move |batch| {
+            let pool = Arc::clone(&reader);
+            async move { load::load(&pool, batch).await }
+        });
+        tasks.spawn(async move {
+            if let Err(error) = loading.await {
+                tracing::error!(%error, "the task that loads ended");
+            }
+        });
         Ok(Arc::new(Self {
             pool,
             growth,
+            loads,
             partitions: Mutex::default(),
             _tasks: tasks,
         }))
     }
 
-    /// How many batches were appended, and how many round trips that took.
-    pub fn append_trips(&self) -> Trips {
-        self.pool.trips(Operation::Append)
+    /// How many batches were written, and how many round trips that took.
+    pub fn write_trips(&self) -> Trips {
+        self.pool.trips(Operation::Write)
     }
 
     /// How many batches were loaded, and how many round trips that took.
@@ -135,16 +153,20 @@ impl PostgresStore {
 }
 
 #[async_trait]
-impl Log for PostgresStore {
-    async fn append(&self, batch: Vec<Proposal>) -> Result<Vec<Outcome>, Error> {
+impl Writer for PostgresStore {
+    async fn write(&self, batch: Vec<Entry>) -> Result<Vec<Outcome>, Error> {
         if batch.is_empty() {
             return Ok(Vec::new());
         }
-        let mut partitions = Vec::with_capacity(batch.len());
-        for proposal in &batch {
-            partitions.push(self.ensure_partition(&proposal.stream.domain).await?);
+        let mut placed = Vec::with_capacity(batch.len());
+        for entry in &batch {
+            let partition = match entry.proposal() {
+                Some(proposal) => Some(self.ensure_partition(&proposal.stream.domain).await?),
+                None => None,
+            };
+            placed.push((entry, partition));
         }
-        let outcomes = append::append(&self.pool, &batch, &partitions).await?;
+        let outcomes = write::write(&self.pool, &placed).await?;
         for outcome in &outcomes {
             if let Outcome::Appended { append, .. } = outcome
                 && !append.events.is_empty()
@@ -155,16 +177,14 @@ impl Log for PostgresStore {
         }
         Ok(outcomes)
     }
+}
 
-    async fn load(&self, batch: Vec<Load>) -> Result<Vec<Loaded>, Error> {
-        if batch.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut partitions = Vec::with_capacity(batch.len());
-        for load in &batch {
-            partitions.push(self.find_partition(&load.stream.domain).await?);
-        }
-        load::load(&self.pool, &batch, &partitions).await
+#[async_trait]
+impl Log for PostgresStore {
+    async fn load(&self, load: Load) -> Result<Loaded, Error> {
+        let partition = self.find_partition(&load.stream.domain).await?;
+        let loaded = self.loads.ask((load, partition)).await;
+        loaded.map_err(|ended| Error::Unavailable(Arc::new(ended)))?
     }
 
     async fn read_stream(&self, read: StreamRead) -> Result<Vec<Append>, Error> {
@@ -251,15 +271,6 @@ impl Progress for PostgresStore {
         streams: Vec<StreamId>,
     ) -> Result<Vec<RootProgress>, Error> {
         progress::read_roots(&self.pool, consumer, &streams).await
-    }
-
-    async fn commit(
-        &self,
-        consumer: &ConsumerId,
-        epoch: u64,
-        steps: Vec<Step>,
-    ) -> Result<(), Error> {
-        progress::commit(&self.pool, consumer, epoch, &steps).await
     }
 }
 

@@ -37,8 +37,8 @@ pub(super) type Asked<'q> = sqlx::query::Query<'q, Postgres, PgArguments>;
 /// What is counted apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Operation {
-    /// A batch of appends.
-    Append,
+    /// A batch of entries.
+    Write,
     /// A batch of loads.
     Load,
     /// Everything else.
@@ -121,7 +121,7 @@ impl Pool {
                 conn: first,
                 since: Instant::now(),
             }]),
-            counters: ["append", "load", "other"].map(|operation| Counter::new(&meter, operation)),
+            counters: ["write", "load", "other"].map(|operation| Counter::new(&meter, operation)),
         }
     }
 

@@ -19,17 +19,18 @@ use super::error::{Fault, OpenError};
 use super::row;
 
 /// The format that this version writes and reads.
-const FORMAT: i32 = 1;
+const FORMAT: i32 = 2;
 /// Each step from a format to the next, with the oldest reader of what it leaves.
-const STEPS: [(i32, &[&str]); 1] = [(
-    1,
-    &[
-        include_str!("schema/0001_tables.sql"),
-        include_str!("schema/0001_read.sql"),
-        include_str!("schema/0001_append.sql"),
-        include_str!("schema/0001_commit.sql"),
-    ],
-)];
+const STEPS: [(i32, &[&str]); 2] = [
+    (
+        1,
+        &[
+            include_str!("schema/0001_tables.sql"),
+            include_str!("schema/0001_read.sql"),
+        ],
+    ),
+    (2, &[include_str!("schema/0002_write.sql")]),
+];
 /// How long a server that is not there is waited for.
 const OPEN_WITHIN: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(250);

@@ -1,17 +1,17 @@
-//! Appending a batch of proposals within a transaction.
+//! Appending proposals within a transaction.
 
 use std::collections::HashMap;
 
 use angzarr_coordinator::model::{
-    Append, Domain, Event, ExternalId, NewEvent, PayloadHash, Position, Sequence, Snapshot,
-    StreamId,
+    Append, Domain, ExternalId, NewEvent, PayloadHash, Position, Sequence, Snapshot, StreamId,
 };
-use angzarr_coordinator::port::log::{Outcome, Proposal};
+use angzarr_coordinator::port::writer::{Outcome, Proposal};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::Fault;
 use super::load::{self, Probe};
 use super::row;
+use crate::stored::build_append;
 
 /// A domain's number, once it has one, and the end of its log.
 struct Partition {
@@ -27,7 +27,7 @@ pub(super) struct Stream {
 }
 
 /// What is left of a proposal's events after those that are known.
-enum Sifted<'a> {
+enum Deduplicated<'a> {
     Fresh {
         events: Vec<&'a NewEvent>,
         known: Vec<ExternalId>,
@@ -35,28 +35,27 @@ enum Sifted<'a> {
     Reused(ExternalId),
 }
 
-/// Judges and records each proposal, in order; each sees those before it.
-pub(super) fn append(conn: &Connection, batch: &[Proposal]) -> Result<Vec<Outcome>, Fault> {
-    let mut partitions = HashMap::new();
-    let mut outcomes = Vec::with_capacity(batch.len());
-    for proposal in batch {
-        let domain = &proposal.stream.domain;
-        if !partitions.contains_key(domain) {
-            partitions.insert(domain.clone(), find_partition(conn, domain)?);
+/// The partitions that a batch has met.
+#[derive(Default)]
+pub(super) struct Partitions(HashMap<Domain, Partition>);
+
+impl Partitions {
+    fn get(&mut self, conn: &Connection, domain: &Domain) -> Result<&mut Partition, Fault> {
+        if !self.0.contains_key(domain) {
+            self.0.insert(domain.clone(), find_partition(conn, domain)?);
         }
-        let partition = partitions
-            .get_mut(domain)
-            .expect("it was inserted if it was missing");
-        outcomes.push(append_one(conn, partition, proposal)?);
+        let partition = self.0.get_mut(domain);
+        Ok(partition.expect("it was inserted if it was missing"))
     }
-    Ok(outcomes)
 }
 
-fn append_one(
+/// Judges a proposal and records it. What is refused writes nothing.
+pub(super) fn append(
     conn: &Connection,
-    partition: &mut Partition,
+    partitions: &mut Partitions,
     proposal: &Proposal,
 ) -> Result<Outcome, Fault> {
+    let partition = partitions.get(conn, &proposal.stream.domain)?;
     let stream = match partition.id {
         Some(id) => load::find_stream(conn, id, &proposal.stream)?,
         None => Stream::NEW,
@@ -72,9 +71,9 @@ fn append_one(
             }
         }
     }
-    let (events, known) = match sift(conn, stream, &proposal.events)? {
-        Sifted::Fresh { events, known } => (events, known),
-        Sifted::Reused(id) => {
+    let (events, known) = match deduplicate(conn, stream, &proposal.events)? {
+        Deduplicated::Fresh { events, known } => (events, known),
+        Deduplicated::Reused(id) => {
             return Ok(Outcome::KeyReused {
                 key: id.to_string(),
             });
@@ -99,11 +98,11 @@ impl Stream {
 }
 
 /// Leaves out the events whose external id is known, here or earlier in the proposal.
-fn sift<'a>(
+fn deduplicate<'a>(
     conn: &Connection,
     stream: Stream,
     proposed: &'a [NewEvent],
-) -> Result<Sifted<'a>, Fault> {
+) -> Result<Deduplicated<'a>, Fault> {
     let mut events = Vec::with_capacity(proposed.len());
     let mut known = Vec::new();
     let mut seen: HashMap<&ExternalId, PayloadHash> = HashMap::new();
@@ -119,11 +118,11 @@ fn sift<'a>(
         match recorded {
             None => events.push(event),
             Some(hash) if hash == key.hash => known.push(key.id.clone()),
-            Some(_) => return Ok(Sifted::Reused(key.id.clone())),
+            Some(_) => return Ok(Deduplicated::Reused(key.id.clone())),
         }
         seen.insert(&key.id, key.hash);
     }
-    Ok(Sifted::Fresh { events, known })
+    Ok(Deduplicated::Fresh { events, known })
 }
 
 /// Writes what is left of a proposal and returns it as recorded.
@@ -160,31 +159,6 @@ fn record(
         put_snapshot(conn, id, snapshot)?;
     }
     Ok(append)
-}
-
-fn build_append(
-    proposal: &Proposal,
-    events: &[&NewEvent],
-    first: Sequence,
-    head: Position,
-) -> Append {
-    let recorded = events.iter().enumerate().map(|(index, event)| Event {
-        sequence: first.plus(index),
-        position: head.plus(index + 1),
-        payload: event.payload.clone(),
-        created_at: event.created_at,
-        external_id: event.external.as_ref().map(|key| key.id.clone()),
-    });
-    Append {
-        id: proposal.id,
-        stream: proposal.stream.clone(),
-        first_sequence: first,
-        last_position: head.plus(events.len()),
-        correlation_id: proposal.correlation_id.clone(),
-        command_id: proposal.key.as_ref().map(|key| key.id.clone()),
-        trace_parent: proposal.trace_parent.clone(),
-        events: recorded.collect(),
-    }
 }
 
 fn insert_append(

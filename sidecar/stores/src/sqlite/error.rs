@@ -82,9 +82,6 @@ pub(super) enum Fault {
     /// SQLite failed.
     #[error(transparent)]
     Driver(#[from] rusqlite::Error),
-    /// The lease was taken over. Raised before anything is written.
-    #[error("the lease of {name} was taken over")]
-    Fenced { name: String },
     /// A row holds what it must not hold.
     #[error("{0}")]
     Corrupt(String),
@@ -124,7 +121,6 @@ impl Fault {
     fn map(self, driver: impl FnOnce(rusqlite::Error) -> Error) -> Error {
         match self {
             Self::Driver(error) => driver(error),
-            Self::Fenced { name } => Error::Fenced { name },
             Self::Corrupt(what) => Error::Corrupt(what),
         }
     }

@@ -63,13 +63,13 @@ pub(super) fn acquire(
     Ok(Grant::Granted { epoch })
 }
 
-/// Prolongs a lease that nobody else was granted.
+/// Prolongs a lease that nobody else was granted, and returns whether it was one.
 pub(super) fn renew(
     conn: &Connection,
     session: Session,
     (name, epoch): (&str, u64),
     ttl: Duration,
-) -> Result<(), Fault> {
+) -> Result<bool, Fault> {
     let renewed = conn
         .prepare_cached(
             "UPDATE leases SET until = ? WHERE name = ? AND epoch = ? AND session = ? AND holder IS NOT NULL",
@@ -80,12 +80,7 @@ pub(super) fn renew(
             row::column(epoch),
             session.id.as_bytes()
         ])?;
-    if renewed == 0 {
-        return Err(Fault::Fenced {
-            name: name.to_owned(),
-        });
-    }
-    Ok(())
+    Ok(renewed > 0)
 }
 
 /// Gives a lease back, if it is still held under the epoch.

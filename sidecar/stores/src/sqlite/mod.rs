@@ -16,6 +16,7 @@ mod schema;
 #[cfg(test)]
 mod tests;
 mod threads;
+mod write;
 
 use std::fs::File;
 use std::path::Path;
@@ -29,13 +30,12 @@ use angzarr_coordinator::model::{
 use angzarr_coordinator::port::backlog::{Backlog, Queued, Refused};
 use angzarr_coordinator::port::catalog::Catalog;
 use angzarr_coordinator::port::leases::{Grant, Leases};
-use angzarr_coordinator::port::log::{
-    Load, Loaded, Log, Outcome, PartitionPage, PartitionRead, Proposal, StreamRead,
-};
+use angzarr_coordinator::port::log::{Load, Loaded, Log, PartitionPage, PartitionRead, StreamRead};
 use angzarr_coordinator::port::progress::{
-    OutgoingId, Parked, Progress, RootProgress, SourceProgress, Step,
+    OutgoingId, Parked, Progress, RootProgress, SourceProgress,
 };
 use angzarr_coordinator::port::store::{Durability, Error};
+use angzarr_coordinator::port::writer::{Entry, Outcome, Writer};
 use async_trait::async_trait;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -87,17 +87,18 @@ impl SqliteStore {
 }
 
 #[async_trait]
-impl Log for SqliteStore {
-    async fn append(&self, batch: Vec<Proposal>) -> Result<Vec<Outcome>, Error> {
+impl Writer for SqliteStore {
+    async fn write(&self, batch: Vec<Entry>) -> Result<Vec<Outcome>, Error> {
         self.threads
-            .write(move |conn| append::append(conn, &batch))
+            .write(move |conn| write::write(conn, &batch))
             .await
     }
+}
 
-    async fn load(&self, batch: Vec<Load>) -> Result<Vec<Loaded>, Error> {
-        self.threads
-            .read(move |conn| batch.iter().map(|load| load::load(conn, load)).collect())
-            .await
+#[async_trait]
+impl Log for SqliteStore {
+    async fn load(&self, load: Load) -> Result<Loaded, Error> {
+        self.threads.read(move |conn| load::load(conn, &load)).await
     }
 
     async fn read_stream(&self, read: StreamRead) -> Result<Vec<Append>, Error> {
@@ -192,18 +193,6 @@ impl Progress for SqliteStore {
             .read(move |conn| progress::read_roots(conn, &consumer, &streams))
             .await
     }
-
-    async fn commit(
-        &self,
-        consumer: &ConsumerId,
-        epoch: u64,
-        steps: Vec<Step>,
-    ) -> Result<(), Error> {
-        let consumer = consumer.clone();
-        self.threads
-            .write(move |conn| progress::commit(conn, &consumer, epoch, &steps))
-            .await
-    }
 }
 
 #[async_trait]
@@ -266,10 +255,15 @@ impl Leases for SqliteStore {
     }
 
     async fn renew(&self, name: &str, epoch: u64, ttl: Duration) -> Result<(), Error> {
-        let (name, session) = (name.to_owned(), self.session());
-        self.threads
-            .write(move |conn| leases::renew(conn, session, (&name, epoch), ttl))
-            .await
+        let (lease, session) = (name.to_owned(), self.session());
+        let renewed = self
+            .threads
+            .write(move |conn| leases::renew(conn, session, (&lease, epoch), ttl));
+        if renewed.await? {
+            return Ok(());
+        }
+        let name = name.to_owned();
+        Err(Error::Fenced { name })
     }
 
     async fn release(&self, name: &str, epoch: u64) -> Result<(), Error> {

@@ -123,26 +123,10 @@ pub(super) fn read_parked(found: &rusqlite::Row<'_>, at: usize) -> Result<Option
     }))
 }
 
-/// Records steps, if the epoch is the current one.
-pub(super) fn commit(
-    conn: &Connection,
-    consumer: &ConsumerId,
-    epoch: u64,
-    steps: &[Step],
-) -> Result<(), Fault> {
-    let name = consumer.to_string();
-    let current: Option<i64> = conn
-        .prepare_cached("SELECT epoch FROM leases WHERE name = ?")?
-        .query_row([&name], |row| row.get(0))
-        .optional()?;
-    if current != Some(row::column(epoch)) {
-        return Err(Fault::Fenced { name });
-    }
+/// Records steps, whose fence was checked.
+pub(super) fn step(conn: &Connection, consumer: &ConsumerId, steps: &[Step]) -> Result<(), Fault> {
     let id = ensure_consumer(conn, consumer)?;
-    for step in steps {
-        apply(conn, id, step)?;
-    }
-    Ok(())
+    steps.iter().try_for_each(|step| apply(conn, id, step))
 }
 
 fn apply(conn: &Connection, consumer: i64, step: &Step) -> Result<(), Fault> {

@@ -2,7 +2,8 @@
 //!
 //! # Design
 //! Writes that wait together share one transaction and so one flush. A piece of work that fails may have written something, so the transaction is
-//! rolled back and each piece is run again in one of its own; a lost lease is noticed before anything is written and fails alone.
+//! rolled back and each piece is run again in one of its own. Reads that wait together are parted among the readers, and each takes its part in one
+//! snapshot: few wake-ups under load, and a large history holds up only what was taken with it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -16,6 +17,8 @@ use super::error::{Fault, committing};
 
 /// Pieces of work that may wait for a thread.
 const QUEUE: usize = 1_024;
+/// Reads that a reader takes beside the first.
+const MOST_READS: usize = 63;
 /// Writes that share a transaction.
 const SHARED: usize = 256;
 
@@ -55,7 +58,10 @@ impl Threads {
     ) -> std::io::Result<(Self, Running)> {
         let (writes, incoming) = mpsc::channel(QUEUE);
         let (reads, waiting) = mpsc::channel(QUEUE);
-        let waiting = Arc::new(Mutex::new(waiting));
+        let waiting = Arc::new(Reads {
+            waiting: Mutex::new(waiting),
+            readers: readers.len(),
+        });
         let mut running = Running(Vec::with_capacity(readers.len() + 1));
         let writing = std::thread::Builder::new().name("store-write".to_owned());
         running
@@ -105,25 +111,51 @@ impl Threads {
     }
 }
 
+/// Runs a piece of work in the snapshot that others share with it, or else in one of its own.
 fn in_snapshot<T>(
     conn: &Connection,
     work: impl FnOnce(&Connection) -> Result<T, Fault>,
 ) -> Result<T, Fault> {
+    if !conn.is_autocommit() {
+        return work(conn);
+    }
     let snapshot = conn.unchecked_transaction()?;
     let read = work(conn)?;
     snapshot.finish()?;
     Ok(read)
 }
 
-fn read(conn: &Connection, waiting: &Mutex<mpsc::Receiver<Reading>>) {
+/// What waits for the readers.
+struct Reads {
+    waiting: Mutex<mpsc::Receiver<Reading>>,
+    readers: usize,
+}
+
+impl Reads {
+    /// Waits for work and takes one reader's part of it; returns nothing once the store is closed.
+    fn take(&self) -> Vec<Reading> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut part: Vec<_> = waiting.blocking_recv().into_iter().collect();
+        for _ in 0..(waiting.len() / self.readers).min(MOST_READS) {
+            part.extend(waiting.try_recv().ok());
+        }
+        part
+    }
+}
+
+fn read(conn: &Connection, reads: &Reads) {
     loop {
-        let next = waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .blocking_recv();
-        match next {
-            Some(reading) => reading(conn),
-            None => return,
+        let part = reads.take();
+        if part.is_empty() {
+            return;
+        }
+        // Without a shared snapshot each piece takes one of its own and reports why that fails.
+        let shared = conn.unchecked_transaction().ok();
+        part.into_iter().for_each(|reading| reading(conn));
+        if let Some(shared) = shared
+            && let Err(error) = shared.finish()
+        {
+            tracing::error!(%error, "a snapshot was not given back");
         }
     }
 }
@@ -175,9 +207,7 @@ fn write(conn: &Connection, mut incoming: mpsc::Receiver<Box<dyn Write>>) {
 
 /// Runs writes in one transaction, or else each in its own; answers why nothing may be written any more, if so.
 fn write_group(conn: &Connection, mut group: Vec<Box<dyn Write>>) -> Option<Cause> {
-    let mut fenced = Vec::new();
-    let committed = transact(conn, &mut group, &mut fenced);
-    match committed {
+    match transact(conn, &mut group) {
         Err(Stopped::Work(_)) if group.len() > 1 => {
             for alone in group {
                 let failed = write_group(conn, vec![alone]);
@@ -189,12 +219,7 @@ fn write_group(conn: &Connection, mut group: Vec<Box<dyn Write>>) -> Option<Caus
             None
         }
         Ok(()) => {
-            for (index, piece) in group.into_iter().enumerate() {
-                let lost = fenced.iter().find(|(at, _)| *at == index);
-                piece.answer(lost.map_or(Ok(()), |(_, name)| {
-                    Err(Error::Fenced { name: name.clone() })
-                }));
-            }
+            answer(group, || Ok(()));
             None
         }
         Err(Stopped::Work(error) | Stopped::Commit(error)) => {
@@ -203,9 +228,10 @@ fn write_group(conn: &Connection, mut group: Vec<Box<dyn Write>>) -> Option<Caus
                 Error::Unavailable(_)
                 | Error::Full(_)
                 | Error::Fenced { .. }
+                | Error::Unstorable(_)
                 | Error::Corrupt(_) => None,
             };
-            answer(group, || Err(share(&error)));
+            answer(group, || Err(error.clone()));
             cause
         }
     }
@@ -219,21 +245,13 @@ enum Stopped {
     Commit(Error),
 }
 
-fn transact(
-    conn: &Connection,
-    group: &mut [Box<dyn Write>],
-    fenced: &mut Vec<(usize, String)>,
-) -> Result<(), Stopped> {
+fn transact(conn: &Connection, group: &mut [Box<dyn Write>]) -> Result<(), Stopped> {
     let begun = conn.execute_batch("BEGIN IMMEDIATE");
     begun.map_err(|error| Stopped::Commit(Fault::Driver(error).writing()))?;
-    for (index, piece) in group.iter_mut().enumerate() {
-        match piece.run(conn) {
-            Ok(()) => {}
-            Err(Fault::Fenced { name }) => fenced.push((index, name)),
-            Err(fault) => {
-                roll_back(conn);
-                return Err(Stopped::Work(fault.writing()));
-            }
+    for piece in group {
+        if let Err(fault) = piece.run(conn) {
+            roll_back(conn);
+            return Err(Stopped::Work(fault.writing()));
         }
     }
     fail_point::hit("before_flush");
@@ -254,16 +272,5 @@ fn roll_back(conn: &Connection) {
 fn answer(group: Vec<Box<dyn Write>>, outcome: impl Fn() -> Result<(), Error>) {
     for piece in group {
         piece.answer(outcome());
-    }
-}
-
-/// The same error once more, for another who waited.
-fn share(error: &Error) -> Error {
-    match error {
-        Error::Unavailable(cause) => Error::Unavailable(Arc::clone(cause)),
-        Error::Full(cause) => Error::Full(Arc::clone(cause)),
-        Error::Fenced { name } => Error::Fenced { name: name.clone() },
-        Error::Corrupt(what) => Error::Corrupt(what.clone()),
-        Error::Fatal(cause) => Error::Fatal(Arc::clone(cause)),
     }
 }

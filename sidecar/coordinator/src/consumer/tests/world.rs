@@ -11,14 +11,17 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::super::{Consumer, Error, Policy, Ports, Settings, Source, Start};
+use crate::feed::Heads;
 use crate::model::*;
 use crate::port::backlog::{Backlog, Queued, Refused};
 use crate::port::bus::{self, Bus, Delivery, From, Subscribe, Subscription};
 use crate::port::leases::{Grant, Leases};
-use crate::port::logic::{self, ConsumerLogic, Reaction, Wish};
+use crate::port::logic::{self, ConsumerLogic, Reaction, Request};
 use crate::port::peers::{Appends, Commands};
 use crate::port::progress::*;
 use crate::port::store;
+use crate::port::writer::{ConsumerSteps, Entry, Outcome, Writer};
+use crate::write_queue::WriteQueue;
 
 pub(super) type Answers = VecDeque<Result<Reaction, logic::Error>>;
 
@@ -226,6 +229,12 @@ impl World {
         Ports {
             bus: Arc::new(self.clone()),
             progress: Arc::new(self.clone()),
+            writes: WriteQueue::start(
+                Arc::new(self.clone()),
+                Heads::default(),
+                CancellationToken::new(),
+            )
+            .0,
             backlog: Arc::new(self.clone()),
             leases: Arc::new(self.clone()),
             logic: Arc::new(self.clone()),
@@ -399,27 +408,30 @@ impl Progress for World {
         let read = |stream| state.roots.get(stream).cloned().unwrap_or_default();
         Ok(streams.iter().map(read).collect())
     }
+}
 
-    async fn commit(
-        &self,
-        _: &ConsumerId,
-        epoch: u64,
-        steps: Vec<Step>,
-    ) -> Result<(), store::Error> {
+#[async_trait]
+impl Writer for World {
+    async fn write(&self, batch: Vec<Entry>) -> Result<Vec<Outcome>, store::Error> {
         tokio::time::sleep(Duration::from_millis(1)).await;
         let mut state = self.state();
         if state.fails_commits {
             return Err(away());
         }
-        if state.epoch != epoch {
-            let name = "web".into();
-            return Err(store::Error::Fenced { name });
-        }
-        for step in steps {
-            take(&mut state, step);
-        }
-        Ok(())
+        let steps = batch.iter().filter_map(Entry::steps);
+        Ok(steps.map(|steps| write(&mut state, steps)).collect())
     }
+}
+
+fn write(state: &mut State, steps: &ConsumerSteps) -> Outcome {
+    if state.epoch != steps.epoch {
+        let name = "web".into();
+        return Outcome::Fenced { name };
+    }
+    for step in steps.steps.clone() {
+        take(state, step);
+    }
+    Outcome::Stepped
 }
 
 fn take(state: &mut State, step: Step) {
@@ -586,8 +598,8 @@ impl ConsumerLogic for World {
         }
         state.handled.push((called, append.first_sequence));
         if state.is_saga {
-            let wishes = [100, 101].map(|target| Wish::Command(command(target)));
-            return Ok(Reaction::Wished(wishes.into()));
+            let wishes = [100, 101].map(|target| Request::Command(command(target)));
+            return Ok(Reaction::Requested(wishes.into()));
         }
         Ok(Reaction::Projected(Projection {
             stream: append.stream.clone(),

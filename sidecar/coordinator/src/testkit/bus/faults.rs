@@ -13,9 +13,7 @@ use super::stage::{
 };
 use crate::model::{Append, Cursor, StoreIdentity};
 use crate::port::bus::{Delivery, Error, From, Subscription};
-use crate::port::log::{
-    Load, Loaded, Log, Outcome, PartitionPage, PartitionRead, Proposal, StreamRead,
-};
+use crate::port::log::{Load, Loaded, Log, PartitionPage, PartitionRead, StreamRead};
 use crate::port::store;
 
 /// How long a new subscription may take to succeed after an outage.
@@ -135,12 +133,8 @@ impl Faulty {
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl Log for Faulty {
-    async fn append(&self, batch: Vec<Proposal>) -> Result<Vec<Outcome>, store::Error> {
-        self.inner.append(batch).await
-    }
-
-    async fn load(&self, batch: Vec<Load>) -> Result<Vec<Loaded>, store::Error> {
-        self.inner.load(batch).await
+    async fn load(&self, load: Load) -> Result<Loaded, store::Error> {
+        self.inner.load(load).await
     }
 
     async fn read_stream(&self, read: StreamRead) -> Result<Vec<Append>, store::Error> {

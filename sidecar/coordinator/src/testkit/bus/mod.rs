@@ -20,7 +20,7 @@ use async_trait::async_trait;
 
 use crate::feed::InProcess;
 use crate::port::bus::Bus;
-use crate::port::log::Log;
+use crate::port::store::Store;
 use stage::Stage;
 
 /// Makes connections between a consumer and the owner of a log, as one kind of bus does.
@@ -55,8 +55,8 @@ impl Law {
     ///
     /// # Panics
     /// When the law is broken.
-    pub async fn check(&self, adapter: Arc<dyn Adapter>, log: Arc<dyn Log>) {
-        (self.check)(Stage::new(adapter, log)).await;
+    pub async fn check(&self, adapter: Arc<dyn Adapter>, store: Store) {
+        (self.check)(Stage::new(adapter, store)).await;
     }
 }
 

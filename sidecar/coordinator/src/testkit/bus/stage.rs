@@ -11,7 +11,9 @@ use crate::model::{
     Domain, Edition, NewEvent, Payload, PayloadHash, Position, Root, StreamId, Timestamp,
 };
 use crate::port::bus::{Delivery, Error, From, Subscribe, Subscription};
-use crate::port::log::{Log, Outcome, PartitionRead, Proposal};
+use crate::port::log::{Log, PartitionRead};
+use crate::port::store::Store;
+use crate::port::writer::{Entry, Outcome, Proposal};
 
 /// How long a delivery may take before a law counts as broken.
 const WITHIN: Duration = Duration::from_secs(20);
@@ -75,21 +77,21 @@ pub(super) fn propose(stream: StreamId, events: &[usize]) -> Proposal {
 #[derive(Clone)]
 pub(super) struct Stage {
     adapter: Arc<dyn Adapter>,
-    log: Arc<dyn Log>,
+    store: Store,
     pub(super) heads: Heads,
 }
 
 impl Stage {
-    pub(super) fn new(adapter: Arc<dyn Adapter>, log: Arc<dyn Log>) -> Self {
+    pub(super) fn new(adapter: Arc<dyn Adapter>, store: Store) -> Self {
         Self {
             adapter,
-            log,
+            store,
             heads: Heads::default(),
         }
     }
 
     pub(super) fn log(&self) -> Arc<dyn Log> {
-        Arc::clone(&self.log)
+        Arc::clone(&self.store.log)
     }
 
     /// Connects with the log.
@@ -108,7 +110,9 @@ impl Stage {
 
     /// Records proposals and announces nothing.
     pub(super) async fn record(&self, batch: Vec<Proposal>) -> Vec<Append> {
-        let outcomes = self.log.append(batch).await.expect("the log takes appends");
+        let entries = batch.into_iter().map(Entry::Proposal).collect();
+        let outcomes = self.store.writer.write(entries).await;
+        let outcomes = outcomes.expect("the store takes writes");
         let appends = outcomes.into_iter().map(|outcome| match outcome {
             Outcome::Appended { append, .. } => append,
             refused => unreachable!("the log refused a valid proposal: {refused:?}"),
@@ -150,6 +154,7 @@ impl Stage {
             limit: 0,
         };
         let page = self
+            .store
             .log
             .read_partition(read)
             .await
@@ -157,7 +162,7 @@ impl Stage {
         Cursor {
             position: page.head,
             append_id: page.head_append,
-            identity: self.log.identity(),
+            identity: self.store.log.identity(),
         }
     }
 }

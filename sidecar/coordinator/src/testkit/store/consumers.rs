@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use super::{Bench, Ports, domain, stream};
+use super::{Bench, domain, stream, write};
 use crate::model::{
     AppendId, Code, Command, CommandId, ConsumerId, ConsumerKind, CorrelationId, Cursor,
     Incarnation, MergeStrategy, Payload, Position, Sequence, Status, StoreId, StoreIdentity,
 };
 use crate::port::leases::Grant;
 use crate::port::progress::{Outgoing, OutgoingId, Parked, Step, Work};
-use crate::port::store::Error;
+use crate::port::store::Store;
+use crate::port::writer::{ConsumerSteps, Entry, Outcome};
 
 pub(super) const TTL: Duration = Duration::from_secs(60);
 
@@ -33,7 +34,7 @@ fn cursor(position: u64) -> Cursor {
 }
 
 /// Takes the lease of a consumer and answers its epoch.
-pub(super) async fn lease(ports: &Ports, of: &ConsumerId) -> u64 {
+pub(super) async fn lease(ports: &Store, of: &ConsumerId) -> u64 {
     let granted = ports.leases.acquire(&of.to_string(), "here", TTL).await;
     match granted.expect("the store answers") {
         Grant::Granted { epoch } => epoch,
@@ -49,7 +50,7 @@ pub(super) fn advance(root: u8, next: u32) -> Step {
     }
 }
 
-fn outgoing(id: &str, payload: u8) -> Outgoing {
+pub(super) fn outgoing(id: &str, payload: u8) -> Outgoing {
     let command = Command {
         stream: stream("safe", 2),
         id: CommandId::parse(id).expect("the id is valid"),
@@ -70,7 +71,7 @@ fn outgoing(id: &str, payload: u8) -> Outgoing {
     }
 }
 
-fn send(works: Vec<Outgoing>) -> Step {
+pub(super) fn send(works: Vec<Outgoing>) -> Step {
     Step::Advance {
         stream: stream("till", 1),
         next: Sequence(1),
@@ -86,15 +87,25 @@ fn refusal() -> Status {
     }
 }
 
-pub(super) async fn commit(ports: &Ports, of: &ConsumerId, epoch: u64, steps: Vec<Step>) {
-    ports
-        .progress
-        .commit(of, epoch, steps)
-        .await
-        .expect("the commit succeeds");
+pub(super) async fn commit(ports: &Store, of: &ConsumerId, epoch: u64, steps: Vec<Step>) {
+    assert_eq!(step(ports, of, epoch, steps).await, Outcome::Stepped);
 }
 
-pub(super) async fn next_of(ports: &Ports, of: &ConsumerId, root: u8) -> Option<u32> {
+/// Writes steps alone and returns what became of them.
+pub(super) async fn step(ports: &Store, of: &ConsumerId, epoch: u64, steps: Vec<Step>) -> Outcome {
+    let steps = steps_of(of, epoch, steps);
+    write(ports, vec![Entry::Steps(steps)]).await.remove(0)
+}
+
+pub(super) fn steps_of(of: &ConsumerId, epoch: u64, steps: Vec<Step>) -> ConsumerSteps {
+    ConsumerSteps {
+        consumer: of.clone(),
+        epoch,
+        steps,
+    }
+}
+
+pub(super) async fn next_of(ports: &Store, of: &ConsumerId, root: u8) -> Option<u32> {
     let read = ports
         .progress
         .read_roots(of, vec![stream("till", root)])
@@ -104,7 +115,7 @@ pub(super) async fn next_of(ports: &Ports, of: &ConsumerId, root: u8) -> Option<
         .map(|next| next.0)
 }
 
-async fn waiting(ports: &Ports, of: &ConsumerId) -> Vec<Outgoing> {
+pub(super) async fn waiting(ports: &Store, of: &ConsumerId) -> Vec<Outgoing> {
     let listed = ports
         .backlog
         .list_outgoing(of, 0, 100)
@@ -155,12 +166,12 @@ pub(super) async fn progress_survives_a_restart_and_never_moves_back(mut bench: 
         .expect("it opens");
     let epoch = lease(&ports, &saga).await;
     let far = cursor(5);
-    let step = |cursor| Step::MoveCursor {
+    let to = |cursor| Step::MoveCursor {
         domain: till.clone(),
         cursor,
     };
-    commit(&ports, &saga, epoch, vec![advance(1, 4), step(far)]).await;
-    commit(&ports, &saga, epoch, vec![advance(1, 2), step(cursor(3))]).await;
+    commit(&ports, &saga, epoch, vec![advance(1, 4), to(far)]).await;
+    commit(&ports, &saga, epoch, vec![advance(1, 2), to(cursor(3))]).await;
     drop(ports);
     bench.reopen().await;
     let ports = bench.ports();
@@ -178,8 +189,9 @@ pub(super) async fn a_commit_under_an_old_epoch_is_refused_whole(bench: Box<dyn 
     let epoch = lease(&ports, &saga).await;
     for wrong in [epoch + 1, epoch.wrapping_sub(1)] {
         let steps = vec![advance(1, 3), send(vec![outgoing("one", 1)])];
-        let refused = ports.progress.commit(&saga, wrong, steps).await;
-        assert!(matches!(refused, Err(Error::Fenced { .. })), "{refused:?}");
+        let refused = step(&ports, &saga, wrong, steps).await;
+        let name = saga.to_string();
+        assert_eq!(refused, Outcome::Fenced { name });
     }
     assert_eq!(next_of(&ports, &saga, 1).await, None);
     assert!(waiting(&ports, &saga).await.is_empty());
@@ -339,9 +351,7 @@ pub(super) async fn consumers_do_not_see_each_other(bench: Box<dyn Bench>) {
     .await;
     assert_eq!(next_of(&ports, &other, 1).await, None);
     assert!(waiting(&ports, &other).await.is_empty());
-    let foreign = ports
-        .progress
-        .commit(&other, epoch, vec![advance(1, 1)])
-        .await;
-    assert!(matches!(foreign, Err(Error::Fenced { .. })), "{foreign:?}");
+    let foreign = step(&ports, &other, epoch, vec![advance(1, 1)]).await;
+    let name = other.to_string();
+    assert_eq!(foreign, Outcome::Fenced { name });
 }

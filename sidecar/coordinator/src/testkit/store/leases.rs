@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use super::consumers::{TTL, advance, commit, consumer, lease, next_of};
+use super::consumers::{TTL, advance, commit, consumer, lease, next_of, step};
 use super::{Bench, Sharing};
 use crate::port::leases::Grant;
 use crate::port::store::Error;
+use crate::port::writer::Outcome;
 
 pub(super) async fn a_lease_is_held_by_one_until_it_is_released(bench: Box<dyn Bench>) {
     let (ports, saga) = (bench.ports(), consumer("a"));
@@ -81,11 +82,9 @@ pub(super) async fn a_lapsed_lease_is_granted_to_another_and_its_holder_is_fence
         assert!(tokio::time::Instant::now() < deadline, "it lapses");
     };
     assert!(next > epoch);
-    let late = ports
-        .progress
-        .commit(&saga, epoch, vec![advance(1, 3)])
-        .await;
-    assert!(matches!(late, Err(Error::Fenced { .. })), "{late:?}");
+    let late = step(&ports, &saga, epoch, vec![advance(1, 3)]).await;
+    let name = saga.to_string();
+    assert_eq!(late, Outcome::Fenced { name });
     commit(&ports, &saga, next, vec![advance(1, 1)]).await;
     assert_eq!(next_of(&ports, &saga, 1).await, Some(1));
 }

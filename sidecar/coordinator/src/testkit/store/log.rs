@@ -1,35 +1,43 @@
 //! Laws of the log and the catalogue.
 
-use super::{Bench, domain, event, key, one, propose, propose_at, record, recorded, stream};
+use super::{
+    Bench, append, append_all, domain, event, key, propose, propose_at, record, recorded, stream,
+};
 use crate::model::{
     Append, CorrelationId, ExternalId, ExternalKey, NewEvent, Payload, PayloadHash, Position,
     Sequence, Snapshot, SnapshotVersion, Timestamp,
 };
-use crate::port::log::{Load, Loaded, Log, Outcome, PartitionRead, Proposal, StreamRead};
+use crate::port::log::{Load, Loaded, PartitionPage, PartitionRead, StreamRead};
+use crate::port::store::Store;
+use crate::port::writer::{Outcome, Proposal};
 
 const ALL: usize = 1 << 20;
 
-async fn whole(log: &dyn Log, root: u8) -> Vec<Append> {
-    read_from(log, root, 0, ALL).await
+async fn whole(store: &Store, root: u8) -> Vec<Append> {
+    read_from(store, root, 0, ALL).await
 }
 
-async fn read_from(log: &dyn Log, root: u8, from: u32, limit: usize) -> Vec<Append> {
+async fn read_from(store: &Store, root: u8, from: u32, limit: usize) -> Vec<Append> {
     let read = StreamRead {
         stream: stream("till", root),
         from: Sequence(from),
         after: Position::ORIGIN,
         limit,
     };
-    log.read_stream(read).await.expect("the log is read")
+    store.log.read_stream(read).await.expect("the log is read")
 }
 
-async fn partition(log: &dyn Log, after: u64, limit: usize) -> crate::port::log::PartitionPage {
+async fn partition(store: &Store, after: u64, limit: usize) -> PartitionPage {
     let read = PartitionRead {
         domain: domain("till"),
         after: Position(after),
         limit,
     };
-    log.read_partition(read).await.expect("the log is read")
+    store
+        .log
+        .read_partition(read)
+        .await
+        .expect("the log is read")
 }
 
 fn load_of(root: u8) -> Load {
@@ -42,16 +50,13 @@ fn load_of(root: u8) -> Load {
     }
 }
 
-async fn load(log: &dyn Log, load: Load) -> Loaded {
-    log.load(vec![load])
-        .await
-        .expect("the log is read")
-        .remove(0)
+async fn load(store: &Store, load: Load) -> Loaded {
+    store.log.load(load).await.expect("the log is read")
 }
 
 /// The history as snapshot's sequence, sequences of the events, and length.
-async fn history(log: &dyn Log, asked: Load) -> (Option<u32>, Vec<u32>, u32) {
-    match load(log, asked).await {
+async fn history(store: &Store, asked: Load) -> (Option<u32>, Vec<u32>, u32) {
+    match load(store, asked).await {
         Loaded::History {
             snapshot,
             events,
@@ -105,23 +110,23 @@ fn with_snapshot(proposal: Proposal, sequence: u32, version: u32) -> Proposal {
 pub(super) async fn what_was_appended_survives_a_restart_whole_and_unchanged(
     mut bench: Box<dyn Bench>,
 ) {
-    let log = bench.ports().log;
-    let first = record(&*log, propose(stream("till", 1), "a", 3)).await;
-    let second = record(&*log, facts(vec![fact("x", 7)])).await;
-    let identity = log.identity();
-    drop(log);
+    let store = bench.ports();
+    let first = record(&store, propose(stream("till", 1), "a", 3)).await;
+    let second = record(&store, facts(vec![fact("x", 7)])).await;
+    let identity = store.log.identity();
+    drop(store);
     bench.reopen().await;
-    let log = bench.ports().log;
-    assert_eq!(whole(&*log, 1).await, [first, second]);
-    assert_eq!(log.identity(), identity);
+    let store = bench.ports();
+    assert_eq!(whole(&store, 1).await, [first, second]);
+    assert_eq!(store.log.identity(), identity);
 }
 
 pub(super) async fn sequences_are_contiguous_and_positions_dense_per_domain(bench: Box<dyn Bench>) {
-    let log = bench.ports().log;
-    let a = record(&*log, propose(stream("till", 1), "a", 2)).await;
-    let b = record(&*log, propose(stream("till", 2), "b", 1)).await;
-    let other = record(&*log, propose(stream("safe", 1), "c", 1)).await;
-    let c = record(&*log, propose(stream("till", 1), "d", 2)).await;
+    let store = bench.ports();
+    let a = record(&store, propose(stream("till", 1), "a", 2)).await;
+    let b = record(&store, propose(stream("till", 2), "b", 1)).await;
+    let other = record(&store, propose(stream("safe", 1), "c", 1)).await;
+    let c = record(&store, propose(stream("till", 1), "d", 2)).await;
     let firsts = [&a, &b, &other, &c].map(|append| append.first_sequence.0);
     assert_eq!(firsts, [0, 0, 0, 2]);
     let lasts = [&a, &b, &other, &c].map(|append| append.last_position.0);
@@ -129,14 +134,14 @@ pub(super) async fn sequences_are_contiguous_and_positions_dense_per_domain(benc
 }
 
 pub(super) async fn proposals_of_a_batch_see_those_before_them(bench: Box<dyn Bench>) {
-    let log = bench.ports().log;
+    let store = bench.ports();
     let batch = vec![
         propose_at(stream("till", 1), "a", 2, 0),
         propose_at(stream("till", 1), "b", 1, 2),
         propose_at(stream("till", 1), "a", 2, 9),
         propose_at(stream("till", 1), "c", 1, 2),
     ];
-    let outcomes = log.append(batch).await.expect("the log takes appends");
+    let outcomes = append_all(&store, batch).await;
     assert!(
         matches!(&outcomes[1], Outcome::Appended { append, .. } if append.first_sequence == Sequence(2))
     );
@@ -152,12 +157,12 @@ pub(super) async fn proposals_of_a_batch_see_those_before_them(bench: Box<dyn Be
 }
 
 pub(super) async fn a_refused_proposal_writes_nothing_and_hinders_no_other(bench: Box<dyn Bench>) {
-    let log = bench.ports().log;
+    let store = bench.ports();
     let batch = vec![
         propose_at(stream("till", 1), "a", 1, 7),
         propose(stream("till", 2), "b", 1),
     ];
-    let outcomes = log.append(batch).await.expect("the log takes appends");
+    let outcomes = append_all(&store, batch).await;
     assert_eq!(
         outcomes[0],
         Outcome::Conflict {
@@ -165,60 +170,64 @@ pub(super) async fn a_refused_proposal_writes_nothing_and_hinders_no_other(bench
         }
     );
     assert!(matches!(outcomes[1], Outcome::Appended { .. }));
-    assert!(whole(&*log, 1).await.is_empty());
-    assert_eq!(partition(&*log, 0, 0).await.head, Position(1));
+    assert!(whole(&store, 1).await.is_empty());
+    assert_eq!(partition(&store, 0, 0).await.head, Position(1));
     // The refused command is not known.
-    record(&*log, propose_at(stream("till", 1), "a", 1, 0)).await;
+    record(&store, propose_at(stream("till", 1), "a", 1, 0)).await;
 }
 
 pub(super) async fn a_known_command_is_answered_before_its_sequence_is_judged(
     mut bench: Box<dyn Bench>,
 ) {
-    let log = bench.ports().log;
-    let first = record(&*log, propose_at(stream("till", 1), "a", 2, 0)).await;
-    drop(log);
+    let store = bench.ports();
+    let first = record(&store, propose_at(stream("till", 1), "a", 2, 0)).await;
+    drop(store);
     bench.reopen().await;
-    let log = bench.ports().log;
-    let again = one(&*log, propose_at(stream("till", 1), "a", 2, 0)).await;
+    let store = bench.ports();
+    let again = append(&store, propose_at(stream("till", 1), "a", 2, 0)).await;
     assert_eq!(again, Outcome::Duplicate(first.clone()));
     let asked = Load {
         key: Some(key("a", 1)),
         ..load_of(1)
     };
-    assert_eq!(load(&*log, asked).await, Loaded::Known(first));
-    assert_eq!(whole(&*log, 1).await.len(), 1);
+    assert_eq!(load(&store, asked).await, Loaded::Known(first));
+    assert_eq!(whole(&store, 1).await.len(), 1);
 }
 
 pub(super) async fn a_command_without_events_is_known_too(bench: Box<dyn Bench>) {
-    let log = bench.ports().log;
-    let first = record(&*log, propose(stream("till", 1), "a", 0)).await;
+    let store = bench.ports();
+    let first = record(&store, propose(stream("till", 1), "a", 0)).await;
     assert!(first.events.is_empty());
-    let again = one(&*log, propose(stream("till", 1), "a", 0)).await;
+    let again = append(&store, propose(stream("till", 1), "a", 0)).await;
     assert_eq!(again, Outcome::Duplicate(first));
     assert!(
-        whole(&*log, 1).await.is_empty(),
+        whole(&store, 1).await.is_empty(),
         "an empty append is not in the log"
     );
-    assert_eq!(partition(&*log, 0, ALL).await.head, Position::ORIGIN);
+    assert_eq!(partition(&store, 0, ALL).await.head, Position::ORIGIN);
 }
 
 pub(super) async fn a_reused_command_id_is_refused(bench: Box<dyn Bench>) {
-    let log = bench.ports().log;
-    record(&*log, propose(stream("till", 1), "a", 1)).await;
+    let store = bench.ports();
+    record(&store, propose(stream("till", 1), "a", 1)).await;
     let mut other = propose(stream("till", 1), "a", 1);
     other.key = Some(key("a", 2));
     assert_eq!(
-        one(&*log, other).await,
+        append(&store, other).await,
         Outcome::KeyReused { key: "a".into() }
     );
     // The same id in another stream is another command.
-    record(&*log, propose(stream("till", 2), "a", 1)).await;
+    record(&store, propose(stream("till", 2), "a", 1)).await;
 }
 
 pub(super) async fn known_facts_are_left_out_and_listed(bench: Box<dyn Bench>) {
-    let log = bench.ports().log;
-    record(&*log, facts(vec![fact("x", 1)])).await;
-    let outcome = one(&*log, facts(vec![fact("x", 1), fact("y", 2), fact("y", 2)])).await;
+    let store = bench.ports();
+    record(&store, facts(vec![fact("x", 1)])).await;
+    let outcome = append(
+        &store,
+        facts(vec![fact("x", 1), fact("y", 2), fact("y", 2)]),
+    )
+    .await;
     let Outcome::Appended { append, known } = outcome else {
         unreachable!("it was refused: {outcome:?}");
     };
@@ -229,41 +238,41 @@ pub(super) async fn known_facts_are_left_out_and_listed(bench: Box<dyn Bench>) {
 }
 
 pub(super) async fn a_reused_external_id_is_refused(bench: Box<dyn Bench>) {
-    let log = bench.ports().log;
-    record(&*log, facts(vec![fact("x", 1)])).await;
-    let refused = one(&*log, facts(vec![fact("z", 3), fact("x", 2)])).await;
+    let store = bench.ports();
+    record(&store, facts(vec![fact("x", 1)])).await;
+    let refused = append(&store, facts(vec![fact("z", 3), fact("x", 2)])).await;
     assert_eq!(refused, Outcome::KeyReused { key: "x".into() });
-    assert_eq!(whole(&*log, 1).await.len(), 1);
+    assert_eq!(whole(&store, 1).await.len(), 1);
 }
 
 pub(super) async fn a_load_brings_snapshot_and_tail(bench: Box<dyn Bench>) {
-    let log = bench.ports().log;
-    record(&*log, propose(stream("till", 1), "a", 2)).await;
+    let store = bench.ports();
+    record(&store, propose(stream("till", 1), "a", 2)).await;
     record(
-        &*log,
+        &store,
         with_snapshot(propose(stream("till", 1), "b", 2), 3, 1),
     )
     .await;
-    record(&*log, propose(stream("till", 1), "c", 1)).await;
+    record(&store, propose(stream("till", 1), "c", 1)).await;
     assert_eq!(
-        history(&*log, load_of(1)).await,
+        history(&store, load_of(1)).await,
         (None, vec![0, 1, 2, 3, 4], 5)
     );
     let asked = Load {
         snapshot_version: Some(SnapshotVersion(1)),
         ..load_of(1)
     };
-    assert_eq!(history(&*log, asked).await, (Some(3), vec![4], 5));
-    assert_eq!(history(&*log, load_of(2)).await, (None, vec![], 0));
+    assert_eq!(history(&store, asked).await, (Some(3), vec![4], 5));
+    assert_eq!(history(&store, load_of(2)).await, (None, vec![], 0));
 }
 
 pub(super) async fn a_snapshot_of_another_version_or_after_the_point_is_not_used(
     bench: Box<dyn Bench>,
 ) {
-    let log = bench.ports().log;
-    record(&*log, propose(stream("till", 1), "a", 2)).await;
+    let store = bench.ports();
+    record(&store, propose(stream("till", 1), "a", 2)).await;
     record(
-        &*log,
+        &store,
         with_snapshot(propose(stream("till", 1), "b", 2), 3, 1),
     )
     .await;
@@ -273,28 +282,28 @@ pub(super) async fn a_snapshot_of_another_version_or_after_the_point_is_not_used
         ..load_of(1)
     };
     assert_eq!(
-        history(&*log, of_version(2, None)).await,
+        history(&store, of_version(2, None)).await,
         (None, vec![0, 1, 2, 3], 4)
     );
     assert_eq!(
-        history(&*log, of_version(1, Some(Sequence(2)))).await,
+        history(&store, of_version(1, Some(Sequence(2)))).await,
         (None, vec![0, 1, 2], 4)
     );
     assert_eq!(
-        history(&*log, of_version(1, Some(Sequence(3)))).await,
+        history(&store, of_version(1, Some(Sequence(3)))).await,
         (Some(3), vec![], 4)
     );
 }
 
 pub(super) async fn a_snapshot_never_replaces_a_newer_one(bench: Box<dyn Bench>) {
-    let log = bench.ports().log;
+    let store = bench.ports();
     record(
-        &*log,
+        &store,
         with_snapshot(propose(stream("till", 1), "a", 4), 3, 1),
     )
     .await;
     record(
-        &*log,
+        &store,
         with_snapshot(propose(stream("till", 1), "b", 1), 1, 1),
     )
     .await;
@@ -302,39 +311,39 @@ pub(super) async fn a_snapshot_never_replaces_a_newer_one(bench: Box<dyn Bench>)
         snapshot_version: Some(SnapshotVersion(version)),
         ..load_of(1)
     };
-    assert_eq!(history(&*log, of_version(1)).await.0, Some(3));
+    assert_eq!(history(&store, of_version(1)).await.0, Some(3));
     record(
-        &*log,
+        &store,
         with_snapshot(propose(stream("till", 1), "c", 1), 2, 2),
     )
     .await;
-    assert_eq!(history(&*log, of_version(2)).await.0, Some(2));
+    assert_eq!(history(&store, of_version(2)).await.0, Some(2));
 }
 
 pub(super) async fn a_history_over_the_limit_is_said_to_be(bench: Box<dyn Bench>) {
-    let log = bench.ports().log;
-    record(&*log, propose(stream("till", 1), "a", 50)).await;
+    let store = bench.ports();
+    record(&store, propose(stream("till", 1), "a", 50)).await;
     let asked = Load {
         limit: 100,
         ..load_of(1)
     };
-    assert_eq!(load(&*log, asked).await, Loaded::TooLarge);
+    assert_eq!(load(&store, asked).await, Loaded::TooLarge);
 }
 
 pub(super) async fn a_stream_is_read_from_the_append_that_holds_a_sequence(bench: Box<dyn Bench>) {
-    let log = bench.ports().log;
+    let store = bench.ports();
     let mut appends = Vec::new();
     for id in ["a", "b", "c"] {
-        appends.push(record(&*log, propose(stream("till", 1), id, 2)).await);
-        record(&*log, propose(stream("till", 2), id, 1)).await;
+        appends.push(record(&store, propose(stream("till", 1), id, 2)).await);
+        record(&store, propose(stream("till", 2), id, 1)).await;
     }
-    assert_eq!(read_from(&*log, 1, 3, ALL).await, appends[1..]);
+    assert_eq!(read_from(&store, 1, 3, ALL).await, appends[1..]);
     assert_eq!(
-        read_from(&*log, 1, 2, 1).await,
+        read_from(&store, 1, 2, 1).await,
         appends[1..2],
         "at least one append comes"
     );
-    assert!(read_from(&*log, 1, 6, ALL).await.is_empty());
+    assert!(read_from(&store, 1, 6, ALL).await.is_empty());
     let read = StreamRead {
         stream: stream("till", 1),
         from: Sequence(0),
@@ -342,28 +351,28 @@ pub(super) async fn a_stream_is_read_from_the_append_that_holds_a_sequence(bench
         limit: ALL,
     };
     assert_eq!(
-        log.read_stream(read).await.expect("the log is read"),
+        store.log.read_stream(read).await.expect("the log is read"),
         appends[2..]
     );
 }
 
 pub(super) async fn a_partition_is_read_in_order_with_what_stands_before(bench: Box<dyn Bench>) {
-    let log = bench.ports().log;
+    let store = bench.ports();
     let mut appends = Vec::new();
     for (index, id) in ["a", "b", "c"].into_iter().enumerate() {
         let root = u8::try_from(index % 2).expect("it is small");
-        appends.push(record(&*log, propose(stream("till", root), id, 2)).await);
-        record(&*log, propose(stream("safe", 1), id, 1)).await;
+        appends.push(record(&store, propose(stream("till", root), id, 2)).await);
+        record(&store, propose(stream("safe", 1), id, 1)).await;
     }
-    let page = partition(&*log, 0, ALL).await;
+    let page = partition(&store, 0, ALL).await;
     assert_eq!((page.previous, page.head), (None, Position(6)));
     assert_eq!(page.appends, appends);
     assert_eq!(page.head_append, Some(appends[2].id));
-    let page = partition(&*log, 2, 1).await;
+    let page = partition(&store, 2, 1).await;
     assert_eq!(page.previous, Some(appends[0].id));
     assert_eq!(page.appends, appends[1..2]);
     assert_eq!(
-        partition(&*log, 3, 0).await.previous,
+        partition(&store, 3, 0).await.previous,
         None,
         "nothing ends within an append"
     );
@@ -372,7 +381,7 @@ pub(super) async fn a_partition_is_read_in_order_with_what_stands_before(bench: 
 pub(super) async fn roots_are_listed_in_order_with_their_lengths(bench: Box<dyn Bench>) {
     let ports = bench.ports();
     for (root, id, events) in [(3, "a", 1), (1, "b", 2), (2, "c", 0), (3, "d", 4)] {
-        one(&*ports.log, propose(stream("till", root), id, events)).await;
+        append(&ports, propose(stream("till", root), id, events)).await;
     }
     let till = domain("till");
     let listed = ports
@@ -397,10 +406,10 @@ pub(super) async fn a_correlation_is_read_in_the_order_of_positions(bench: Box<d
     let other = CorrelationId::parse("another").expect("the id is valid");
     let mut appends = Vec::new();
     for (root, id) in [(1, "a"), (2, "b"), (1, "c")] {
-        appends.push(record(&*ports.log, propose(stream("till", root), id, 2)).await);
+        appends.push(record(&ports, propose(stream("till", root), id, 2)).await);
         let mut foreign = propose(stream("till", root), &format!("{id}-other"), 1);
         foreign.correlation_id = other.clone();
-        recorded(one(&*ports.log, foreign).await);
+        recorded(append(&ports, foreign).await);
     }
     let till = domain("till");
     let correlation = appends[0].correlation_id.clone();

@@ -4,6 +4,7 @@
 //! [`Model`] is a store that keeps them all, to compare others with.
 
 mod consumers;
+mod entries;
 mod leases;
 mod log;
 mod model;
@@ -11,7 +12,6 @@ mod model;
 pub use model::Model;
 
 use std::pin::Pin;
-use std::sync::Arc;
 
 use async_trait::async_trait;
 
@@ -19,32 +19,14 @@ use crate::model::{
     Append, AppendId, CommandId, CommandKey, CorrelationId, Domain, Edition, NewEvent, Payload,
     PayloadHash, Root, Sequence, StreamId, Timestamp,
 };
-use crate::port::backlog::Backlog;
-use crate::port::catalog::Catalog;
-use crate::port::leases::Leases;
-use crate::port::log::{Log, Outcome, Proposal};
-use crate::port::progress::Progress;
-
-/// The ports of one open store.
-#[derive(Clone)]
-pub struct Ports {
-    /// Appends and reads.
-    pub log: Arc<dyn Log>,
-    /// What is in it.
-    pub catalog: Arc<dyn Catalog>,
-    /// How far consumers got.
-    pub progress: Arc<dyn Progress>,
-    /// What waits for consumers.
-    pub backlog: Arc<dyn Backlog>,
-    /// Who may act.
-    pub leases: Arc<dyn Leases>,
-}
+use crate::port::store::Store;
+use crate::port::writer::{Entry, Outcome, Proposal};
 
 /// A store that can be closed and opened again.
 #[async_trait]
 pub trait Bench: Send + Sync {
     /// The open store.
-    fn ports(&self) -> Ports;
+    fn ports(&self) -> Store;
 
     /// Closes the store and opens it anew, as a restart does. Ports handed out before are dropped by the law first.
     async fn reopen(&mut self);
@@ -115,6 +97,12 @@ pub const LAWS: &[Law] = laws![
     consumers::refused_work_can_be_resent_or_discarded,
     consumers::parked_roots_are_listed_until_they_are_taken_back,
     consumers::consumers_do_not_see_each_other,
+    entries::events_and_steps_of_an_entry_are_written_together,
+    entries::an_entry_whose_proposal_is_refused_leaves_its_steps_unwritten,
+    entries::an_entry_whose_command_is_known_writes_its_steps,
+    entries::a_fenced_entry_writes_nothing_and_hinders_no_other,
+    entries::steps_of_a_batch_are_written_in_the_order_of_its_entries,
+    entries::an_entry_that_cannot_be_kept_hinders_no_other,
     leases::a_lease_is_held_by_one_until_it_is_released,
     leases::a_lapsed_lease_is_granted_to_another_and_its_holder_is_fenced,
     leases::after_a_restart_only_what_nobody_else_can_hold_is_granted_under_a_higher_epoch,
@@ -176,17 +164,29 @@ fn propose_at(to: StreamId, id: &str, events: u8, expected: u32) -> Proposal {
 }
 
 /// Appends one proposal that must be recorded.
-async fn record(log: &dyn Log, proposal: Proposal) -> Append {
-    recorded(one(log, proposal).await)
+async fn record(store: &Store, proposal: Proposal) -> Append {
+    recorded(append(store, proposal).await)
 }
 
-async fn one(log: &dyn Log, proposal: Proposal) -> Outcome {
-    let mut outcomes = log
-        .append(vec![proposal])
+/// Writes one proposal alone.
+async fn append(store: &Store, proposal: Proposal) -> Outcome {
+    write(store, vec![Entry::Proposal(proposal)])
         .await
-        .expect("the log takes appends");
-    assert_eq!(outcomes.len(), 1, "each proposal has an outcome");
-    outcomes.remove(0)
+        .remove(0)
+}
+
+/// Writes proposals in one batch.
+async fn append_all(store: &Store, batch: Vec<Proposal>) -> Vec<Outcome> {
+    write(store, batch.into_iter().map(Entry::Proposal).collect()).await
+}
+
+/// Writes a batch that the store must take.
+async fn write(store: &Store, batch: Vec<Entry>) -> Vec<Outcome> {
+    let count = batch.len();
+    let outcomes = store.writer.write(batch).await;
+    let outcomes = outcomes.expect("the store takes writes");
+    assert_eq!(outcomes.len(), count, "each entry has an outcome");
+    outcomes
 }
 
 fn recorded(outcome: Outcome) -> Append {

@@ -9,10 +9,9 @@ use crate::model::{
     Append, AppendId, CommandKey, Domain, Event, ExternalId, ExternalKey, NewEvent, Position,
     Sequence, Snapshot, StoreIdentity, StreamId,
 };
-use crate::port::log::{
-    Load, Loaded, Log, Outcome, PartitionPage, PartitionRead, Proposal, StreamRead,
-};
+use crate::port::log::{Load, Loaded, Log, PartitionPage, PartitionRead, StreamRead};
 use crate::port::store::Error;
+use crate::port::writer::{Outcome, Proposal};
 
 /// All that appends left.
 #[derive(Default)]
@@ -69,7 +68,7 @@ impl Recorded {
         }
     }
 
-    fn append(&mut self, proposal: Proposal) -> Outcome {
+    pub(super) fn append(&mut self, proposal: Proposal) -> Outcome {
         if let Some(key) = &proposal.key {
             match self.probe(&proposal.stream, key) {
                 Probe::Unknown => {}
@@ -81,8 +80,8 @@ impl Recorded {
                 }
             }
         }
-        let (fresh, known) = match self.sift(&proposal) {
-            Ok(sifted) => sifted,
+        let (fresh, known) = match self.deduplicate(&proposal) {
+            Ok(deduplicated) => deduplicated,
             Err(reused) => {
                 return Outcome::KeyReused {
                     key: reused.to_string(),
@@ -99,7 +98,10 @@ impl Recorded {
     }
 
     /// Parts the events of a proposal into new ones and ids of known ones, or answers an id that stands for something else.
-    fn sift(&self, proposal: &Proposal) -> Result<(Vec<NewEvent>, Vec<ExternalId>), ExternalId> {
+    fn deduplicate(
+        &self,
+        proposal: &Proposal,
+    ) -> Result<(Vec<NewEvent>, Vec<ExternalId>), ExternalId> {
         let of_stream = self
             .facts
             .iter()
@@ -240,17 +242,8 @@ fn until_exceeded<'a>(appends: impl Iterator<Item = &'a Append>, limit: usize) -
 
 #[async_trait]
 impl Log for ModelStore {
-    async fn append(&self, batch: Vec<Proposal>) -> Result<Vec<Outcome>, Error> {
-        let mut state = self.state();
-        let outcomes = batch
-            .into_iter()
-            .map(|proposal| state.recorded.append(proposal));
-        Ok(outcomes.collect())
-    }
-
-    async fn load(&self, batch: Vec<Load>) -> Result<Vec<Loaded>, Error> {
-        let state = self.state();
-        Ok(batch.iter().map(|load| state.recorded.load(load)).collect())
+    async fn load(&self, load: Load) -> Result<Loaded, Error> {
+        Ok(self.state().recorded.load(&load))
     }
 
     async fn read_stream(&self, read: StreamRead) -> Result<Vec<Append>, Error> {

@@ -9,14 +9,16 @@ mod catalog;
 mod leases;
 mod log;
 mod progress;
+mod writer;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use super::{Bench, Ports, Sharing};
+use super::{Bench, Sharing};
 use crate::model::{ConsumerId, Incarnation, StoreId, StoreIdentity};
+use crate::port::store::Store;
 use leases::Lease;
 use log::Recorded;
 use progress::Consumer;
@@ -67,14 +69,8 @@ impl Default for Model {
 
 #[async_trait]
 impl Bench for Model {
-    fn ports(&self) -> Ports {
-        Ports {
-            log: self.store.clone(),
-            catalog: self.store.clone(),
-            progress: self.store.clone(),
-            backlog: self.store.clone(),
-            leases: self.store.clone(),
-        }
+    fn ports(&self) -> Store {
+        Store::of(Arc::clone(&self.store))
     }
 
     async fn reopen(&mut self) {

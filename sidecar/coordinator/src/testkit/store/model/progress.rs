@@ -19,7 +19,7 @@ pub(super) struct Consumer {
 }
 
 impl Consumer {
-    fn take(&mut self, step: Step) {
+    pub(super) fn take(&mut self, step: Step) {
         match step {
             Step::Advance {
                 stream,
@@ -101,23 +101,5 @@ impl Progress for ModelStore {
             root.cloned().unwrap_or_default()
         };
         Ok(streams.iter().map(read).collect())
-    }
-
-    async fn commit(
-        &self,
-        consumer: &ConsumerId,
-        epoch: u64,
-        steps: Vec<Step>,
-    ) -> Result<(), Error> {
-        let mut state = self.state();
-        let name = consumer.to_string();
-        if state.leases.get(&name).map(|lease| lease.epoch) != Some(epoch) {
-            return Err(Error::Fenced { name });
-        }
-        let consumer = state.consumers.entry(consumer.clone()).or_default();
-        for step in steps {
-            consumer.take(step);
-        }
-        Ok(())
     }
 }

@@ -1,14 +1,16 @@
 //! How values that every store keeps whole stand in their columns: events, outgoing work, statuses.
 
+mod work;
+
 use angzarr_coordinator::model::{
-    Code, CorrelationId, Edition, Event, ExternalId, Facts, NewEvent, Payload, Position, Sequence,
+    Append, Code, CorrelationId, Edition, Event, ExternalId, NewEvent, Payload, Position, Sequence,
     Status, Timestamp,
 };
-use angzarr_coordinator::port::progress::Work;
-use angzarr_proto::v1;
-use angzarr_wire::{decode_command, decode_facts, decode_stream, encode_command, encode_facts};
+use angzarr_coordinator::port::writer::Proposal;
 use bytes::Bytes;
 use prost::Message;
+
+pub(crate) use work::{StoredWork, decode_work, encode_work};
 
 /// A column holds what it must not hold.
 #[derive(Debug, thiserror::Error)]
@@ -95,68 +97,31 @@ pub(crate) fn decode_events(
     Ok(events)
 }
 
-/// Outgoing work as it stands in columns.
-pub(crate) struct StoredWork {
-    pub(crate) command: Option<Vec<u8>>,
-    pub(crate) facts: Option<Vec<u8>>,
-    pub(crate) trace_parent: Option<String>,
-}
-
-/// Writes outgoing work: as the message that is sent.
-pub(crate) fn encode_work(work: &Work) -> StoredWork {
-    match work {
-        Work::Command(command) => StoredWork {
-            command: Some(encode_command(command).encode_to_vec()),
-            facts: None,
-            trace_parent: command.trace_parent.clone(),
-        },
-        Work::Facts(facts) => StoredWork {
-            command: None,
-            facts: Some(encode_facts(facts).encode_to_vec()),
-            trace_parent: facts.trace_parent.clone(),
-        },
+/// A proposal as it is recorded: with what is left of its events, the first of which gets the sequence `first`; `before` is the position before
+/// them.
+pub(crate) fn build_append(
+    proposal: &Proposal,
+    events: &[&NewEvent],
+    first: Sequence,
+    before: Position,
+) -> Append {
+    let recorded = events.iter().enumerate().map(|(index, event)| Event {
+        sequence: first.plus(index),
+        position: before.plus(index + 1),
+        payload: event.payload.clone(),
+        created_at: event.created_at,
+        external_id: event.external.as_ref().map(|key| key.id.clone()),
+    });
+    Append {
+        id: proposal.id,
+        stream: proposal.stream.clone(),
+        first_sequence: first,
+        last_position: before.plus(events.len()),
+        correlation_id: proposal.correlation_id.clone(),
+        command_id: proposal.key.as_ref().map(|key| key.id.clone()),
+        trace_parent: proposal.trace_parent.clone(),
+        events: recorded.collect(),
     }
-}
-
-/// Reads outgoing work.
-pub(crate) fn decode_work(stored: StoredWork) -> Result<Work, Corrupt> {
-    let broken = |error: angzarr_wire::Error| Corrupt::new("outgoing work", error);
-    let unreadable = |error: prost::DecodeError| Corrupt::new("outgoing work", error);
-    if let Some(bytes) = stored.command {
-        let book = v1::CommandBook::decode(&bytes[..]).map_err(unreadable)?;
-        let mut command = decode_command(book).map_err(broken)?;
-        command.trace_parent = stored.trace_parent;
-        return Ok(Work::Command(command));
-    }
-    let bytes = stored
-        .facts
-        .ok_or_else(|| Corrupt::new("outgoing work", "it is empty"))?;
-    let book = v1::EventBook::decode(&bytes[..]).map_err(unreadable)?;
-    let mut facts = if book.pages.is_empty() {
-        decode_nothing(&book)?
-    } else {
-        // Every fact has its time already.
-        let unused = Timestamp {
-            seconds: 0,
-            nanos: 0,
-        };
-        decode_facts(book, unused).map_err(broken)?
-    };
-    facts.trace_parent = stored.trace_parent;
-    Ok(Work::Facts(facts))
-}
-
-/// A record without facts stands for a wish that nothing can be made of.
-fn decode_nothing(book: &v1::EventBook) -> Result<Facts, Corrupt> {
-    let cover = book.cover.as_ref();
-    let correlation = cover.map_or("", |cover| &cover.correlation_id);
-    Ok(Facts {
-        stream: decode_stream(cover).map_err(|error| Corrupt::new("outgoing work", error))?,
-        correlation_id: read_correlation(correlation)?,
-        events: Vec::new(),
-        expected: None,
-        trace_parent: None,
-    })
 }
 
 /// Reads a correlation id.
@@ -193,32 +158,10 @@ pub(crate) fn decode_status(
     message: String,
     details: Vec<u8>,
 ) -> Result<Status, Corrupt> {
-    let code = CODES
-        .into_iter()
-        .find(|known| *known as i32 == code)
-        .ok_or_else(|| Corrupt::new("status code", code))?;
+    let code = Code::from_number(code).ok_or_else(|| Corrupt::new("status code", code))?;
     Ok(Status {
         code,
         message,
         details: details.into(),
     })
 }
-
-const CODES: [Code; 16] = [
-    Code::Cancelled,
-    Code::Unknown,
-    Code::InvalidArgument,
-    Code::DeadlineExceeded,
-    Code::NotFound,
-    Code::AlreadyExists,
-    Code::PermissionDenied,
-    Code::ResourceExhausted,
-    Code::FailedPrecondition,
-    Code::Aborted,
-    Code::OutOfRange,
-    Code::Unimplemented,
-    Code::Internal,
-    Code::Unavailable,
-    Code::DataLoss,
-    Code::Unauthenticated,
-];

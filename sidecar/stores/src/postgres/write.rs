@@ -1,0 +1,113 @@
+//! Writing a batch of entries by one statement.
+//!
+//! The function `write_v2` of the schema judges; here its arrays are filled and its answers read.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use angzarr_coordinator::port::store::Error;
+use angzarr_coordinator::port::writer::{Entry, Outcome};
+use sqlx::postgres::PgRow;
+
+use super::append::{Answers, Proposals, fenced, unasked};
+use super::error::Fault;
+use super::pool::{Operation, Pool};
+use super::steps::Groups;
+
+/// An entry with the number of its proposal's domain, if it has a proposal.
+pub(super) type Placed<'a> = (&'a Entry, Option<i32>);
+
+/// Judges and records each entry, in order; each sees those before it. If the server cannot keep a value of the batch, its halves are written apart,
+/// down to the entry that holds the value.
+pub(super) async fn write(pool: &Pool, batch: &[Placed<'_>]) -> Result<Vec<Outcome>, Error> {
+    let mut outcomes = Vec::with_capacity(batch.len());
+    let mut parts = vec![batch];
+    while let Some(part) = parts.pop() {
+        match write_part(pool, part).await {
+            Ok(written) => outcomes.extend(written),
+            Err(Error::Unstorable(_)) if part.len() > 1 => {
+                let (first, second) = part.split_at(part.len() / 2);
+                parts.extend([second, first]);
+            }
+            Err(Error::Unstorable(reason)) => outcomes.push(Outcome::Unstorable { reason }),
+            // A part before may have been written.
+            Err(Error::Full(cause)) if !outcomes.is_empty() => {
+                return Err(Error::Unavailable(cause));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(outcomes)
+}
+
+/// The arguments of `write_v2`, and how they belong to the entries.
+struct Arguments<'a> {
+    proposals: Proposals<'a>,
+    groups: Groups<'a>,
+    /// The place of each entry's group, from 1.
+    group_of: Vec<Option<i32>>,
+}
+
+impl<'a> Arguments<'a> {
+    fn fill(part: &[Placed<'a>]) -> Self {
+        let mut groups = Groups::default();
+        let (mut batch, mut partitions, mut group_of_proposal) =
+            (Vec::with_capacity(part.len()), Vec::new(), Vec::new());
+        let mut group_of = Vec::with_capacity(part.len());
+        for (entry, partition) in part {
+            let group = entry.steps().map(|steps| groups.push(steps));
+            group_of.push(group);
+            if let (Some(proposal), Some(partition)) = (entry.proposal(), partition) {
+                batch.push(proposal);
+                partitions.push(*partition);
+                group_of_proposal.push(group);
+            }
+        }
+        Self {
+            proposals: Proposals::fill(batch, &partitions, group_of_proposal),
+            groups,
+            group_of,
+        }
+    }
+
+    fn read(
+        &self,
+        part: &[Placed<'_>],
+        rows: &[PgRow],
+        is_repeat: bool,
+    ) -> Result<Vec<Outcome>, Fault> {
+        let fenced = fenced(rows)?;
+        let answers = Answers {
+            proposals: &self.proposals,
+            is_repeat,
+        };
+        let mut proposed = answers.read(rows)?.into_iter();
+        let mut outcomes = Vec::with_capacity(part.len());
+        for ((entry, _), group) in part.iter().zip(&self.group_of) {
+            let proposed = entry.proposal().and_then(|_| proposed.next());
+            let lost = group.filter(|group| fenced.contains(&((*group - 1) as usize)));
+            outcomes.push(match (lost, entry.steps(), proposed) {
+                (Some(_), Some(steps), _) => Outcome::Fenced {
+                    name: steps.consumer.to_string(),
+                },
+                (_, _, Some(outcome)) => outcome.ok_or_else(unasked)?,
+                (_, _, None) => Outcome::Stepped,
+            });
+        }
+        Ok(outcomes)
+    }
+}
+
+async fn write_part(pool: &Pool, part: &[Placed<'_>]) -> Result<Vec<Outcome>, Error> {
+    const WRITE: &str = "SELECT * FROM write_v2($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51, $52, $53)";
+    let arguments = Arguments::fill(part);
+    let sent_before = AtomicBool::new(false);
+    let asking = pool.fetch(Operation::Write, |sent| {
+        sent_before.store(sent > 0, Ordering::Relaxed);
+        let asked = arguments.proposals.bind(sqlx::query(WRITE), sent > 0);
+        arguments.groups.bind(asked)
+    });
+    let rows = asking.await?;
+    arguments
+        .read(part, &rows, sent_before.into_inner())
+        .map_err(Fault::into_error)
+}
