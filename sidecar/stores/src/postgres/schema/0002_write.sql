@@ -231,6 +231,9 @@ BEGIN
         q(partition_id, edition, root, command_id, hash, append_id, first_sequence, last_position, event_count, correlation_id, trace_parent)
     WHERE q.first_sequence IS NOT NULL AND q.command_id IS NOT NULL;
 
+    IF groups = 0 THEN
+        RETURN;
+    END IF;
     FOR i IN 1..groups LOOP
         CONTINUE WHEN NOT applies[i];
         j := group_consumer[i];
@@ -243,29 +246,41 @@ BEGIN
         consumer_ids[j] := stored.id;
         free_places[j] := stored.next_place;
     END LOOP;
+    -- Roots and cursors only move forward, so the furthest step of each counts, in whatever order.
+    INSERT INTO roots AS r (consumer_id, domain, edition, root, next_sequence)
+    SELECT consumer_ids[group_consumer[q.of_group]], q.domain, q.edition, q.root, max(q.sequence)
+    FROM unnest(step_groups, step_kinds, step_domains, step_editions, step_roots, step_sequences)
+        q(of_group, kind, domain, edition, root, sequence)
+    WHERE q.kind = 1 AND applies[q.of_group] GROUP BY 1, 2, 3, 4
+    ON CONFLICT (consumer_id, domain, edition, root) DO UPDATE SET next_sequence = excluded.next_sequence
+    WHERE r.next_sequence IS NULL OR r.next_sequence < excluded.next_sequence;
+
+    UPDATE sources s
+    SET position = m.position, append_id = m.append_id, store_id = m.store_id, incarnation = m.incarnation
+    FROM (
+        SELECT DISTINCT ON (1, 2) consumer_ids[group_consumer[q.of_group]] AS consumer_id, q.domain, q.position, q.append_id, q.store_id,
+            q.incarnation
+        FROM unnest(step_groups, step_kinds, step_domains, step_positions, step_append_ids, step_store_ids, step_incarnations)
+            q(of_group, kind, domain, position, append_id, store_id, incarnation)
+        WHERE q.kind = 3 AND applies[q.of_group] ORDER BY 1, 2, q.position DESC
+    ) m
+    WHERE s.consumer_id = m.consumer_id AND s.domain = m.domain AND s.position < m.position;
+
     FOR step IN
         SELECT q.*, group_consumer[q.of_group] AS consumer FROM unnest(step_groups, step_kinds, step_domains, step_editions, step_roots,
             step_sequences, step_attempts, step_codes, step_messages, step_details, step_positions, step_append_ids, step_store_ids,
             step_incarnations, step_outgoing_ids, step_commands, step_facts, step_trace_parents)
         WITH ORDINALITY q(of_group, kind, domain, edition, root, sequence, attempts, code, message, details, position, append_id, store_id, incarnation,
             outgoing_id, command, facts, trace_parent, ordinal)
-        WHERE applies[q.of_group] ORDER BY q.ordinal
+        WHERE applies[q.of_group] AND q.kind NOT IN (1, 3) ORDER BY q.ordinal
     LOOP
         CASE step.kind
-            WHEN 1 THEN
-                INSERT INTO roots AS r (consumer_id, domain, edition, root, next_sequence)
-                VALUES (consumer_ids[step.consumer], step.domain, step.edition, step.root, step.sequence)
-                ON CONFLICT (consumer_id, domain, edition, root) DO UPDATE SET next_sequence = excluded.next_sequence
-                WHERE r.next_sequence IS NULL OR r.next_sequence < excluded.next_sequence;
             WHEN 2 THEN
                 INSERT INTO outgoing (consumer_id, place, outgoing_id, trigger_domain, trigger_edition, trigger_root, command, facts, trace_parent)
                 VALUES (consumer_ids[step.consumer], free_places[step.consumer], step.outgoing_id, step.domain, step.edition, step.root, step.command, step.facts,
                     step.trace_parent)
                 ON CONFLICT (consumer_id, outgoing_id) DO NOTHING;
                 free_places[step.consumer] := free_places[step.consumer] + 1;
-            WHEN 3 THEN
-                UPDATE sources SET position = step.position, append_id = step.append_id, store_id = step.store_id, incarnation = step.incarnation
-                WHERE consumer_id = consumer_ids[step.consumer] AND domain = step.domain AND sources.position < step.position;
             WHEN 4 THEN
                 INSERT INTO roots (consumer_id, domain, edition, root, parked_sequence, parked_attempts, parked_code, parked_message,
                     parked_details)
