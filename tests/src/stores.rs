@@ -12,7 +12,6 @@ use angzarr_stores::Instrumented;
 use angzarr_stores::postgres::PostgresStore;
 use angzarr_stores::sqlite::SqliteStore;
 use async_trait::async_trait;
-use libtest_mimic::{Arguments, Trial};
 use tokio::runtime::Runtime;
 
 type Opening = Pin<Box<dyn Future<Output = Box<dyn Bench>> + Send>>;
@@ -54,13 +53,6 @@ pub const MODEL: Store = Store {
 pub fn runtime() -> Runtime {
     let mut building = tokio::runtime::Builder::new_multi_thread();
     building.worker_threads(2).enable_all().build().unwrap()
-}
-
-/// Runs trials, ends what they share, and then the process.
-pub fn conclude(trials: Vec<Trial>) -> ! {
-    let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
-    Server::end_shared();
-    conclusion.exit()
 }
 
 /// A store in a file of a folder of its own, measured as in a sidecar.

@@ -1,0 +1,14 @@
+//! One sidecar that is killed, loses power, has a full or failing disk, or a clock that jumps.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on says why and ends"
+)]
+
+mod clocks;
+mod disk_faults;
+mod kills;
+mod power_cuts;
+
+/// The sidecar with fail points.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_sidecar-under-test");

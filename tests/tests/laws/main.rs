@@ -1,0 +1,22 @@
+//! The contract suites of the ports: every adapter is held to every law, and every store to the model.
+//!
+//! Each law and adapter is a trial of its own, so that one failure hides no other: `store::sqlite::NAME`, `bus::direct::NAME`, `model::sqlite::NAME`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on says why and ends"
+)]
+
+mod bus;
+mod model;
+mod store;
+
+use angzarr_servers::postgres::Server;
+use libtest_mimic::Arguments;
+
+fn main() {
+    let trials = store::trials().chain(bus::trials()).chain(model::trials());
+    let conclusion = libtest_mimic::run(&Arguments::from_args(), trials.collect());
+    Server::end_shared();
+    conclusion.exit();
+}

@@ -1,0 +1,164 @@
+//! G7 with logic in a process of its own: whatever is away for long parks nothing, and an event that kills its logic stops its own root only.
+
+use std::time::Duration;
+
+use angzarr_tests::client::{command, execute, execute_simple, pages, root};
+use angzarr_tests::logic;
+use angzarr_tests::probe::{Probes, aggregates, consumers, number};
+use angzarr_tests::sidecar::{Place, Process, always, free_port, until};
+use angzarr_tests::soak::guarantees::set_aside;
+use tonic::Code;
+
+use crate::PROGRAM;
+const LOGIC: &str = env!("CARGO_BIN_EXE_logic-under-test");
+const ROOTS: u8 = 20;
+const CONSUMERS: [&str; 3] = ["ledger", "journal", "mirror"];
+
+/// A sidecar whose aggregates have their logic, and whose consumers' logic is a process that comes and goes.
+struct System {
+    place: Place,
+    _process: Process,
+    _probes: Probes,
+    logic: u16,
+}
+
+impl System {
+    async fn start() -> Self {
+        let probes = Probes::start().await;
+        let logic = free_port();
+        let components = aggregates(probes.port) + &consumers(logic);
+        let place = Place::new(PROGRAM, &components);
+        place.route(
+            "{\"schemaVersion\":1,\"delivery\":{\"maxAttempts\":3,\"backoffInitial\":\"5ms\",\"backoffMax\":\"50ms\"}}",
+        );
+        let process = place.start(None);
+        Self {
+            place,
+            _process: process,
+            _probes: probes,
+            logic,
+        }
+    }
+
+    async fn add(&self, number: u8, id: &str) {
+        let added = execute(self.place.channel(), command("Add", root(number), id)).await;
+        added.unwrap();
+    }
+
+    async fn mirrored(&self, number: u8) -> usize {
+        let read = pages(self.place.channel(), "mirror", root(number)).await;
+        read.unwrap().len()
+    }
+
+    async fn parked(&self) -> [u64; 3] {
+        let mut parked = [0; 3];
+        for (count, consumer) in parked.iter_mut().zip(CONSUMERS) {
+            *count = set_aside(&self.place, consumer).await;
+        }
+        parked
+    }
+
+    /// Whether every source of every consumer waits.
+    async fn is_paused(&self) -> bool {
+        let status = self.place.status().await;
+        let consumers = status["consumers"].as_array().unwrap();
+        consumers
+            .iter()
+            .all(|consumer| consumer["sources"][0]["state"] == "paused")
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn consumers_whose_logic_is_away_for_long_lose_nothing_and_park_nothing() {
+    let system = System::start().await;
+    until(async || system.place.is_listening()).await;
+    for number in 0..ROOTS {
+        for turn in 0..2 {
+            system.add(number, &format!("{number}-{turn}")).await;
+        }
+    }
+    until(async || system.is_paused().await).await;
+    // Many times the longest pause, and far more tries than attempts are allowed.
+    always(Duration::from_secs(3), async || {
+        system.parked().await == [0, 0, 0]
+    })
+    .await;
+    let _logic = logic::start(LOGIC, system.logic, None).await;
+    for number in 0..ROOTS {
+        until(async || system.mirrored(number).await == 2).await;
+    }
+    assert_eq!(system.parked().await, [0, 0, 0]);
+    for to in 0..ROOTS {
+        let asked = command("Add", root(to), "last");
+        let answer = execute_simple(system.place.channel(), asked).await.unwrap();
+        assert_eq!(answer.reaction_errors, []);
+        let projected = answer.projections[0].projection.as_ref().unwrap();
+        assert_eq!(number(projected), 3);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn logic_that_is_killed_again_and_again_loses_nothing_of_a_saga() {
+    let system = System::start().await;
+    until(async || system.place.is_listening()).await;
+    for round in 0..5 {
+        let logic = logic::start(LOGIC, system.logic, None).await;
+        for number in 0..ROOTS {
+            system.add(number, &format!("{number}-{round}")).await;
+        }
+        let before = round;
+        until(async || system.mirrored(0).await > before).await;
+        logic.kill().await;
+    }
+    let _logic = logic::start(LOGIC, system.logic, None).await;
+    for number in 0..ROOTS {
+        until(async || system.mirrored(number).await == 5).await;
+    }
+    assert_eq!(set_aside(&system.place, "mirror").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_kills_its_logic_stops_its_own_root_only() {
+    const DEADLY: u8 = 7;
+    let system = System::start().await;
+    until(async || system.place.is_listening()).await;
+    for number in 0..ROOTS {
+        system.add(number, &format!("{number}")).await;
+    }
+    let others_go_on = async {
+        until(async || system.parked().await == [1, 0, 0]).await;
+        for number in 0..ROOTS {
+            until(async || system.mirrored(number).await == 1).await;
+        }
+    };
+    tokio::select! {
+        () = others_go_on => {}
+        () = logic::keep_running(LOGIC, system.logic, Some(DEADLY)) => {}
+    }
+    let (_, said) = system.place.ask(&["parked", "list"]).await;
+    assert!(said.contains(&"07".repeat(4)), "{said}");
+}
+
+#[tokio::test]
+async fn an_aggregate_whose_logic_dies_in_a_call_answers_and_goes_on_when_it_is_back() {
+    let port = free_port();
+    let place = Place::new(PROGRAM, &aggregates(port));
+    let mut logic = logic::start(LOGIC, port, None).await;
+    let _process = place.start_ready().await;
+    let asked = command("Abort", root(1), "abort");
+    let refused = execute(place.channel(), asked).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unavailable, "{refused}");
+    logic.ended().await;
+    let asked = command("Add", root(1), "away");
+    let refused = execute(place.channel(), asked).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unavailable, "{refused}");
+    assert!(refused.message().contains("logic"), "{refused}");
+    let _logic = logic::start(LOGIC, port, None).await;
+    until(async || {
+        let asked = command("Add", root(1), "back");
+        execute(place.channel(), asked).await.is_ok()
+    })
+    .await;
+    let read = pages(place.channel(), "tally", root(1)).await.unwrap();
+    assert_eq!(read.len(), 1);
+}

@@ -1,0 +1,140 @@
+//! G9: a command in mode SIMPLE returns only when the synchronous projectors got there, or says who did not.
+
+use std::time::{Duration, Instant};
+
+use angzarr_proto::v1;
+use angzarr_tests::client::{command, execute, execute_simple, pages, root, sequences};
+use angzarr_tests::probe::{Behaviour, Probes, number};
+use angzarr_tests::sidecar::{Place, Process, until};
+use tonic::Code;
+
+use crate::PROGRAM;
+
+struct System {
+    place: Place,
+    _process: Process,
+    probes: Probes,
+}
+
+impl System {
+    async fn start() -> Self {
+        Self::with_budget("1s").await
+    }
+
+    /// Starts it with a budget of the synchronous stage.
+    async fn with_budget(sync: &str) -> Self {
+        let probes = Probes::start().await;
+        let place = Place::new(PROGRAM, &probes.components());
+        place.route(&format!(
+            "{{\"schemaVersion\":1,\"delivery\":{{\"maxAttempts\":2,\"backoffInitial\":\"10ms\"}},\"timeouts\":{{\"sync\":\"{sync}\"}}}}"
+        ));
+        let process = place.start_ready().await;
+        Self {
+            place,
+            _process: process,
+            probes,
+        }
+    }
+
+    async fn simple(&self, to: u8, id: &str) -> v1::CommandResponse {
+        let asked = command("Add", root(to), id);
+        let answer = execute_simple(self.place.channel(), asked).await;
+        answer.unwrap()
+    }
+}
+
+/// What a response says of the only synchronous projector: the number in its projection, or its error.
+fn told(response: &v1::CommandResponse) -> Result<u64, v1::ReactionError> {
+    let receipt = response.receipt.as_ref().unwrap();
+    match (&response.projections[..], &response.reaction_errors[..]) {
+        ([projection], []) => {
+            assert_eq!(receipt.consumers_reached, ["ledger"]);
+            Ok(number(projection.projection.as_ref().unwrap()))
+        }
+        ([], [error]) => {
+            assert_eq!(receipt.consumers_reached, [""; 0]);
+            assert_eq!(error.component, "ledger");
+            Err(error.clone())
+        }
+        other => panic!("either a projection or an error: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_slow_projector_is_waited_for() {
+    let system = System::start().await;
+    let delay = Duration::from_millis(300);
+    system.probes.ledger.behave(Behaviour::Delays(delay));
+    let began = Instant::now();
+    let answer = system.simple(1, "a").await;
+    assert_eq!(told(&answer), Ok(1));
+    assert!(began.elapsed() >= delay);
+    assert_eq!(system.probes.ledger.count(&root(1)), 1);
+}
+
+#[tokio::test]
+async fn a_failing_projector_is_named_and_the_events_stand() {
+    let system = System::start().await;
+    system.probes.ledger.poison(Some(root(1)));
+    for id in ["a", "b", "c"] {
+        let error = told(&system.simple(1, id).await).unwrap_err();
+        // Where the subscription came first, and later, the root waits or is set aside, which is told at once.
+        let is_refusal = error.code == Code::FailedPrecondition as i32
+            && error.message.contains("does not take this root");
+        assert!(error.not_reached || is_refusal, "{error:?}");
+        assert!(!(error.not_reached && is_refusal), "{error:?}");
+    }
+    assert_eq!(told(&system.simple(2, "d").await), Ok(1));
+    let read = pages(system.place.channel(), "tally", root(1)).await;
+    assert_eq!(read.unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn a_projector_that_hangs_is_named_when_the_time_is_over() {
+    let system = System::start().await;
+    system.probes.ledger.behave(Behaviour::Hangs);
+    let began = Instant::now();
+    let answer = system.simple(1, "a").await;
+    let error = told(&answer).unwrap_err();
+    assert!(error.not_reached, "{error:?}");
+    assert_eq!(error.code, Code::DeadlineExceeded as i32);
+    let took = began.elapsed();
+    assert!(took >= Duration::from_secs(1), "{took:?}");
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    assert_eq!(sequences(&answer), [0]);
+}
+
+#[tokio::test]
+async fn what_the_subscription_brought_before_is_not_waited_for_again() {
+    let system = System::start().await;
+    for to in 1..=5 {
+        let id = format!("command-{to}");
+        execute(system.place.channel(), command("Add", root(to), &id))
+            .await
+            .unwrap();
+        until(async || system.probes.ledger.count(&root(to)) == 1).await;
+        // The repeat runs the synchronous stage, for an append that was delivered long ago.
+        let answer = system.simple(to, &id).await;
+        assert!(answer.receipt.as_ref().unwrap().replayed);
+        assert_eq!(told(&answer), Ok(1));
+    }
+    assert_eq!(system.probes.ledger.faults(), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_load_every_answer_holds_a_projection_that_is_past_its_command() {
+    let system = System::with_budget("20s").await;
+    let writers = (0..16).map(async |writer| {
+        for turn in 0..10 {
+            let answer = system.simple(writer % 2, &format!("{writer}-{turn}")).await;
+            let last = *sequences(&answer).last().unwrap();
+            let projected = told(&answer).unwrap();
+            assert!(projected > u64::from(last), "{projected} after {last}");
+        }
+    });
+    futures::future::join_all(writers).await;
+    for to in 0..2 {
+        assert_eq!(system.probes.ledger.count(&root(to)), 80);
+    }
+    assert_eq!(system.probes.ledger.faults(), [""; 0]);
+}

@@ -1,0 +1,14 @@
+//! PostgreSQL, and several sidecars that share one database.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on says why and ends"
+)]
+
+mod faults;
+mod postgres;
+mod shop;
+mod sidecars;
+
+/// The sidecar with fail points.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_sidecar-under-test");

@@ -1,0 +1,221 @@
+//! Several sidecars over one database: each serves everything, a consumer acts in one of them only.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use angzarr_servers::postgres::{Database, Server};
+use angzarr_tests::client::{command, execute, execute_simple, pages, root, sequences};
+use angzarr_tests::probe::{Probes, aggregates};
+use angzarr_tests::sidecar::{Place, Process, until};
+use angzarr_tests::soak::reader::Reader;
+use rustix::process::Signal;
+use tokio::task::JoinSet;
+use tonic::Code;
+
+use crate::PROGRAM;
+/// A short lease, so that a takeover is soon.
+const ROUTING: &str = "{\"schemaVersion\":1,\"timeouts\":{\"lease\":\"2s\"},\"delivery\":{\"backoffInitial\":\"10ms\",\"backoffMax\":\"100ms\"}}";
+
+/// Sidecars over one database, all alike.
+struct Fleet {
+    database: Database,
+    places: Vec<Place>,
+    running: Vec<Process>,
+}
+
+impl Fleet {
+    async fn start(size: usize, components: &str) -> Self {
+        let database = Server::shared().await.database().await;
+        let mut fleet = Self {
+            database,
+            places: Vec::new(),
+            running: Vec::new(),
+        };
+        for _ in 0..size {
+            let place = Place::over(PROGRAM, &fleet.database.url(), components);
+            place.route(ROUTING);
+            fleet.running.push(place.start_ready().await);
+            fleet.places.push(place);
+        }
+        fleet
+    }
+
+    /// Which sidecar acts for a consumer, of those that can be asked.
+    async fn holder(&self, consumer: &str, of: &[usize]) -> Option<usize> {
+        for index in of {
+            let status = self.places[*index].status().await;
+            let consumers = status["consumers"].as_array().unwrap();
+            let found = consumers.iter().find(|found| found["name"] == consumer);
+            if found.unwrap()["holder"] == "here" {
+                return Some(*index);
+            }
+        }
+        None
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn any_replica_serves_commands_queries_and_subscriptions() {
+    let probes = Probes::start().await;
+    let fleet = Fleet::start(2, &aggregates(probes.port)).await;
+    let [one, other] = &fleet.places[..] else {
+        unreachable!("there are two")
+    };
+    let readers = [one, other].map(|place| Reader::new(place.channel(), "tally"));
+    let reading = readers.clone().map(|reader| tokio::spawn(reader.run()));
+    for turn in 0..10_u32 {
+        let (writer, reader) = if turn % 2 == 0 {
+            (one, other)
+        } else {
+            (other, one)
+        };
+        let book = command("Add", root(1), &format!("command-{turn}"));
+        let answer = execute(writer.channel(), book.clone()).await.unwrap();
+        assert_eq!(sequences(&answer), [turn]);
+        let read = pages(reader.channel(), "tally", root(1)).await.unwrap();
+        assert_eq!(read.len(), turn as usize + 1, "a write is read everywhere");
+        let again = execute(reader.channel(), book).await.unwrap();
+        assert_eq!(sequences(&again), [turn]);
+        assert!(again.receipt.unwrap().replayed, "an id is known everywhere");
+    }
+    until(async || readers.iter().all(|reader| reader.is_at(10))).await;
+    assert_eq!(readers[0].appends(), readers[1].appends());
+    for task in reading {
+        task.abort();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sixty_four_writers_of_one_root_through_three_sidecars_are_linearizable() {
+    let probes = Probes::start().await;
+    let fleet = Fleet::start(3, &aggregates(probes.port)).await;
+    let mut writers = JoinSet::new();
+    for writer in 0..64 {
+        let channel = fleet.places[writer % 3].channel();
+        writers.spawn(async move {
+            let mut mine = Vec::new();
+            for turn in 0..10 {
+                let book = command("Add", root(1), &format!("{writer}-{turn}"));
+                let began = Instant::now();
+                let answer = loop {
+                    match execute(channel.clone(), book.clone()).await {
+                        // Others came first too often; nothing was stored.
+                        Err(status) if status.code() == Code::Aborted => {}
+                        answer => break answer.unwrap(),
+                    }
+                };
+                mine.push((sequences(&answer)[0], began, Instant::now()));
+            }
+            mine
+        });
+    }
+    let mut all = Vec::new();
+    while let Some(mine) = writers.join_next().await {
+        all.extend(mine.unwrap());
+    }
+    all.sort_by_key(|(sequence, _, _)| *sequence);
+    let given: BTreeSet<_> = all.iter().map(|(sequence, _, _)| *sequence).collect();
+    assert_eq!(given, (0..640).collect(), "each sequence was given once");
+    let mut latest_start = all[0].1;
+    for (sequence, began, ended) in &all {
+        assert!(
+            *ended >= latest_start,
+            "{sequence} stands behind what began after it ended"
+        );
+        latest_start = latest_start.max(*began);
+    }
+    // The logic checks every history that it is given, so a wrong one would have been refused.
+    let read = pages(fleet.places[0].channel(), "tally", root(1)).await;
+    assert_eq!(read.unwrap().len(), 640);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_consumer_acts_in_one_replica_and_the_others_pass_calls_on() {
+    let probes = Probes::start().await;
+    let mut fleet = Fleet::start(2, &probes.components()).await;
+    let holder = fleet.holder("ledger", &[0, 1]).await.unwrap();
+    let other = 1 - holder;
+    assert_eq!(fleet.holder("ledger", &[other]).await, None, "one acts");
+    for (turn, place) in [holder, other, holder, other].into_iter().enumerate() {
+        let book = command("Add", root(1), &format!("command-{turn}"));
+        let answer = execute_simple(fleet.places[place].channel(), book).await;
+        let answer = answer.unwrap();
+        assert_eq!(answer.reaction_errors, [], "the projector was reached");
+        assert_eq!(answer.projections[0].sequence as usize, turn);
+    }
+    fleet.running.remove(holder).kill().await;
+    until(async || fleet.holder("ledger", &[other]).await.is_some()).await;
+    let book = command("Add", root(1), "after the takeover");
+    execute(fleet.places[other].channel(), book).await.unwrap();
+    until(async || probes.ledger.tally(&root(1)).count == 5).await;
+    assert_eq!(probes.ledger.faults(), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_holder_that_was_stopped_past_its_lease_cannot_write_when_it_goes_on() {
+    let probes = Probes::start().await;
+    let fleet = Fleet::start(2, &probes.components()).await;
+    let until_holder = async |consumer: &str, index: usize| {
+        until(async || fleet.holder(consumer, &[index]).await.is_some()).await;
+    };
+    let first = fleet.holder("mirror", &[0, 1]).await.unwrap();
+    let second = 1 - first;
+    for turn in 0..20 {
+        let to = root(turn % 5);
+        let book = command("Add", to, &format!("before-{turn}"));
+        execute(fleet.places[second].channel(), book).await.unwrap();
+    }
+    // Whatever it is doing with these appends stops with it.
+    fleet.running[first].signal(Signal::STOP);
+    until_holder("mirror", second).await;
+    for turn in 0..20 {
+        let to = root(turn % 5);
+        let book = command("Add", to, &format!("after-{turn}"));
+        execute(fleet.places[second].channel(), book).await.unwrap();
+    }
+    let mirrored = async || {
+        let mut lengths = Vec::new();
+        for number in 0..5 {
+            let read = pages(fleet.places[second].channel(), "mirror", root(number)).await;
+            lengths.push(read.unwrap().len());
+        }
+        lengths
+    };
+    until(async || mirrored().await == [8; 5]).await;
+    until(async || is_done(&fleet.places[second], 40).await).await;
+    let progress = progress(&fleet.database).await;
+    fleet.running[first].signal(Signal::CONT);
+    until(async || {
+        let status = fleet.places[first].status().await;
+        let consumers = status["consumers"].as_array().unwrap();
+        consumers.iter().all(|found| found["holder"] == "elsewhere")
+    })
+    .await;
+    assert_eq!(
+        self::progress(&fleet.database).await,
+        progress,
+        "it wrote nothing"
+    );
+    assert_eq!(mirrored().await, [8; 5]);
+    assert_eq!(probes.ledger.faults(), [""; 0]);
+}
+
+/// Whether every consumer that acts in a sidecar has handled all up to a position, and has nothing left to send.
+async fn is_done(place: &Place, position: u64) -> bool {
+    let status = place.status().await;
+    let consumers = status["consumers"].as_array().unwrap();
+    consumers.iter().all(|consumer| {
+        let mut sources = consumer["sources"].as_array().unwrap().iter();
+        consumer["outgoing"] == 0 && sources.all(|source| source["cursor"] == position)
+    })
+}
+
+/// Every row that a consumer's progress consists of, save for how long leases run.
+async fn progress(database: &Database) -> Vec<String> {
+    let mut conn = database.connect().await;
+    let rows = sqlx::query_scalar(
+        "SELECT r::text FROM angzarr.roots r UNION ALL SELECT s::text FROM angzarr.sources s UNION ALL SELECT o::text FROM angzarr.outgoing o
+         UNION ALL SELECT name || epoch FROM angzarr.leases ORDER BY 1",
+    );
+    rows.fetch_all(&mut conn).await.unwrap()
+}
