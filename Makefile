@@ -77,7 +77,8 @@ release-check: ## Checks that the release build has no fail points, and that the
 	$(TARGET)/release/angzarr-bench --seconds 0.3 --memory-events 10000 --only " 16"
 	$(TARGET)/release/angzarr-bench --seconds 0.3 --memory-events 10000 --only port
 
-golden: ## Writes anew which objects a cluster gets in the golden cases; read the difference.
+golden: ## Rewrites the committed contract and the objects that a cluster gets in the golden cases; review the difference.
+	ANGZARR_GOLDEN=rewrite $(CARGO) test --quiet -p angzarr-proto --test contract
 	ANGZARR_GOLDEN=rewrite $(CARGO) test --quiet -p angzarr-operator --test golden
 
 bench: ## Measures the pipeline beside the bare calls and flushes that it cannot do without; writes target/bench.json.

@@ -1,115 +1,24 @@
-//! Compares the compiled contract with what it promises to keep.
+//! Compares the compiled contract with the one that is committed in `contract.txt`.
+//!
+//! `make golden` writes the file again. In its difference a removed or changed line is a break for clients and stored data: only added lines are
+//! safe, and the number of a removed field must be reserved.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::ops::RangeInclusive;
+use std::path::Path;
 
 use prost::Message;
 use prost_types::field_descriptor_proto::{Label, Type};
-use prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorProto, FileDescriptorSet};
+use prost_types::{
+    DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto,
+    FileDescriptorSet, ServiceDescriptorProto,
+};
 
 use angzarr_proto::FILE_DESCRIPTOR_SET;
 
-/// Fields whose name, number, type and oneof never change: `message number name type`.
-const FIXED_FIELDS: &str = "
-    UUID 1 value bytes
-    Cover 1 root UUID
-    Cover 2 domain string
-    Cover 3 correlation_id string
-    EventPage 1 num uint32 in sequence
-    EventPage 2 force bool in sequence
-    EventPage 3 created_at google.protobuf.Timestamp
-    EventPage 4 event google.protobuf.Any
-    Snapshot 2 sequence uint32
-    Snapshot 3 state google.protobuf.Any
-    EventBook 1 cover Cover
-    EventBook 2 snapshot Snapshot
-    EventBook 3 pages repeated EventPage
-    EventBook 5 snapshot_state google.protobuf.Any
-    CommandPage 1 sequence uint32
-    CommandPage 3 command google.protobuf.Any
-    CommandBook 1 cover Cover
-    CommandBook 2 pages repeated CommandPage
-    CommandBook 4 saga_origin SagaCommandOrigin
-    ContextualCommand 1 events EventBook
-    ContextualCommand 2 command CommandBook
-    CommandResponse 1 events EventBook
-    CommandResponse 2 projections repeated Projection
-    Projection 1 cover Cover
-    Projection 2 projector string
-    Projection 3 sequence uint32
-    Projection 4 projection google.protobuf.Any
-    SagaResponse 1 commands repeated CommandBook
-    SyncCommandBook 1 command CommandBook
-    SyncCommandBook 2 sync_mode SyncMode
-    Query 1 cover Cover
-    Query 3 range SequenceRange in selection
-    Query 4 sequences SequenceSet in selection
-    Query 5 temporal TemporalQuery in selection
-    SequenceRange 1 lower uint32
-    SequenceRange 2 upper optional uint32
-    SequenceSet 1 values repeated uint32
-    TemporalQuery 1 as_of_time google.protobuf.Timestamp in point
-    TemporalQuery 2 as_of_sequence uint32 in point
-    AggregateRoot 1 domain string
-    AggregateRoot 2 root UUID
-";
-
-/// Fields added to the messages above, and the messages that clients and stored data depend on.
-const ADDED_FIELDS: &str = "
-    Cover 4 edition optional string
-    EventPage 5 external_id string
-    EventPage 6 position uint64
-    Snapshot 4 created_at google.protobuf.Timestamp
-    Snapshot 5 version uint32
-    EventBook 6 next_sequence uint32
-    CommandPage 4 merge_strategy MergeStrategy
-    CommandBook 6 command_id string
-    SagaCommandOrigin 1 saga_name string
-    SagaCommandOrigin 2 triggering_aggregate Cover
-    SagaCommandOrigin 3 triggering_event_sequence uint32
-    SagaCommandOrigin 4 command_index uint32
-    CommandResponse 3 reaction_errors repeated ReactionError
-    CommandResponse 4 receipt Receipt
-    SagaResponse 2 events repeated EventBook
-    SyncCommandBook 3 cascade_error_mode CascadeErrorMode
-    AggregateRoot 3 next_sequence uint32
-    SequenceConflict 1 domain string
-    SequenceConflict 2 root UUID
-    SequenceConflict 3 expected uint32
-    SequenceConflict 4 actual uint32
-";
-
-/// Every rpc with its shapes: `service.rpc request > reply`.
-const RPCS: &str = "
-    BusinessLogic.Handle ContextualCommand > EventBook
-    BusinessLogic.HandleStream stream HandleStreamRequest > stream HandleStreamResponse
-    BusinessLogic.Replay ReplayRequest > ReplayResponse
-    Projector.Handle EventBook > google.protobuf.Empty
-    Projector.HandleSync EventBook > Projection
-    Saga.Handle EventBook > google.protobuf.Empty
-    Saga.HandleSync EventBook > SagaResponse
-    ProcessManager.Handle ProcessManagerHandleRequest > ProcessManagerHandleResponse
-    Upcaster.Upcast UpcastRequest > UpcastResponse
-    BusinessCoordinator.Handle CommandBook > CommandResponse
-    BusinessCoordinator.HandleSync SyncCommandBook > CommandResponse
-    BusinessCoordinator.Record EventBook > CommandResponse
-    BusinessCoordinator.DryRun DryRunRequest > CommandResponse
-    ProjectorCoordinator.Handle EventBook > google.protobuf.Empty
-    ProjectorCoordinator.HandleSync EventBook > Projection
-    SagaCoordinator.Handle EventBook > google.protobuf.Empty
-    SagaCoordinator.HandleSync EventBook > SagaResponse
-    CommandGateway.Execute CommandBook > CommandResponse
-    CommandGateway.ExecuteSync SyncCommandBook > CommandResponse
-    CommandGateway.ExecuteStream CommandBook > stream EventBook
-    CommandGateway.ExecuteStreamResponseCount ExecuteStreamCountRequest > stream EventBook
-    CommandGateway.ExecuteStreamResponseTime ExecuteStreamTimeRequest > stream EventBook
-    EventQuery.GetEventBook Query > EventBook
-    EventQuery.GetEvents Query > stream EventBook
-    EventQuery.Synchronize stream Query > stream EventBook
-    EventQuery.GetAggregateRoots google.protobuf.Empty > stream AggregateRoot
-    Delivery.Subscribe stream angzarr.internal.v1.SubscribeRequest > stream angzarr.internal.v1.Delivered
-    Delivery.FetchAppends angzarr.internal.v1.FetchAppendsRequest > stream angzarr.internal.v1.AppendRecord
-    Delivery.Head angzarr.internal.v1.HeadRequest > angzarr.internal.v1.HeadResponse
-";
+/// Set to write the committed contract again instead of comparing with it.
+const REWRITE: &str = "ANGZARR_GOLDEN";
 
 /// Numbers that are never given to a field: `message number`.
 const RESERVED: &[(&str, i32)] = &[
@@ -142,28 +51,43 @@ fn files() -> Vec<FileDescriptorProto> {
         .collect()
 }
 
-fn lines(table: &str) -> BTreeSet<String> {
-    table
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .map(String::from)
-        .collect()
+/// The contract without comments: a line for each field, value and rpc, below the message, enum or service that has it.
+fn render() -> String {
+    let mut text = String::new();
+    for file in files() {
+        text.push_str(&format!("file {}\n", file.name()));
+        let scope = file.package();
+        for message in &file.message_type {
+            render_message(message, scope, &mut text);
+        }
+        for declared in &file.enum_type {
+            render_enum(declared, scope, &mut text);
+        }
+        for service in &file.service {
+            render_service(service, scope, &mut text);
+        }
+    }
+    text
 }
 
-/// The name as the tables have it: without the public package.
-fn shorten(full_name: &str) -> &str {
-    let name = full_name.trim_start_matches('.');
-    name.strip_prefix("angzarr.v1.").unwrap_or(name)
-}
-
-fn describe_type(field: &FieldDescriptorProto) -> String {
-    match field.r#type() {
-        Type::Message | Type::Enum => shorten(field.type_name()).to_owned(),
-        scalar => scalar
-            .as_str_name()
-            .trim_start_matches("TYPE_")
-            .to_lowercase(),
+fn render_message(message: &DescriptorProto, scope: &str, text: &mut String) {
+    let name = format!("{scope}.{}", message.name());
+    text.push_str(&format!("\nmessage {name}{}\n", options(&message.options)));
+    for field in &message.field {
+        text.push_str(&format!("  {}\n", describe_field(message, field)));
+    }
+    // The end of a reserved range is exclusive in a message and inclusive in an enum.
+    for range in &message.reserved_range {
+        text.push_str(&describe_reserved(range.start()..=range.end() - 1));
+    }
+    for retired in &message.reserved_name {
+        text.push_str(&format!("  reserved {retired}\n"));
+    }
+    for nested in &message.nested_type {
+        render_message(nested, &name, text);
+    }
+    for nested in &message.enum_type {
+        render_enum(nested, &name, text);
     }
 }
 
@@ -179,55 +103,64 @@ fn describe_field(message: &DescriptorProto, field: &FieldDescriptorProto) -> St
         }
         _ => String::new(),
     };
-    let (name, number) = (field.name(), field.number());
-    format!(
-        "{} {number} {name} {label}{}{oneof}",
-        message.name(),
-        describe_type(field)
-    )
+    let type_name = match field.r#type() {
+        Type::Message | Type::Enum | Type::Group => field.type_name().trim_start_matches('.'),
+        scalar => &scalar.as_str_name()["TYPE_".len()..].to_lowercase(),
+    };
+    let (number, name) = (field.number(), field.name());
+    let options = options(&field.options);
+    format!("{number} {name} {label}{type_name}{oneof}{options}")
 }
 
-fn described_fields() -> BTreeSet<String> {
-    let mut fields = BTreeSet::new();
-    for file in files() {
-        for message in &file.message_type {
-            fields.extend(
-                message
-                    .field
-                    .iter()
-                    .map(|field| describe_field(message, field)),
-            );
-        }
-    }
-    fields
+fn describe_reserved(numbers: RangeInclusive<i32>) -> String {
+    numbers
+        .map(|number| format!("  reserved {number}\n"))
+        .collect()
 }
 
-fn described_rpcs() -> BTreeSet<String> {
-    let mut rpcs = BTreeSet::new();
-    for file in files() {
-        for service in &file.service {
-            for rpc in &service.method {
-                let request = if rpc.client_streaming() {
-                    "stream "
-                } else {
-                    ""
-                };
-                let reply = if rpc.server_streaming() {
-                    "stream "
-                } else {
-                    ""
-                };
-                rpcs.insert(format!(
-                    "{}.{} {request}{} > {reply}{}",
-                    service.name(),
-                    rpc.name(),
-                    shorten(rpc.input_type()),
-                    shorten(rpc.output_type()),
-                ));
-            }
-        }
+fn render_enum(declared: &EnumDescriptorProto, scope: &str, text: &mut String) {
+    let options_of_enum = options(&declared.options);
+    text.push_str(&format!(
+        "\nenum {scope}.{}{options_of_enum}\n",
+        declared.name()
+    ));
+    for value in &declared.value {
+        let options = options(&value.options);
+        text.push_str(&format!("  {} {}{options}\n", value.number(), value.name()));
     }
-    rpcs
+    for range in &declared.reserved_range {
+        text.push_str(&describe_reserved(range.start()..=range.end()));
+    }
+    for retired in &declared.reserved_name {
+        text.push_str(&format!("  reserved {retired}\n"));
+    }
+}
+
+fn render_service(service: &ServiceDescriptorProto, scope: &str, text: &mut String) {
+    text.push_str(&format!(
+        "\nservice {scope}.{}{}\n",
+        service.name(),
+        options(&service.options)
+    ));
+    for rpc in &service.method {
+        let stream = |is_stream: bool| if is_stream { "stream " } else { "" };
+        text.push_str(&format!(
+            "  {} {}{} > {}{}{}\n",
+            rpc.name(),
+            stream(rpc.client_streaming()),
+            rpc.input_type().trim_start_matches('.'),
+            stream(rpc.server_streaming()),
+            rpc.output_type().trim_start_matches('.'),
+            options(&rpc.options),
+        ));
+    }
+}
+
+/// The options of an element as they are, since none is expected.
+fn options<T: std::fmt::Debug>(options: &Option<T>) -> String {
+    options
+        .as_ref()
+        .map_or_else(String::new, |options| format!(" {options:?}"))
 }
 
 /// Every place of a file that needs a comment: its name and its path.
@@ -276,11 +209,7 @@ fn push_message(message: &DescriptorProto, path: Vec<i32>, places: &mut Vec<(Str
     places.push((message.name().to_owned(), path));
 }
 
-fn push_enum(
-    declared: &prost_types::EnumDescriptorProto,
-    path: Vec<i32>,
-    places: &mut Vec<(String, Vec<i32>)>,
-) {
+fn push_enum(declared: &EnumDescriptorProto, path: Vec<i32>, places: &mut Vec<(String, Vec<i32>)>) {
     for (index, value) in declared.value.iter().enumerate() {
         places.push((
             value.name().to_owned(),
@@ -308,50 +237,30 @@ fn has_comment(file: &FileDescriptorProto, path: &[i32]) -> bool {
         })
 }
 
-fn missing(table: &str, present: &BTreeSet<String>) -> Vec<String> {
-    lines(table).difference(present).cloned().collect()
-}
-
 #[test]
-fn fixed_fields_keep_name_number_and_type() {
-    assert_eq!(
-        missing(FIXED_FIELDS, &described_fields()),
-        Vec::<String>::new()
+fn contract_is_as_committed() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/contract.txt");
+    let contract = render();
+    if std::env::var_os(REWRITE).is_some() {
+        fs::write(&file, &contract).unwrap();
+    }
+    let committed = fs::read_to_string(&file).unwrap_or_default();
+    let different: Vec<_> = changes(&committed, &contract).collect();
+    assert!(
+        committed == contract,
+        "the contract is not tests/contract.txt; a number or name that was used must stay or be reserved; \
+         if the change is meant, run `make golden` and review the difference: {different:#?}"
     );
 }
 
-#[test]
-fn added_fields_keep_name_number_and_type() {
-    assert_eq!(
-        missing(ADDED_FIELDS, &described_fields()),
-        Vec::<String>::new()
-    );
-}
-
-#[test]
-fn messages_of_the_pitch_have_no_field_beyond_the_tables() {
-    let known: BTreeSet<_> = lines(FIXED_FIELDS)
-        .union(&lines(ADDED_FIELDS))
-        .cloned()
-        .collect();
-    let messages: BTreeSet<_> = lines(FIXED_FIELDS)
-        .iter()
-        .map(|line| message_of(line).to_owned())
-        .collect();
-    let unknown: Vec<_> = described_fields()
-        .into_iter()
-        .filter(|field| messages.contains(message_of(field)) && !known.contains(field))
-        .collect();
-    assert_eq!(unknown, Vec::<String>::new());
-}
-
-fn message_of(line: &str) -> &str {
-    line.split_once(' ').map_or(line, |(message, _)| message)
-}
-
-#[test]
-fn services_have_exactly_their_rpcs() {
-    assert_eq!(described_rpcs(), lines(RPCS));
+/// The lines that only one of two texts has, with `-` if it is the first.
+fn changes<'a>(before: &'a str, after: &'a str) -> impl Iterator<Item = String> + 'a {
+    let only = |these: &'a str, those: &'a str, sign: char| {
+        let known: BTreeSet<_> = those.lines().collect();
+        let lines = these.lines().filter(move |line| !known.contains(line));
+        lines.map(move |line| format!("{sign}{line}"))
+    };
+    only(before, after, '-').chain(only(after, before, '+'))
 }
 
 #[test]
