@@ -1,14 +1,15 @@
 //! The sidecar: the pipeline of `angzarr-coordinator` behind gRPC, beside the user's logic.
 //!
 //! ```text
-//!             settings ─▶ run ─▶ open (store)  routes (who is where)  logic (clients)
-//!                          │
-//!  client ─▶ grpc ─▶ dispatch ─▶ executor of an own domain ─▶ store
-//!              │        └──────▶ owner of another domain
-//!              └──▶ query ─▶ store, or the owner
-//!
-//!  own consumers ─▶ bus ─▶ logic ─▶ dispatch
+//!  settings ─▶ run ─▶ open (store), routes (where others are), logic (clients), telemetry, lifecycle, health, admin
+//!               │
+//!  client ─▶ grpc ─▶ places ─┬▶ executor of an own domain ─▶ store      reactions ─▶ projectors, here or elsewhere
+//!                            └▶ forward ─▶ sidecar of another domain
+//!  own consumers ─▶ bus ─▶ logic ─▶ dispatch ─▶ places
 //! ```
+//!
+//! Modules import downwards only, in this order: `run`; `grpc`, `admin`; `dispatch`, `projectors`, `telemetry`, `health`; `acting`, `places`;
+//! `aggregates`, `routes`, `logic`; `forward`, `refusal`, `transport`, `lifecycle`.
 
 pub mod acting;
 pub mod admin;
@@ -21,9 +22,10 @@ pub mod health;
 pub mod lifecycle;
 pub mod logic;
 pub mod open;
+pub mod places;
 pub mod process;
 pub mod projectors;
-pub mod query;
+pub mod refusal;
 pub mod routes;
 pub mod routing_file;
 pub mod run;

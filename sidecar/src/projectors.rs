@@ -1,23 +1,21 @@
-//! The synchronous stage of a command: the projectors that it waits for, here or elsewhere.
+//! The projectors that commands and callers wait for, here or elsewhere.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use angzarr_coordinator::consumer::{Consumer, Until};
-use angzarr_coordinator::model::{Append, Code, Domain, Projection, Status};
+use angzarr_coordinator::model::{Code, Domain, Projection, Status};
 use angzarr_coordinator::port::peers::Projectors;
 use angzarr_proto::v1;
 use angzarr_proto::v1::projector_coordinator_client::ProjectorCoordinatorClient;
-use angzarr_wire::{decode_projection, decode_status, encode_append, encode_projection};
+use angzarr_wire::{decode_projection, decode_status};
 use async_trait::async_trait;
-use futures::future::join_all;
 use tonic::Request;
 use tonic::transport::Channel;
 
 use crate::acting;
-use crate::grpc::MESSAGE_BYTES;
 use crate::routes::Routes;
-use crate::transport::{Failure, PROJECTOR, judge, put, request};
+use crate::transport::{Failure, MESSAGE_BYTES, PROJECTOR, judge};
 
 /// A projector of this sidecar.
 #[derive(Clone)]
@@ -78,17 +76,16 @@ impl Projectors for KnownProjectors {
     async fn project(
         &self,
         projector: &str,
-        append: &Append,
+        until: &Until,
         budget: Duration,
     ) -> Result<Projection, Status> {
-        let domain = &append.stream.domain;
+        let domain = &until.stream.domain;
         if let Some(own) = self
             .own
             .iter()
             .find(|own| own.name == projector && own.domains.contains(domain))
         {
-            let until = Until::Append(append.clone());
-            return own.project(&self.routes, until, budget).await;
+            return own.project(&self.routes, until.clone(), budget).await;
         }
         let channel = self.routes.projector(domain, projector).ok_or_else(|| {
             Status::new(
@@ -96,10 +93,7 @@ impl Projectors for KnownProjectors {
                 format!("no route leads to projector {projector}"),
             )
         })?;
-        let correlation = Some(append.correlation_id.as_str());
-        let trace_parent = append.trace_parent.as_deref();
-        let mut request = request(encode_append(append), correlation, trace_parent);
-        put(request.metadata_mut(), PROJECTOR, Some(projector));
+        let request = acting::ask(until, PROJECTOR, projector);
         ask(channel, projector, request, budget).await
     }
 }
@@ -129,41 +123,4 @@ async fn ask(
         }
     })?;
     decode_projection(projection.into_inner()).map_err(|breach| unavailable(breach.to_string()))
-}
-
-/// What the synchronous stage brought.
-#[derive(Debug, Default)]
-pub struct Stage {
-    /// The projections.
-    pub projections: Vec<v1::Projection>,
-    /// Who was not reached or failed; the events stand.
-    pub errors: Vec<v1::ReactionError>,
-    /// The projectors that got there.
-    pub reached: Vec<String>,
-}
-
-/// Runs the synchronous projectors of an append, beside each other.
-pub async fn run_stage(projectors: &dyn Projectors, append: &Append, budget: Duration) -> Stage {
-    let names = projectors.names(&append.stream.domain);
-    let asked = names
-        .iter()
-        .map(|name| projectors.project(name, append, budget));
-    let answers = join_all(asked).await;
-    let mut stage = Stage::default();
-    for (name, answer) in names.into_iter().zip(answers) {
-        match answer {
-            Ok(projection) => {
-                stage.projections.push(encode_projection(&projection));
-                stage.reached.push(name);
-            }
-            Err(status) => stage.errors.push(v1::ReactionError {
-                component: name,
-                kind: v1::ComponentKind::Projector.into(),
-                code: status.code as i32,
-                not_reached: matches!(status.code, Code::Unavailable | Code::DeadlineExceeded),
-                message: status.message,
-            }),
-        }
-    }
-    stage
 }

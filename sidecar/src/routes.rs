@@ -10,10 +10,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use angzarr_buses::direct::topology::{Owner, Owners};
 use angzarr_config::endpoint::Endpoint;
 use angzarr_config::routing::Routing;
-use angzarr_coordinator::feed::InProcess;
 use angzarr_coordinator::model::{Code, Domain, Status};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -211,24 +209,5 @@ fn connect(endpoints: &[Endpoint]) -> Channel {
     match (targets.next(), targets.len()) {
         (Some(only), 0) => only.connect_lazy(),
         (first, _) => Channel::balance_list(first.into_iter().chain(targets)),
-    }
-}
-
-/// Who owns a domain's log, here or elsewhere.
-pub struct Directory {
-    /// The domains whose log is in the own store.
-    pub own: Vec<Domain>,
-    /// The own store.
-    pub source: InProcess,
-    /// The others.
-    pub routes: Arc<Routes>,
-}
-
-impl Owners for Directory {
-    fn owner(&self, domain: &Domain) -> Option<Owner> {
-        if self.own.contains(domain) {
-            return Some(Owner::Here(self.source.clone()));
-        }
-        self.routes.source(domain).map(Owner::There)
     }
 }

@@ -2,8 +2,13 @@
 
 use std::error::Error;
 
+use angzarr_proto::v1::business_coordinator_client::BusinessCoordinatorClient;
 use tonic::metadata::MetadataMap;
+use tonic::transport::Channel;
 use tonic::{ConnectError, Request, Status};
+
+/// The most bytes of one message: a history and what belongs to it.
+pub const MESSAGE_BYTES: usize = 20 << 20;
 
 /// How a call failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +50,13 @@ pub fn put(metadata: &mut MetadataMap, key: &'static str, value: Option<&str>) {
     if let Some(value) = value.and_then(|value| value.parse().ok()) {
         metadata.insert(key, value);
     }
+}
+
+/// A client of the sidecar that serves a domain's commands.
+pub fn coordinator(channel: Channel) -> BusinessCoordinatorClient<Channel> {
+    BusinessCoordinatorClient::new(channel)
+        .max_decoding_message_size(MESSAGE_BYTES)
+        .max_encoding_message_size(MESSAGE_BYTES)
 }
 
 /// The metadata that carries the thread of the workflow.

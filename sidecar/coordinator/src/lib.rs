@@ -7,7 +7,8 @@
 //! ```
 //!
 //! [`model`] holds the words, [`port`] what is needed from outside, [`command`] the way of a command,
-//! [`feed`] the log as subscribers see it, [`consumer`] the way of an event through a consumer.
+//! [`query`] the way of a query, [`feed`] the log as subscribers see it, [`consumer`] the way of an event through a consumer,
+//! [`reaction`] what a command waits for.
 
 pub mod batcher;
 pub mod command;
@@ -16,6 +17,8 @@ pub mod fail_point;
 pub mod feed;
 pub mod model;
 pub mod port;
+pub mod query;
+pub mod reaction;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 pub mod turns;

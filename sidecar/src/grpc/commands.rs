@@ -1,15 +1,17 @@
 //! The way of a command through the edge: read, executed, followed by its synchronous stage, answered.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use angzarr_coordinator::command::{Executor, Point, span};
-use angzarr_coordinator::model::{Append, Command, Domain, Executed, StoreIdentity};
+use angzarr_coordinator::model::{Command, Domain, Executed, StoreIdentity, SyncMode};
 use angzarr_coordinator::port::clock::Clock;
-use angzarr_coordinator::port::peers::Projectors;
 use angzarr_coordinator::port::store::Durability;
+use angzarr_coordinator::query::Reader;
+use angzarr_coordinator::reaction::Reactions;
 use angzarr_proto::v1;
-use angzarr_wire::{decode_command, decode_facts, decode_timestamp, encode_executed};
+use angzarr_wire::{
+    decode_command, decode_facts, decode_timestamp, encode_executed, encode_reacted,
+};
 use tokio::time::Instant;
 use tonic::Status;
 use tonic::metadata::MetadataMap;
@@ -17,23 +19,15 @@ use tracing::Instrument;
 
 use super::call::Call;
 use super::status::{of_command, of_query, of_wire};
-use crate::aggregates::Aggregates;
 use crate::lifecycle::Lifecycle;
-use crate::projectors::run_stage;
-use crate::query::Reader;
-use crate::routes::Routes;
-
-/// What is kept of a caller's deadline for the answer to travel.
-const MARGIN: Duration = Duration::from_millis(20);
+use crate::places::Places;
 
 /// Executes commands of clients and peers in the own domains.
 pub struct Commands {
-    /// The own domains.
-    pub aggregates: Arc<Aggregates>,
-    /// The settings that change.
-    pub routes: Arc<Routes>,
-    /// The projectors that SIMPLE waits for.
-    pub projectors: Arc<dyn Projectors>,
+    /// Where domains are served, and the settings that change.
+    pub places: Places,
+    /// What commands wait for.
+    pub reactions: Reactions,
     /// Reads of the own store.
     pub reader: Reader,
     /// Whether clients are admitted.
@@ -46,19 +40,10 @@ pub struct Commands {
     pub durability: Durability,
 }
 
-/// How far a command waits for what follows from it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mode {
-    /// It does not.
-    None,
-    /// For the synchronous projectors.
-    Simple,
-}
-
 impl Commands {
     /// Reads what a call brings beside its message.
     pub(super) fn call(&self, metadata: &MetadataMap) -> Call {
-        Call::read(metadata, self.routes.current().timeouts.command)
+        Call::read(metadata, self.places.routes.current().timeouts.command)
     }
 
     /// Refuses clients while the sidecar is closed or drains.
@@ -76,7 +61,7 @@ impl Commands {
         &self,
         executor: &Executor,
         command: Command,
-        mode: Mode,
+        mode: SyncMode,
         deadline: Instant,
     ) -> Result<v1::CommandResponse, Status> {
         let (id, handling) = (
@@ -97,35 +82,17 @@ impl Commands {
     async fn reply(
         &self,
         executed: &Executed,
-        mode: Mode,
+        mode: SyncMode,
         deadline: Instant,
     ) -> v1::CommandResponse {
+        let longest = self.places.routes.current().timeouts.sync;
+        let reacting = self
+            .reactions
+            .follow(&executed.append, mode, deadline, longest);
+        let reacted = reacting.await;
         let mut response = encode_executed(executed, self.identity, self.durability);
-        match mode {
-            Mode::None => {}
-            Mode::Simple => {
-                let append = &executed.append;
-                let projecting = span::sync_projectors(&append.stream, &append.correlation_id);
-                self.follow(append, deadline, &mut response)
-                    .instrument(projecting)
-                    .await;
-            }
-        }
+        encode_reacted(reacted, &mut response);
         response
-    }
-
-    /// Runs the synchronous stage; what fails is told beside the events, which stand.
-    async fn follow(&self, append: &Append, deadline: Instant, response: &mut v1::CommandResponse) {
-        let left = deadline
-            .saturating_duration_since(Instant::now())
-            .saturating_sub(MARGIN);
-        let budget = left.min(self.routes.current().timeouts.sync);
-        let stage = run_stage(&*self.projectors, append, budget).await;
-        response.projections = stage.projections;
-        response.reaction_errors = stage.errors;
-        if let Some(receipt) = &mut response.receipt {
-            receipt.consumers_reached = stage.reached;
-        }
     }
 
     /// Records facts here.
@@ -183,7 +150,8 @@ impl Commands {
 
     /// The executor of a domain that is served here.
     pub(super) fn executor(&self, domain: &Domain) -> Result<Arc<Executor>, Status> {
-        self.aggregates
+        self.places
+            .aggregates
             .executor(domain)
             .ok_or_else(|| Status::not_found(format!("domain {domain} is not served by this sidecar; use CommandGateway to reach any domain")))
     }
@@ -197,10 +165,10 @@ pub(super) fn read_command(book: v1::CommandBook, call: &Call) -> Result<Command
 }
 
 /// Reads a command with its synchronous mode.
-pub(super) fn read_sync(book: v1::SyncCommandBook) -> Result<(v1::CommandBook, Mode), Status> {
+pub(super) fn read_sync(book: v1::SyncCommandBook) -> Result<(v1::CommandBook, SyncMode), Status> {
     let mode = match v1::SyncMode::try_from(book.sync_mode) {
-        Ok(v1::SyncMode::None) => Mode::None,
-        Ok(v1::SyncMode::Simple) => Mode::Simple,
+        Ok(v1::SyncMode::None) => SyncMode::None,
+        Ok(v1::SyncMode::Simple) => SyncMode::Simple,
         Ok(v1::SyncMode::Cascade) => {
             return Err(Status::unimplemented(
                 "sync_mode CASCADE is not served yet; use SIMPLE or NONE",

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use angzarr_coordinator::model::SyncMode;
 use angzarr_proto::v1;
 use angzarr_proto::v1::business_coordinator_server::BusinessCoordinator;
 use tonic::{Request, Response, Status};
 
-use super::commands::{Commands, Mode, read_command, read_sync};
+use super::commands::{Commands, read_command, read_sync};
 
 /// Serves the own domains.
 pub struct Coordinator {
@@ -25,7 +26,7 @@ impl BusinessCoordinator for Coordinator {
         let command = read_command(request.into_inner(), &call)?;
         let executor = self.commands.executor(&command.stream.domain)?;
         self.commands
-            .execute(&executor, command, Mode::None, call.deadline)
+            .execute(&executor, command, SyncMode::None, call.deadline)
             .await
             .map(Response::new)
     }

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use angzarr_coordinator::model::Command;
+use angzarr_coordinator::model::{Command, SyncMode};
 use angzarr_proto::v1;
 use angzarr_proto::v1::command_gateway_server::CommandGateway;
 use angzarr_wire::{encode_command, encode_status};
@@ -11,11 +11,11 @@ use futures::Stream;
 use tonic::{Request, Response, Status};
 
 use super::call::Call;
-use super::commands::{Commands, Mode, read_command, read_sync};
+use super::commands::{Commands, read_command, read_sync};
 use super::status::with_command_id;
-use crate::dispatch::client;
 use crate::forward::forward;
-use crate::transport::request as outgoing;
+use crate::places::Place;
+use crate::transport::{coordinator, request as outgoing};
 
 type Books = Pin<Box<dyn Stream<Item = Result<v1::EventBook, Status>> + Send>>;
 
@@ -29,18 +29,19 @@ impl Gateway {
     async fn route(
         &self,
         command: Command,
-        mode: Mode,
+        mode: SyncMode,
         call: Call,
     ) -> Result<v1::CommandResponse, Status> {
-        let domain = &command.stream.domain;
-        if let Some(executor) = self.commands.aggregates.executor(domain) {
-            return self
-                .commands
-                .execute(&executor, command, mode, call.deadline)
-                .await;
-        }
-        let owner = self.commands.routes.require_owner(domain);
-        let client = client(owner.map_err(|status| encode_status(&status))?);
+        let place = self.commands.places.of(&command.stream.domain);
+        let client = match place.map_err(|status| encode_status(&status))? {
+            Place::Here(executor) => {
+                return self
+                    .commands
+                    .execute(&executor, command, mode, call.deadline)
+                    .await;
+            }
+            Place::At(channel) => coordinator(channel),
+        };
         let book = encode_command(&command);
         let correlation = Some(command.correlation_id.as_str());
         let answered = forward(call.deadline, |budget| {
@@ -60,10 +61,10 @@ impl Gateway {
     }
 }
 
-fn encode_mode(mode: Mode) -> v1::SyncMode {
+fn encode_mode(mode: SyncMode) -> v1::SyncMode {
     match mode {
-        Mode::None => v1::SyncMode::None,
-        Mode::Simple => v1::SyncMode::Simple,
+        SyncMode::None => v1::SyncMode::None,
+        SyncMode::Simple => v1::SyncMode::Simple,
     }
 }
 
@@ -86,7 +87,7 @@ impl CommandGateway for Gateway {
         self.commands.admit()?;
         let call = self.commands.call(request.metadata());
         let command = read_command(request.into_inner(), &call)?;
-        self.route(command, Mode::None, call)
+        self.route(command, SyncMode::None, call)
             .await
             .map(Response::new)
     }

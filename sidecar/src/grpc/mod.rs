@@ -20,15 +20,13 @@ use angzarr_proto::v1::saga_coordinator_server::SagaCoordinatorServer;
 use tonic::transport::Server;
 use tonic::transport::server::Router;
 
+use crate::transport::MESSAGE_BYTES;
 pub use commands::Commands;
 pub use coordinator::Coordinator;
 pub use gateway::Gateway;
 pub use projector::ProjectorService;
 pub use query::QueryService;
 pub use saga::{OwnSaga, SagaService};
-
-/// The most bytes of one message: a history and what belongs to it.
-pub const MESSAGE_BYTES: usize = 20 << 20;
 
 /// How long a connection may live; clients then open a new one, so that new replicas get their share.
 const MAX_CONNECTION_AGE: Duration = Duration::from_secs(30 * 60);

@@ -5,10 +5,12 @@ use std::time::Duration;
 use std::sync::Arc;
 
 use angzarr_coordinator::consumer::Until;
-use angzarr_coordinator::model::{AppendId, Domain};
+use angzarr_coordinator::model::{AppendId, Domain, Sequence};
 use angzarr_proto::v1;
 use angzarr_proto::v1::projector_coordinator_server::ProjectorCoordinator;
-use angzarr_wire::{decode_append, decode_stream, encode_projection, encode_status};
+use angzarr_wire::{
+    decode_append, decode_correlation, decode_stream, encode_projection, encode_status,
+};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use tonic::metadata::MetadataMap;
@@ -66,18 +68,27 @@ pub(super) fn no_reader(kind: &str, domain: &Domain) -> Status {
 pub(super) fn read_until(book: v1::EventBook) -> Result<Until, Status> {
     let stream = decode_stream(book.cover.as_ref()).map_err(|breach| of_wire(&breach))?;
     if book.pages.is_empty() {
-        return Ok(Until::Head(stream));
+        let given = book
+            .cover
+            .as_ref()
+            .map_or("", |cover| &cover.correlation_id);
+        let correlation_id = decode_correlation(given).map_err(|breach| of_wire(&breach))?;
+        return Ok(Until {
+            next_sequence: (book.next_sequence > 0).then_some(Sequence(book.next_sequence)),
+            correlation_id,
+            ..Until::head(stream)
+        });
     }
     // Its id is not used: only how far the book reaches counts.
     let append = decode_append(AppendId::random(), book).map_err(|breach| of_wire(&breach))?;
-    Ok(Until::Append(append))
+    Ok(Until::past(&append))
 }
 
 #[tonic::async_trait]
 impl ProjectorCoordinator for ProjectorService {
     async fn handle(&self, request: Request<v1::EventBook>) -> Result<Response<()>, Status> {
         let until = read_until(request.into_inner())?;
-        let domain = until.stream().domain.clone();
+        let domain = until.stream.domain.clone();
         let budget = self.routes.current().timeouts.sync;
         if self.readers(&domain).next().is_none() {
             return Err(no_reader("projector", &domain));
@@ -99,7 +110,7 @@ impl ProjectorCoordinator for ProjectorService {
         let call = Call::read(request.metadata(), self.routes.current().timeouts.sync);
         let metadata = request.metadata().clone();
         let until = read_until(request.into_inner())?;
-        let projector = self.choose(&metadata, &until.stream().domain)?.clone();
+        let projector = self.choose(&metadata, &until.stream.domain)?.clone();
         let budget: Duration = call.deadline.saturating_duration_since(Instant::now());
         let projection = if acting::is_passed_on(&metadata) {
             projector.consumer.handle_sync(until, budget).await

@@ -6,21 +6,20 @@ use std::sync::Arc;
 use angzarr_coordinator::model::{
     Append, CorrelationId, Domain, History, Root, Sequence, StreamId,
 };
+use angzarr_coordinator::query::{Correlated, Pieces, Reader, Roots, Selection, Wanted};
 use angzarr_proto::v1;
 use angzarr_proto::v1::event_query_client::EventQueryClient;
 use angzarr_proto::v1::event_query_server::EventQuery;
 use angzarr_proto::v1::query::Selection as Asked;
-use angzarr_wire::{decode_stream, decode_timestamp, encode_append, encode_book};
+use angzarr_wire::{decode_stream, decode_timestamp, encode_append, encode_book, encode_status};
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use tonic::metadata::MetadataMap;
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::MESSAGE_BYTES;
 use super::status::{invalid, of_query, of_wire};
-use crate::query::{Correlated, Pieces, Reader, Roots, Selection, Wanted};
-use crate::routes::Routes;
-use crate::transport::FORWARDED;
+use crate::places::{Place, Places};
+use crate::transport::{FORWARDED, MESSAGE_BYTES};
 
 type Replies<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
@@ -32,26 +31,29 @@ const UNANSWERED: &str = "x-angzarr-unanswered-domains";
 pub struct QueryService {
     /// Reads of the own store.
     pub reader: Reader,
-    /// The owners of other domains.
-    pub routes: Arc<Routes>,
+    /// Where domains are served.
+    pub places: Places,
 }
 
 impl QueryService {
-    fn owner(
+    /// A client of the sidecar that reads a domain, unless that is this one.
+    fn elsewhere(
         &self,
         domain: &Domain,
         metadata: &MetadataMap,
-    ) -> Result<EventQueryClient<Channel>, Status> {
-        let missing = || Status::not_found(format!("no route leads to domain {domain}"));
-        if metadata.contains_key(FORWARDED) {
-            return Err(missing());
+    ) -> Result<Option<EventQueryClient<Channel>>, Status> {
+        let place = self.places.of(domain);
+        match place.map_err(|status| encode_status(&status))? {
+            Place::Here(_) => Ok(None),
+            Place::At(_) if metadata.contains_key(FORWARDED) => {
+                let message = format!("no route leads to domain {domain}");
+                Err(Status::not_found(message))
+            }
+            Place::At(channel) => {
+                let client = EventQueryClient::new(channel);
+                Ok(Some(client.max_decoding_message_size(MESSAGE_BYTES)))
+            }
         }
-        let channel = self.routes.owner(domain).ok_or_else(missing)?;
-        Ok(EventQueryClient::new(channel).max_decoding_message_size(MESSAGE_BYTES))
-    }
-
-    fn is_own(&self, domain: &Domain) -> bool {
-        self.reader.domains.contains_key(domain)
     }
 
     /// The books of one domain.
@@ -61,10 +63,9 @@ impl QueryService {
         query: v1::Query,
         metadata: &MetadataMap,
     ) -> Result<Replies<v1::EventBook>, Status> {
-        if self.is_own(&domain) {
+        let Some(mut client) = self.elsewhere(&domain, metadata)? else {
             return self.own_books(domain, query).await;
-        }
-        let mut client = self.owner(&domain, metadata)?;
+        };
         let mut narrowed = query;
         narrowed.cover.get_or_insert_default().domain = domain.to_string();
         let answered = client.get_events(forwarded(narrowed, metadata)).await?;
@@ -114,10 +115,7 @@ impl QueryService {
         query: v1::Query,
         metadata: MetadataMap,
     ) -> Replies<v1::EventBook> {
-        let mut domains: Vec<_> = self.reader.domains.keys().cloned().collect();
-        domains.extend(self.routes.domains());
-        domains.sort();
-        domains.dedup();
+        let domains = self.places.domains();
         let service = self.clone();
         let unanswered = Arc::new(std::sync::Mutex::new(Vec::new()));
         let missing = Arc::clone(&unanswered);
@@ -256,12 +254,11 @@ impl EventQuery for QueryService {
         let (metadata, _, query) = request.into_parts();
         let stream: StreamId =
             decode_stream(query.cover.as_ref()).map_err(|breach| of_wire(&breach))?;
-        if !self.is_own(&stream.domain) {
-            let mut client = self.owner(&stream.domain, &metadata)?;
+        if let Some(mut client) = self.elsewhere(&stream.domain, &metadata)? {
             return client.get_event_book(forwarded(query, &metadata)).await;
         }
         let selection = read_selection(query.selection)?;
-        let limit = self.routes.current().limits.history_bytes;
+        let limit = self.places.routes.current().limits.history_bytes;
         let book: History = self
             .reader
             .book(&stream, selection, limit)
@@ -313,7 +310,7 @@ impl EventQuery for QueryService {
                 (root, roots)
             }))
         });
-        let roots = roots.map_err(|error: crate::query::Error| of_query(&error));
+        let roots = roots.map_err(|error: angzarr_coordinator::query::Error| of_query(&error));
         Ok(Response::new(roots.boxed()))
     }
 }

@@ -15,12 +15,11 @@ use tokio_util::task::TaskTracker;
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
-use super::MESSAGE_BYTES;
 use super::call::Call;
 use super::projector::{no_reader, read_until};
 use crate::acting;
 use crate::routes::Routes;
-use crate::transport::SAGA;
+use crate::transport::{MESSAGE_BYTES, SAGA};
 
 /// A saga of this sidecar.
 #[derive(Clone)]
@@ -61,7 +60,7 @@ impl SagaCoordinator for SagaService {
     async fn handle(&self, request: Request<v1::EventBook>) -> Result<Response<()>, Status> {
         let until = read_until(request.into_inner())?;
         let budget = self.routes.current().timeouts.sync;
-        for consumer in self.readers(&until.stream().domain, None)? {
+        for consumer in self.readers(&until.stream.domain, None)? {
             let until = until.clone();
             // A hint: what fails now comes by the subscription, which also reports it.
             self.tasks
@@ -78,7 +77,7 @@ impl SagaCoordinator for SagaService {
         let metadata = request.metadata().clone();
         let named = metadata.get(SAGA).and_then(|name| name.to_str().ok());
         let until = read_until(request.into_inner())?;
-        let readers = self.readers(&until.stream().domain, named)?;
+        let readers = self.readers(&until.stream.domain, named)?;
         let is_passed_on = acting::is_passed_on(&metadata);
         let asked = readers.iter().map(|consumer| {
             let channel = (!is_passed_on).then(|| acting::elsewhere(consumer, &self.routes));

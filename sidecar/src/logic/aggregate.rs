@@ -10,9 +10,9 @@ use angzarr_wire::{decode_answer, encode_contextual};
 use async_trait::async_trait;
 
 use super::bounded::Bounded;
+use super::channel;
 use super::error::{probe, within};
-use super::{MESSAGE_BYTES, channel};
-use crate::transport::request;
+use crate::transport::{MESSAGE_BYTES, request};
 
 /// Calls `BusinessLogic.Handle`.
 pub struct GrpcAggregate {

@@ -11,7 +11,7 @@ use tonic::body::Body;
 use tonic::codegen::Service;
 use tonic::transport::Channel;
 
-use super::MESSAGE_BYTES;
+use crate::transport::MESSAGE_BYTES;
 
 /// An answer that is larger than any answer may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

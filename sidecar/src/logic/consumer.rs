@@ -18,9 +18,9 @@ use angzarr_wire::{
 use async_trait::async_trait;
 
 use super::bounded::Bounded;
+use super::channel;
 use super::error::{probe, within};
-use super::{MESSAGE_BYTES, channel};
-use crate::transport::{PROJECTOR, put, request};
+use crate::transport::{MESSAGE_BYTES, PROJECTOR, put, request};
 
 /// Calls `Projector.Handle` or `Projector.HandleSync`, by its mode.
 pub struct GrpcProjector {

@@ -14,9 +14,6 @@ use bounded::Bounded;
 pub use aggregate::GrpcAggregate;
 pub use consumer::{GrpcProjector, GrpcSaga};
 
-/// The most bytes of one message to or from the logic: a history and what belongs to it.
-const MESSAGE_BYTES: usize = 20 << 20;
-
 /// How long a connection to the logic may take to open.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 

@@ -16,6 +16,8 @@ use angzarr_coordinator::port::clock::{Clock, SystemClock};
 use angzarr_coordinator::port::logic::{AggregateLogic, ConsumerLogic};
 use angzarr_coordinator::port::peers::{Appends, Commands as Dispatched};
 use angzarr_coordinator::port::store::Store;
+use angzarr_coordinator::query::Reader;
+use angzarr_coordinator::reaction::Reactions;
 use angzarr_coordinator::write_queue::WriteQueue;
 use anyhow::{Context, Result, ensure};
 use prometheus::Registry;
@@ -36,9 +38,9 @@ use crate::health::{Component, ComponentKind, Health, Logic, Periods, Watched};
 use crate::lifecycle::Lifecycle;
 use crate::logic::{GrpcAggregate, GrpcProjector, GrpcSaga};
 use crate::open;
+use crate::places::{Logs, Places};
 use crate::projectors::{KnownProjectors, OwnProjector};
-use crate::query::Reader;
-use crate::routes::{Directory, Routes};
+use crate::routes::Routes;
 use crate::routing_file;
 use crate::settings::{SERVICE_ENDPOINT, Settings};
 use crate::telemetry::{observe_aggregates, observe_consumers};
@@ -124,13 +126,16 @@ impl Sidecar {
             &routing.limits,
         ));
 
-        let directory = Directory {
-            own: aggregates.domains(),
-            source: source.clone(),
+        let places = Places {
+            aggregates: Arc::clone(&aggregates),
             routes: Arc::clone(&routes),
         };
+        let logs = Logs {
+            places: places.clone(),
+            own: source.clone(),
+        };
         let bus = Arc::new(match boot.bus {
-            Bus::Direct => DirectBus::new(Arc::new(directory), routing.timeouts.command),
+            Bus::Direct => DirectBus::new(Arc::new(logs), routing.timeouts.command),
         });
         let shared = Shared {
             namespace: Arc::from(boot.namespace.as_str()),
@@ -140,8 +145,7 @@ impl Sidecar {
             bus: bus.clone(),
             appends: bus,
             commands: Arc::new(Dispatch {
-                aggregates: Arc::clone(&aggregates),
-                routes: Arc::clone(&routes),
+                places: places.clone(),
             }),
             routing,
             clock: Arc::clone(&clock),
@@ -167,8 +171,7 @@ impl Sidecar {
         health.note_routing();
         let edge = Edge {
             store: &store,
-            routes: &routes,
-            aggregates: &aggregates,
+            places: &places,
             lifecycle: &lifecycle,
             clock,
         };
@@ -348,16 +351,16 @@ impl Shared {
 /// What the services of the contract are made of.
 struct Edge<'a> {
     store: &'a Store,
-    routes: &'a Arc<Routes>,
-    aggregates: &'a Arc<Aggregates>,
+    places: &'a Places,
     lifecycle: &'a Arc<Lifecycle>,
     clock: Arc<dyn Clock>,
 }
 
 impl Edge<'_> {
     fn services(self, projectors: Vec<OwnProjector>, sagas: Vec<OwnSaga>) -> Services {
-        let routes = self.routes;
+        let routes = &self.places.routes;
         let versions = self
+            .places
             .aggregates
             .list()
             .iter()
@@ -368,12 +371,11 @@ impl Edge<'_> {
             domains: Arc::new(versions.collect()),
         };
         let commands = Arc::new(Commands {
-            aggregates: Arc::clone(self.aggregates),
-            routes: Arc::clone(routes),
-            projectors: Arc::new(KnownProjectors {
+            places: self.places.clone(),
+            reactions: Reactions::new(Arc::new(KnownProjectors {
                 own: projectors.clone(),
                 routes: Arc::clone(routes),
-            }),
+            })),
             reader: reader.clone(),
             lifecycle: Arc::clone(self.lifecycle),
             clock: self.clock,
@@ -388,7 +390,7 @@ impl Edge<'_> {
             gateway: Gateway { commands },
             query: QueryService {
                 reader,
-                routes: Arc::clone(routes),
+                places: self.places.clone(),
             },
             projector: ProjectorService {
                 projectors,

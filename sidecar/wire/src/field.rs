@@ -53,7 +53,11 @@ pub(crate) fn require_main(stream: &StreamId) -> Result<(), Error> {
     }
 }
 
-pub(crate) fn decode_correlation(text: &str) -> Result<Option<CorrelationId>, Error> {
+/// Reads a correlation id; absent where the text is empty.
+///
+/// # Errors
+/// [`Error::Invalid`] when it breaks the rule of correlation ids.
+pub fn decode_correlation(text: &str) -> Result<Option<CorrelationId>, Error> {
     if text.is_empty() {
         return Ok(None);
     }

@@ -10,7 +10,6 @@ mod command;
 mod error;
 mod field;
 mod projection;
-mod receipt;
 mod status;
 mod subscribe;
 
@@ -25,10 +24,10 @@ pub use command::{
 };
 pub use error::Error;
 pub use field::{
-    decode_payload, decode_stream, decode_timestamp, encode_cover, encode_payload, encode_timestamp,
+    decode_correlation, decode_payload, decode_stream, decode_timestamp, encode_cover,
+    encode_payload, encode_timestamp,
 };
-pub use projection::{decode_projection, encode_projection};
-pub use receipt::decode_response;
+pub use projection::{decode_projection, encode_projection, encode_reacted};
 pub use status::{decode_status, encode_status};
 pub use subscribe::{
     decode_head, decode_opened, decode_start, encode_head, encode_opened, encode_start,

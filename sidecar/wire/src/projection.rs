@@ -1,6 +1,7 @@
 //! Projections.
 
-use angzarr_coordinator::model::{Projection, Sequence};
+use angzarr_coordinator::model::{ConsumerKind, Projection, Sequence};
+use angzarr_coordinator::reaction::{Failure, Reacted};
 use angzarr_proto::v1;
 
 use crate::error::Error;
@@ -40,5 +41,29 @@ pub fn encode_projection(projection: &Projection) -> v1::Projection {
         projector: projection.projector.clone(),
         sequence: projection.sequence.map_or(0, |sequence| sequence.0),
         projection: projection.payload.as_ref().map(encode_payload),
+    }
+}
+
+/// Adds what followed from a command to its response.
+pub fn encode_reacted(reacted: Reacted, response: &mut v1::CommandResponse) {
+    response.projections = reacted.projections.iter().map(encode_projection).collect();
+    response.reaction_errors = reacted.failures.into_iter().map(encode_failure).collect();
+    if let Some(receipt) = &mut response.receipt {
+        receipt.consumers_reached = reacted.reached;
+    }
+}
+
+fn encode_failure(failure: Failure) -> v1::ReactionError {
+    let kind = match failure.kind {
+        ConsumerKind::Projector => v1::ComponentKind::Projector,
+        ConsumerKind::Saga => v1::ComponentKind::Saga,
+        ConsumerKind::ProcessManager => v1::ComponentKind::ProcessManager,
+    };
+    v1::ReactionError {
+        kind: kind.into(),
+        code: failure.status.code as i32,
+        not_reached: failure.is_not_reached(),
+        component: failure.component,
+        message: failure.status.message,
     }
 }

@@ -248,7 +248,7 @@ async fn attempt(
     let executed = timeout(budget, executing.instrument(span)).await;
     fail_point::hit("after_outgoing");
     match executed {
-        Ok(executed) => executed.map(|_| ()),
+        Ok(executed) => executed,
         Err(_) => Err(Status::new(
             Code::DeadlineExceeded,
             "no answer of the target",

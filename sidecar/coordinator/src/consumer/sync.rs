@@ -13,35 +13,37 @@ use crate::model::{Append, Code, CorrelationId, Projection, Sequence, Status, St
 use crate::port::logic;
 use crate::port::progress::{Outgoing, RootProgress};
 
-/// How far a synchronous call wants the consumer to be.
+/// How far a synchronous call wants the consumer to be. The events are read from their owner, whoever asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Until {
-    /// Past this append; what it holds is a hint, the events are read from their owner.
-    Append(Append),
-    /// Past all that the owner has of the stream.
-    Head(StreamId),
+pub struct Until {
+    /// The stream.
+    pub stream: StreamId,
+    /// The sequence that the consumer handles next once it is there; absent wants all that the owner has of the stream.
+    pub next_sequence: Option<Sequence>,
+    /// The correlation id of what is waited for, if it is known.
+    pub correlation_id: Option<CorrelationId>,
+    /// The W3C trace context of what is waited for.
+    pub trace_parent: Option<String>,
 }
 
 impl Until {
-    /// The stream that is meant.
-    pub fn stream(&self) -> &StreamId {
-        match self {
-            Self::Append(append) => &append.stream,
-            Self::Head(stream) => stream,
+    /// Past an append.
+    pub fn past(append: &Append) -> Self {
+        Self {
+            stream: append.stream.clone(),
+            next_sequence: Some(append.next_sequence()),
+            correlation_id: Some(append.correlation_id.clone()),
+            trace_parent: append.trace_parent.clone(),
         }
     }
 
-    fn correlation(&self) -> Option<&CorrelationId> {
-        match self {
-            Self::Append(append) => Some(&append.correlation_id),
-            Self::Head(_) => None,
-        }
-    }
-
-    fn next_sequence(&self) -> Option<Sequence> {
-        match self {
-            Self::Append(append) => Some(append.next_sequence()),
-            Self::Head(_) => None,
+    /// Past all that the owner has of a stream.
+    pub fn head(stream: StreamId) -> Self {
+        Self {
+            stream,
+            next_sequence: None,
+            correlation_id: None,
+            trace_parent: None,
         }
     }
 }
@@ -91,7 +93,7 @@ async fn run<T: Send + 'static>(
 }
 
 async fn reach(active: &Active, until: &Until, deadline: Instant) -> Result<Handled, Status> {
-    let stream = until.stream();
+    let stream = &until.stream;
     if active.settings.source(&stream.domain).is_none() {
         return Err(Status::new(
             Code::InvalidArgument,
@@ -129,7 +131,7 @@ fn refuse_waiting(active: &Active, stream: &StreamId) -> Result<(), Status> {
 }
 
 async fn catch_up_to(active: &Active, until: &Until) -> Result<Handled, Trouble> {
-    let stream = until.stream();
+    let stream = &until.stream;
     let RootProgress {
         next_sequence,
         parked,
@@ -138,7 +140,7 @@ async fn catch_up_to(active: &Active, until: &Until) -> Result<Handled, Trouble>
         let reason = format!("the root is set aside: {}", parked.error);
         return Err(Trouble::Outage(Needed::Logic, reason));
     }
-    let wanted = until.next_sequence();
+    let wanted = until.next_sequence;
     if wanted.is_some() && next_sequence >= wanted {
         return Ok(Handled::default());
     }
@@ -189,12 +191,12 @@ async fn ask_projection(
     until: &Until,
     deadline: Instant,
 ) -> Result<Projection, Status> {
-    let stream = until.stream();
+    let stream = &until.stream;
     let began = Instant::now();
     let left = deadline.saturating_duration_since(began);
     let budget = left.min(active.settings.logic_budget);
     let span = tracing::info_span!("projector.handle", domain = %stream.domain, root = %stream.root,
-        correlation_id = until.correlation().map(tracing::field::display));
+        correlation_id = until.correlation_id.as_ref().map(tracing::field::display));
     let asked = timeout(budget, active.ports.logic.project(stream, budget));
     let Ok(answer) = asked.instrument(span).await else {
         return Err(Status::new(

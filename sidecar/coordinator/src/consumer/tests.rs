@@ -293,14 +293,14 @@ async fn a_synchronous_call_is_not_repeated_by_the_delivery() {
     let append = world.append(1);
     let reached = running
         .consumer
-        .handle_sync(Until::Append(append.clone()), LONG)
+        .handle_sync(Until::past(&append), LONG)
         .await
         .unwrap();
     assert_eq!(reached.sequence, Some(Sequence(1)));
     world.until_done().await;
     let again = running
         .consumer
-        .handle_sync(Until::Append(append), LONG)
+        .handle_sync(Until::past(&append), LONG)
         .await
         .unwrap();
     assert_eq!(again.projector, "current");
@@ -318,7 +318,7 @@ async fn a_synchronous_call_says_at_once_that_a_parked_root_is_not_reached() {
     let began = tokio::time::Instant::now();
     let refused = running
         .consumer
-        .handle_sync(Until::Append(append), LONG)
+        .handle_sync(Until::past(&append), LONG)
         .await
         .unwrap_err();
     assert_eq!(refused.code, Code::Unavailable);
@@ -336,7 +336,7 @@ async fn a_hint_that_the_owner_does_not_know_is_not_believed() {
     invented.first_sequence = Sequence(1);
     let refused = running
         .consumer
-        .handle_sync(Until::Append(invented), LONG)
+        .handle_sync(Until::past(&invented), LONG)
         .await
         .unwrap_err();
     assert_eq!(refused.code, Code::Unavailable);

@@ -33,6 +33,15 @@ pub struct Command {
     pub trace_parent: Option<String>,
 }
 
+/// How far a command waits for what follows from its events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SyncMode {
+    /// It does not.
+    None,
+    /// For the synchronous projectors of its domain.
+    Simple,
+}
+
 /// The event that caused a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {

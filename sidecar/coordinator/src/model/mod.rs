@@ -6,7 +6,7 @@ mod name;
 
 pub use command::{
     Answer, AnswerCover, AnswerPage, Code, Command, CommandKey, Executed, Facts, History,
-    MergeStrategy, Origin, Projection, Status,
+    MergeStrategy, Origin, Projection, Status, SyncMode,
 };
 pub use event::{
     Append, Cursor, Event, ExternalKey, NewEvent, Payload, PayloadHash, Position, RootHead,

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::consumer::Until;
 use crate::model::{
-    Append, Command, Cursor, Domain, Executed, Facts, Position, Projection, Sequence, Status,
-    StreamId,
+    Append, Command, Cursor, Domain, Facts, Position, Projection, Sequence, Status, StreamId,
 };
 
 /// Executes commands and records facts in any domain, here or at a peer.
@@ -19,10 +19,10 @@ use crate::model::{
 #[async_trait]
 pub trait Commands: Send + Sync {
     /// Executes a command.
-    async fn execute(&self, command: Command, budget: Duration) -> Result<Executed, Status>;
+    async fn execute(&self, command: Command, budget: Duration) -> Result<(), Status>;
 
     /// Records facts.
-    async fn record(&self, facts: Facts, budget: Duration) -> Result<Executed, Status>;
+    async fn record(&self, facts: Facts, budget: Duration) -> Result<(), Status>;
 }
 
 /// Reads events of a domain from its owner.
@@ -55,11 +55,11 @@ pub trait Projectors: Send + Sync {
     /// The names of the synchronous projectors that read a domain.
     fn names(&self, domain: &Domain) -> Vec<String>;
 
-    /// Brings one projector up to the append and returns its projection of the root.
+    /// Brings one projector up to a point of a root and returns its projection of the root.
     async fn project(
         &self,
         projector: &str,
-        append: &Append,
+        until: &Until,
         budget: Duration,
     ) -> Result<Projection, Status>;
 }

@@ -17,8 +17,12 @@ use super::System;
 /// Reacts by the note in the first event of an append.
 struct Reacting;
 
+/// The note in the first event; a book without pages asks for the current projection, as a plain note does.
 fn asked(book: &v1::EventBook) -> String {
-    let event = book.pages[0].event.as_ref().unwrap();
+    let Some(page) = book.pages.first() else {
+        return "plain".to_owned();
+    };
+    let event = page.event.as_ref().unwrap();
     String::from_utf8(note(event).to_vec()).unwrap()
 }
 

@@ -640,30 +640,16 @@ impl World {
 
 #[async_trait]
 impl Commands for World {
-    async fn execute(&self, command: Command, _: Duration) -> Result<Executed, Status> {
+    async fn execute(&self, command: Command, _: Duration) -> Result<(), Status> {
         tokio::time::sleep(Duration::from_millis(1)).await;
         if let Some(Err(status)) = self.reply() {
             return Err(status);
         }
-        let append = Append {
-            id: AppendId::random(),
-            stream: command.stream.clone(),
-            first_sequence: Sequence::FIRST,
-            last_position: Position::ORIGIN,
-            correlation_id: command.correlation_id.clone(),
-            command_id: Some(command.id.clone()),
-            trace_parent: None,
-            events: Vec::new(),
-        };
         self.state().sent.push(command);
-        Ok(Executed {
-            append,
-            is_replayed: false,
-            known: Vec::new(),
-        })
+        Ok(())
     }
 
-    async fn record(&self, _: Facts, _: Duration) -> Result<Executed, Status> {
+    async fn record(&self, _: Facts, _: Duration) -> Result<(), Status> {
         Err(refusal(Code::Unimplemented))
     }
 }

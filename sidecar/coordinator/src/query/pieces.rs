@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use angzarr_coordinator::model::{
+use crate::model::{
     Append, CorrelationId, Domain, Event, History, Position, Root, RootHead, Sequence, StreamId,
 };
 

@@ -1,16 +1,19 @@
-//! Reading what was recorded, out of the own store.
+//! Queries: what was recorded, read from the store in bounded pieces.
+//!
+//! [`Reader`] answers for one stream, [`Pieces`] streams it, [`Correlated`] follows a correlation id, [`Roots`] lists. How a query travels, and who
+//! answers for the domains of other sidecars, is the business of the edge.
 
 mod pieces;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use angzarr_coordinator::model::{
+use crate::model::{
     Append, Domain, History, Position, Sequence, SnapshotVersion, StreamId, Timestamp,
 };
-use angzarr_coordinator::port::catalog::Catalog;
-use angzarr_coordinator::port::log::{Load, Loaded, Log, StreamRead};
-use angzarr_coordinator::port::store;
+use crate::port::catalog::Catalog;
+use crate::port::log::{Load, Loaded, Log, StreamRead};
+use crate::port::store;
 
 pub use pieces::{Correlated, Pieces, Roots, Wanted};
 

@@ -1,0 +1,58 @@
+//! The one place where errors of the command pipeline get a code, as they travel within the sidecar and to its peers.
+
+use angzarr_coordinator::command::Error;
+use angzarr_coordinator::model::{Code, Sequence, Status, StreamId};
+use angzarr_proto::v1;
+use prost::Message;
+use tonic_types::pb;
+
+/// Judges an error of the command pipeline. What the logic refused passes unchanged.
+pub fn of_command(error: &Error) -> Status {
+    let code = match error {
+        Error::Refused(status) => return status.clone(),
+        Error::Conflict {
+            stream,
+            expected,
+            actual,
+        } => {
+            return Status {
+                details: conflict(error, stream, (*expected, *actual)).into(),
+                ..Status::new(Code::Aborted, error.to_string())
+            };
+        }
+        Error::Invalid(_) | Error::KeyReused { .. } | Error::Unstorable(_) => Code::InvalidArgument,
+        Error::ForeignDomain(_) => Code::NotFound,
+        Error::Contended { .. } => Code::Aborted,
+        Error::Contract(_) => Code::Internal,
+        Error::LogicUnavailable(_) | Error::StoreUnavailable(_) | Error::Unknown(_) => {
+            Code::Unavailable
+        }
+        Error::Busy(_) | Error::StoreFull | Error::HistoryTooLarge { .. } => {
+            Code::ResourceExhausted
+        }
+        Error::Late(_) => Code::DeadlineExceeded,
+    };
+    Status::new(code, error.to_string())
+}
+
+/// The details of a conflict, as `google.rpc.Status` carries them.
+fn conflict(error: &Error, stream: &StreamId, (expected, actual): (Sequence, Sequence)) -> Vec<u8> {
+    let detail = v1::SequenceConflict {
+        domain: stream.domain.to_string(),
+        root: Some(v1::Uuid {
+            value: stream.root.as_bytes().to_vec().into(),
+        }),
+        expected: expected.0,
+        actual: actual.0,
+        edition: None,
+    };
+    let status = pb::Status {
+        code: Code::Aborted as i32,
+        message: error.to_string(),
+        details: vec![prost_types::Any {
+            type_url: "type.googleapis.com/angzarr.v1.SequenceConflict".to_owned(),
+            value: detail.encode_to_vec(),
+        }],
+    };
+    status.encode_to_vec()
+}
