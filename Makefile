@@ -9,26 +9,26 @@ SHELL := /bin/bash
 help: ## Lists the commands.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-14s %s\n", $$1, $$2 }'
 
-check: format-check lint ## Format, lints and fast tests: for the desk, before each commit.
+check: format-check lint ## Checks format, lints and fast tests, before each commit.
 	$(CARGO) test --workspace --lib --bins
 
-test: format-check lint doc python ## The whole truth: format, lints, docs, all tests, generated files.
+test: format-check lint doc python ## Runs everything: format, lints, docs, all tests, generated files.
 	$(CARGO) build --workspace
 	$(CARGO) test --workspace
 	SHOP_CUSTOMER="$(PYTHON)/bin/shop-customer" $(CARGO) test --workspace --test features
 	$(MAKE) demo CUSTOMER=python PACKAGES=--workspace
 	$(MAKE) release-check
 
-# Where cargo puts the programs, and what stands beside them.
+# Where cargo puts the programs; the Python environment is next to them.
 TARGET = $(abspath $(or $(CARGO_TARGET_DIR),target))
 PYTHON = $(TARGET)/python
 SHOP = customer inventory order loyalty-earn cancellation web logging demo
 PACKAGES = -p angzarr-operator -p angzarr-sidecar $(SHOP:%=-p shop-%)
 
-# Which customer the shop is run with: rust or python.
+# The language of the customer that the shop runs with: rust or python.
 CUSTOMER ?= rust
 $(if $(filter-out rust python,$(CUSTOMER)),$(error CUSTOMER=$(CUSTOMER) is not known; write rust or python))
-# Where the shop's events live: sqlite, or postgres at ANGZARR_POSTGRES_URL.
+# The store of the shop: sqlite, or postgres at ANGZARR_POSTGRES_URL.
 STORE ?= sqlite
 $(if $(filter-out sqlite postgres,$(STORE)),$(error STORE=$(STORE) is not known; write sqlite or postgres))
 LAID_OUT = $(if $(filter postgres,$(STORE)),$(TARGET)/shop-on-postgres/shop,examples/shop)
@@ -36,7 +36,7 @@ AS_DECLARED = $(if $(filter postgres,$(STORE)),true,false)
 PROGRAMS = $(if $(filter python,$(CUSTOMER)),$(PYTHON)/bin:)$(TARGET)/debug
 
 programs: $(filter python,$(CUSTOMER)) $(filter postgres,$(STORE))
-	@echo "Building (the first time takes some minutes) …"
+	@echo "Building (this takes some minutes the first time) …"
 	@$(CARGO) build $(PACKAGES)
 
 python:
@@ -45,13 +45,13 @@ python:
 postgres:
 	@examples/postgres/setup.sh "$(TARGET)/shop-on-postgres"
 
-demo: programs ## Runs the shop, drives it, kills a sidecar in the middle and checks that nothing is lost or doubled.
+demo: programs ## Runs the shop, sends commands, kills a sidecar meanwhile and checks that nothing is lost or duplicated.
 	@ANGZARR_AS_DECLARED=$(AS_DECLARED) PATH="$(PROGRAMS):$$PATH" shop-demo $(LAID_OUT)
 
-shop: programs ## Keeps the shop running to play with; its addresses are printed.
+shop: programs ## Runs the shop until Ctrl-C and prints its addresses.
 	@ANGZARR_AS_DECLARED=$(AS_DECLARED) PATH="$(PROGRAMS):$$PATH" angzarr local -f $(LAID_OUT)
 
-features: python ## The features of the shop: against the logic in each language, and against the running system.
+features: python ## Tests the features of the shop with the logic in each language and with the running system.
 	$(CARGO) build --workspace
 	$(CARGO) test --workspace --test features --test system
 	SHOP_CUSTOMER="$(PYTHON)/bin/shop-customer" $(CARGO) test --workspace --test features
@@ -65,13 +65,13 @@ lint:
 doc:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --quiet
 
-crds: ## Writes crds/*.yaml and docs/resources.md anew from the resource types.
+crds: ## Generates crds/*.yaml and docs/resources.md from the resource types.
 	$(CARGO) run --quiet -p angzarr-crds --bin crds -- crds docs/resources.md
 
-# The release build, the same for all that looks at it.
+# The release build, the same for all targets that use it.
 RELEASE = $(CARGO) build --release --quiet -p angzarr-sidecar -p angzarr-bench
 
-release-check: ## Checks that the release build has no fail points, and that the bench measures it.
+release-check: ## Checks that the release build has no fail points and that the bench runs with it.
 	$(RELEASE)
 	$(CARGO) run --quiet -p angzarr-tests --bin release-check -- $(TARGET)/release/angzarr-sidecar
 	$(TARGET)/release/angzarr-bench --seconds 0.3 --memory-events 10000 --only " 16"
@@ -81,6 +81,6 @@ golden: ## Rewrites the committed contract and the objects that a cluster gets i
 	ANGZARR_GOLDEN=rewrite $(CARGO) test --quiet -p angzarr-proto --test contract
 	ANGZARR_GOLDEN=rewrite $(CARGO) test --quiet -p angzarr-operator --test golden
 
-bench: ## Measures the pipeline beside the bare calls and flushes that it cannot do without; writes target/bench.json.
+bench: ## Measures the pipeline next to the bare calls and flushes that it needs; writes target/bench.json.
 	$(RELEASE)
 	$(TARGET)/release/angzarr-bench --json $(TARGET)/bench.json
