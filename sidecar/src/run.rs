@@ -4,8 +4,11 @@
 //! bind ─▶ open the store ─▶ aggregates, consumers ─▶ serve ─▶ drain ─▶ end
 //! ```
 
+mod base;
 mod build;
+mod consumers;
 mod fleet;
+mod services;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
