@@ -1,6 +1,6 @@
 Feature: Customers and their loyalty points
-  A customer opens an account once. Points come from orders, are spent on discounts, and come back when an order is called
-  off. The lifetime points only count what was earned.
+  A customer opens an account once. Points come from orders, are spent on discounts, and are refunded when an order is
+  cancelled. The lifetime points count only earned points.
 
   Background:
     Given the customer aggregate
@@ -16,14 +16,14 @@ Feature: Customers and their loyalty points
         | email      | ada@example.org |
         | created_at | now             |
 
-    Scenario: Nobody opens a second account
+    Scenario: A second account is refused
       Given CustomerCreated happened
         | name  | Ada Lovelace    |
         | email | ada@example.org |
       When CreateCustomer is asked for
         | name  | Ada King        |
         | email | ada@example.org |
-      Then it is refused as FAILED_PRECONDITION: the customer has an account already
+      Then it is refused as FAILED_PRECONDITION: the customer already has an account
 
     Scenario: An account without a name is refused
       When CreateCustomer is asked for
@@ -50,7 +50,7 @@ Feature: Customers and their loyalty points
         | reason              | order completed |
         | new_lifetime_points | 120             |
 
-    Scenario: More points are added to what is there
+    Scenario: More points are added to the balance
       Given CustomerCreated happened
         | name  | Ada Lovelace    |
         | email | ada@example.org |
@@ -68,7 +68,7 @@ Feature: Customers and their loyalty points
         | new_balance         | 25  |
         | new_lifetime_points | 125 |
 
-    Scenario: Points that come back leave the lifetime points as they are
+    Scenario: Refunded points do not change the lifetime points
       Given CustomerCreated happened
         | name  | Ada Lovelace    |
         | email | ada@example.org |
@@ -102,12 +102,12 @@ Feature: Customers and their loyalty points
         | 0      |
         | -7     |
 
-    Scenario: Points for nobody are refused
+    Scenario: Points for an unknown customer are refused
       When AddLoyaltyPoints is asked for
         | points | 10 |
       Then it is refused as FAILED_PRECONDITION: there is no such customer
 
-    Scenario: More points than can be counted are refused
+    Scenario: A balance that overflows is refused
       Given CustomerCreated happened
         | name  | Ada Lovelace    |
         | email | ada@example.org |
@@ -119,7 +119,7 @@ Feature: Customers and their loyalty points
         | points | 1 |
       Then it is refused as INVALID_ARGUMENT: the customer cannot hold that many points
 
-    Scenario: Lifetime points cannot outgrow their counter either
+    Scenario: Lifetime points that overflow are refused
       Given CustomerCreated happened
         | name  | Ada Lovelace    |
         | email | ada@example.org |
@@ -165,7 +165,7 @@ Feature: Customers and their loyalty points
         | points      | 120 |
         | new_balance | 0   |
 
-    Scenario: Nobody spends more than there is
+    Scenario: Spending more than the balance is refused
       Given CustomerCreated happened
         | name  | Ada Lovelace    |
         | email | ada@example.org |
@@ -190,14 +190,14 @@ Feature: Customers and their loyalty points
         | 0      |
         | -7     |
 
-    Scenario: Nobody without an account spends points
+    Scenario: Spending points without an account is refused
       When RedeemLoyaltyPoints is asked for
         | points | 1 |
       Then it is refused as FAILED_PRECONDITION: there is no such customer
 
-  Rule: A snapshot stands for the events that it includes
+  Rule: A snapshot replaces the events that it includes
 
-    Scenario: The balance goes on from the snapshot
+    Scenario: The balance continues from the snapshot
       Given CustomerCreated happened
         | name  | Ada Lovelace    |
         | email | ada@example.org |
@@ -218,7 +218,7 @@ Feature: Customers and their loyalty points
 
   Rule: The commands of one book are decided together
 
-    Scenario: Each command sees what the one before it did
+    Scenario: Each command sees the effect of the previous one
       Given CreateCustomer comes first in the same book
         | name  | Ada Lovelace    |
         | email | ada@example.org |
@@ -248,7 +248,7 @@ Feature: Customers and their loyalty points
 
   Rule: Commands of other domains are refused
 
-    Scenario: A customer has no stock
+    Scenario: A command for the inventory is refused
       When ReceiveStock is asked for
         | quantity | 4 |
-      Then it is refused as INVALID_ARGUMENT: no such command: shop.inventory.v1.ReceiveStock
+      Then it is refused as INVALID_ARGUMENT: unknown command: shop.inventory.v1.ReceiveStock

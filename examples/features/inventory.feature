@@ -1,11 +1,11 @@
 Feature: Stock and reservations
-  The shop counts what is there and what of it is promised. A reservation belongs to a key, and its quantity is always the
-  total for that key: whoever asks for the same total twice gets it once.
+  The shop tracks the stock of each product and how much of it is reserved. A reservation has a key, and its quantity is the
+  total for that key, so that a repeated request for the same total changes nothing.
 
   Background:
     Given the inventory aggregate
 
-  Rule: A product is counted from its first stock on
+  Rule: The stock of a product is initialized once
 
     Scenario: The first stock of a product
       When InitializeStock is asked for
@@ -18,7 +18,7 @@ Feature: Stock and reservations
         | low_stock_threshold | 5   |
         | initialized_at      | now |
 
-    Scenario: A product may start with nothing and without a threshold
+    Scenario: The initial stock may be 0, without a threshold
       When InitializeStock is asked for
         | product_id | tea |
       Then StockInitialized is recorded
@@ -26,16 +26,16 @@ Feature: Stock and reservations
         | quantity       | 0   |
         | initialized_at | now |
 
-    Scenario: A product is not counted twice
+    Scenario: A second initialization is refused
       Given StockInitialized happened
         | product_id | tea |
         | quantity   | 40  |
       When InitializeStock is asked for
         | product_id | tea |
         | quantity   | 40  |
-      Then it is refused as FAILED_PRECONDITION: the product is counted already
+      Then it is refused as FAILED_PRECONDITION: the stock of the product is already initialized
 
-    Scenario: Stock of nothing is refused
+    Scenario: Stock without a product is refused
       When InitializeStock is asked for
         | quantity | 40 |
       Then it is refused as INVALID_ARGUMENT: stock needs a product
@@ -44,18 +44,18 @@ Feature: Stock and reservations
       When InitializeStock is asked for
         | product_id | tea |
         | quantity   | -1  |
-      Then it is refused as INVALID_ARGUMENT: the quantity must not be below 0
+      Then it is refused as INVALID_ARGUMENT: the quantity must not be negative
 
     Scenario: A negative threshold is refused
       When InitializeStock is asked for
         | product_id          | tea |
         | quantity            | 40  |
         | low_stock_threshold | -1  |
-      Then it is refused as INVALID_ARGUMENT: the threshold must not be below 0
+      Then it is refused as INVALID_ARGUMENT: the threshold must not be negative
 
-  Rule: Deliveries are added to what is there
+  Rule: Deliveries are added to the stock
 
-    Scenario: A delivery comes in
+    Scenario: A delivery arrives
       Given StockInitialized happened
         | product_id | tea |
         | quantity   | 40  |
@@ -81,12 +81,12 @@ Feature: Stock and reservations
         | 0        |
         | -3       |
 
-    Scenario: A delivery of what is not counted is refused
+    Scenario: A delivery for stock that is not initialized is refused
       When ReceiveStock is asked for
         | quantity | 10 |
-      Then it is refused as FAILED_PRECONDITION: the product is not counted
+      Then it is refused as FAILED_PRECONDITION: the stock of the product is not initialized
 
-    Scenario: A delivery that cannot be counted is refused
+    Scenario: A delivery that overflows the stock is refused
       Given StockInitialized happened
         | product_id | tea        |
         | quantity   | 2147483647 |
@@ -96,7 +96,7 @@ Feature: Stock and reservations
 
   Rule: Only what is available can be reserved
 
-    Scenario: Some are reserved
+    Scenario: Part of the stock is reserved
       Given StockInitialized happened
         | product_id | tea |
         | quantity   | 40  |
@@ -111,7 +111,7 @@ Feature: Stock and reservations
         | new_reserved  | 3      |
         | new_on_hand   | 40     |
 
-    Scenario: All are reserved
+    Scenario: All of the stock is reserved
       Given StockInitialized happened
         | product_id | tea |
         | quantity   | 40  |
@@ -126,7 +126,7 @@ Feature: Stock and reservations
         | new_reserved  | 40     |
         | new_on_hand   | 40     |
 
-    Scenario: What one has reserved is not there for another
+    Scenario: Reserved stock is not available for another reservation
       Given StockInitialized happened
         | product_id | tea |
         | quantity   | 40  |
@@ -139,7 +139,7 @@ Feature: Stock and reservations
         | order_id | cart-2 |
       Then it is refused as FAILED_PRECONDITION: 10 are available, not 11
 
-    Scenario: A larger total takes only the difference
+    Scenario: A larger total reserves only the difference
       Given StockInitialized happened
         | product_id | tea |
         | quantity   | 40  |
@@ -158,7 +158,7 @@ Feature: Stock and reservations
         | new_reserved  | 40     |
         | new_on_hand   | 40     |
 
-    Scenario: A smaller total gives the difference back
+    Scenario: A smaller total releases the difference
       Given StockInitialized happened
         | product_id | tea |
         | quantity   | 40  |
@@ -204,7 +204,7 @@ Feature: Stock and reservations
         | 0        |
         | -3       |
 
-    Scenario: A reservation for nobody is refused
+    Scenario: A reservation without an order is refused
       Given StockInitialized happened
         | product_id | tea |
         | quantity   | 40  |
@@ -212,13 +212,13 @@ Feature: Stock and reservations
         | quantity | 3 |
       Then it is refused as INVALID_ARGUMENT: a reservation needs an order
 
-    Scenario: What is not counted cannot be reserved
+    Scenario: A reservation of stock that is not initialized is refused
       When ReserveStock is asked for
         | quantity | 3      |
         | order_id | cart-1 |
-      Then it is refused as FAILED_PRECONDITION: the product is not counted
+      Then it is refused as FAILED_PRECONDITION: the stock of the product is not initialized
 
-  Rule: The shop is warned when little is left
+  Rule: The shop is warned when the stock is low
 
     Scenario: A reservation takes the stock below the threshold
       Given StockInitialized happened
@@ -241,7 +241,7 @@ Feature: Stock and reservations
         | threshold  | 5   |
         | alerted_at | now |
 
-    Scenario: At the threshold there is still enough
+    Scenario: At the threshold there is no warning
       Given StockInitialized happened
         | product_id          | tea |
         | quantity            | 10  |
@@ -257,7 +257,7 @@ Feature: Stock and reservations
         | new_reserved  | 5      |
         | new_on_hand   | 10     |
 
-    Scenario: One warning is enough
+    Scenario: The warning is not repeated
       Given StockInitialized happened
         | product_id          | tea |
         | quantity            | 10  |
@@ -305,7 +305,7 @@ Feature: Stock and reservations
         | new_reserved  | 2      |
         | new_on_hand   | 40     |
 
-    Scenario: A committed reservation leaves the house
+    Scenario: A committed reservation reduces the stock
       Given StockInitialized happened
         | product_id | tea |
         | quantity   | 40  |
@@ -326,7 +326,7 @@ Feature: Stock and reservations
         | committed_at | now    |
         | new_reserved | 2      |
 
-    Scenario: What was released cannot be released again
+    Scenario: A released reservation cannot be released again
       Given StockInitialized happened
         | product_id | tea |
         | quantity   | 40  |
@@ -343,7 +343,7 @@ Feature: Stock and reservations
         | order_id | cart-1 |
       Then it is refused as FAILED_PRECONDITION: nothing is reserved for the order
 
-    Scenario: What was committed cannot be released
+    Scenario: A committed reservation cannot be released
       Given StockInitialized happened
         | product_id | tea |
         | quantity   | 40  |
@@ -359,7 +359,7 @@ Feature: Stock and reservations
         | order_id | cart-1 |
       Then it is refused as FAILED_PRECONDITION: nothing is reserved for the order
 
-    Scenario: Nobody commits what was never reserved
+    Scenario: A commit without a reservation is refused
       Given StockInitialized happened
         | product_id | tea |
         | quantity   | 40  |
@@ -370,14 +370,14 @@ Feature: Stock and reservations
     Scenario Outline: <command> needs a product that is counted
       When <command> is asked for
         | order_id | cart-1 |
-      Then it is refused as FAILED_PRECONDITION: the product is not counted
+      Then it is refused as FAILED_PRECONDITION: the stock of the product is not initialized
 
       Examples:
         | command            |
         | ReleaseReservation |
         | CommitReservation  |
 
-    Scenario: A delivery after a commit adds to what is left
+    Scenario: A delivery after a commit is added to the remaining stock
       Given StockInitialized happened
         | product_id | tea |
         | quantity   | 40  |
@@ -396,9 +396,9 @@ Feature: Stock and reservations
         | new_on_hand | 15  |
         | received_at | now |
 
-  Rule: Every fifty events the state is kept
+  Rule: A snapshot is requested every fifty events
 
-    Scenario: The fiftieth event asks for a snapshot
+    Scenario: The fiftieth event requests a snapshot
       Given StockInitialized happened
         | product_id          | tea |
         | quantity            | 40  |
@@ -437,7 +437,7 @@ Feature: Stock and reservations
         | new_on_hand | 91  |
         | received_at | now |
 
-    Scenario: Reservations go on from the snapshot
+    Scenario: Reservations continue from the snapshot
       Given StockInitialized happened
         | product_id | tea |
       And all that was kept as InventoryState
@@ -460,7 +460,7 @@ Feature: Stock and reservations
         | committed_at | now    |
         | new_reserved | 0      |
 
-    Scenario: Events are counted on from the snapshot
+    Scenario: The event count continues from the snapshot
       Given StockInitialized happened
         | product_id | tea |
       And StockReceived happened 60 times

@@ -1,6 +1,6 @@
 Feature: Orders from placing to payment
-  An order waits for its payment, is paid in one go, and is then completed. Until it is completed it can be called off.
-  What was bought, for whom and from which cart stays with it, so that others can act on its events alone.
+  An order waits for its payment, is paid in one go, and is then completed. Until it is completed it can be cancelled.
+  Its events name the items, the customer and the cart, so that sagas need no other data.
 
   Background:
     Given the order aggregate
@@ -23,7 +23,7 @@ Feature: Orders from placing to payment
         | customer_root  | c0000000-0000-4000-8000-000000000001                                 |
         | cart_root      | ca000000-0000-4000-8000-000000000002                                 |
 
-    Scenario: What costs nothing can be ordered too
+    Scenario: A free item can be ordered
       When CreateOrder is asked for
         | customer_id   | ada                                                                  |
         | items         | product_id: leaflet, name: Leaflet, quantity: 1, unit_price_cents: 0 |
@@ -51,7 +51,7 @@ Feature: Orders from placing to payment
         | items         | product_id: cup, name: Cup, quantity: 1, unit_price_cents: 1299      |
         | customer_root | c0000000-0000-4000-8000-000000000001                                 |
         | cart_root     | ca000000-0000-4000-8000-000000000002                                 |
-      Then it is refused as FAILED_PRECONDITION: the order was placed already
+      Then it is refused as FAILED_PRECONDITION: the order was already placed
 
     Scenario: A cancelled order is not placed again
       Given OrderCreated happened
@@ -69,9 +69,9 @@ Feature: Orders from placing to payment
         | items         | product_id: cup, name: Cup, quantity: 1, unit_price_cents: 1299      |
         | customer_root | c0000000-0000-4000-8000-000000000001                                 |
         | cart_root     | ca000000-0000-4000-8000-000000000002                                 |
-      Then it is refused as FAILED_PRECONDITION: the order was placed already
+      Then it is refused as FAILED_PRECONDITION: the order was already placed
 
-    Scenario: An order for nobody is refused
+    Scenario: An order without a customer is refused
       When CreateOrder is asked for
         | items         | product_id: tea, name: Green tea, quantity: 2, unit_price_cents: 450 |
         | items         | product_id: cup, name: Cup, quantity: 1, unit_price_cents: 1299      |
@@ -79,7 +79,7 @@ Feature: Orders from placing to payment
         | cart_root     | ca000000-0000-4000-8000-000000000002                                 |
       Then it is refused as INVALID_ARGUMENT: an order needs a customer
 
-    Scenario: An order of nothing is refused
+    Scenario: An order without items is refused
       When CreateOrder is asked for
         | customer_id   | ada                                  |
         | customer_root | c0000000-0000-4000-8000-000000000001 |
@@ -110,7 +110,7 @@ Feature: Orders from placing to payment
         | items         | product_id: cup, quantity: 1, unit_price_cents: -1 |
         | customer_root | c0000000-0000-4000-8000-000000000001               |
         | cart_root     | ca000000-0000-4000-8000-000000000002               |
-      Then it is refused as INVALID_ARGUMENT: the price must not be below 0
+      Then it is refused as INVALID_ARGUMENT: the price must not be negative
 
     Scenario: An item without a product is refused
       When CreateOrder is asked for
@@ -127,9 +127,9 @@ Feature: Orders from placing to payment
         | items         | product_id: tea, name: Green tea, quantity: 2, unit_price_cents: 450 |
         | customer_root | c0000000-0000-4000-8000-000000000001                                 |
         | cart_root     | ca000000-0000-4000-8000-000000000002                                 |
-      Then it is refused as INVALID_ARGUMENT: a product may be listed once only
+      Then it is refused as INVALID_ARGUMENT: a product may be listed only once
 
-    Scenario: An order that is too expensive to be counted is refused
+    Scenario: An order whose total overflows is refused
       When CreateOrder is asked for
         | customer_id   | ada                                                        |
         | items         | product_id: cup, quantity: 2, unit_price_cents: 2147483647 |
@@ -137,26 +137,26 @@ Feature: Orders from placing to payment
         | cart_root     | ca000000-0000-4000-8000-000000000002                       |
       Then it is refused as INVALID_ARGUMENT: the order is too expensive
 
-    Scenario: The root of the customer is a root
+    Scenario: An invalid root of the customer is refused
       When CreateOrder is asked for
         | customer_id   | ada                                                                  |
         | items         | product_id: tea, name: Green tea, quantity: 2, unit_price_cents: 450 |
         | items         | product_id: cup, name: Cup, quantity: 1, unit_price_cents: 1299      |
         | customer_root | 0011                                                                 |
         | cart_root     | ca000000-0000-4000-8000-000000000002                                 |
-      Then it is refused as INVALID_ARGUMENT: the root of the customer has 16 bytes
+      Then it is refused as INVALID_ARGUMENT: the root of the customer must have 16 bytes
 
-    Scenario: The root of the cart is a root
+    Scenario: An invalid root of the cart is refused
       When CreateOrder is asked for
         | customer_id   | ada                                                                  |
         | items         | product_id: tea, name: Green tea, quantity: 2, unit_price_cents: 450 |
         | items         | product_id: cup, name: Cup, quantity: 1, unit_price_cents: 1299      |
         | customer_root | c0000000-0000-4000-8000-000000000001                                 |
-      Then it is refused as INVALID_ARGUMENT: the root of the cart has 16 bytes
+      Then it is refused as INVALID_ARGUMENT: the root of the cart must have 16 bytes
 
-  Rule: Loyalty points take something off once, before the payment
+  Rule: Loyalty points give one discount, before the payment
 
-    Scenario: A discount is taken off
+    Scenario: A discount is applied
       Given OrderCreated happened
         | customer_id    | ada                                                                  |
         | items          | product_id: tea, name: Green tea, quantity: 2, unit_price_cents: 450 |
@@ -215,7 +215,7 @@ Feature: Orders from placing to payment
       When ApplyLoyaltyDiscount is asked for
         | points         | 50  |
         | discount_cents | 500 |
-      Then it is refused as FAILED_PRECONDITION: the order has a discount already
+      Then it is refused as FAILED_PRECONDITION: the order already has a discount
 
     Scenario: A discount for no points is refused
       Given OrderCreated happened
@@ -230,7 +230,7 @@ Feature: Orders from placing to payment
         | discount_cents | 500 |
       Then it is refused as INVALID_ARGUMENT: points must be more than 0
 
-    Scenario: A discount of nothing is refused
+    Scenario: A discount of 0 is refused
       Given OrderCreated happened
         | customer_id    | ada                                                                  |
         | items          | product_id: tea, name: Green tea, quantity: 2, unit_price_cents: 450 |
@@ -243,7 +243,7 @@ Feature: Orders from placing to payment
         | discount_cents | 0  |
       Then it is refused as INVALID_ARGUMENT: the discount must be more than 0
 
-    Scenario: A discount comes too late when the payment is under way
+    Scenario: A discount after the payment was submitted is refused
       Given OrderCreated happened
         | customer_id    | ada                                                                  |
         | items          | product_id: tea, name: Green tea, quantity: 2, unit_price_cents: 450 |
@@ -257,15 +257,15 @@ Feature: Orders from placing to payment
       When ApplyLoyaltyDiscount is asked for
         | points         | 50  |
         | discount_cents | 500 |
-      Then it is refused as FAILED_PRECONDITION: the payment is under way already
+      Then it is refused as FAILED_PRECONDITION: the payment is already in progress
 
-    Scenario: Nothing is taken off an order that is not there
+    Scenario: A discount on an unknown order is refused
       When ApplyLoyaltyDiscount is asked for
         | points         | 50  |
         | discount_cents | 500 |
       Then it is refused as FAILED_PRECONDITION: there is no such order
 
-  Rule: What is due is paid once, and in full
+  Rule: The amount due is paid once and in full
 
     Scenario: The price is paid
       Given OrderCreated happened
@@ -302,7 +302,7 @@ Feature: Orders from placing to payment
         | amount_cents   | 1699 |
         | submitted_at   | now  |
 
-    Scenario: Too little is refused
+    Scenario: A payment that is too small is refused
       Given OrderCreated happened
         | customer_id    | ada                                                                  |
         | items          | product_id: tea, name: Green tea, quantity: 2, unit_price_cents: 450 |
@@ -313,7 +313,7 @@ Feature: Orders from placing to payment
       When SubmitPayment is asked for
         | payment_method | card |
         | amount_cents   | 2198 |
-      Then it is refused as INVALID_ARGUMENT: 2199 cents are to be paid, not 2198
+      Then it is refused as INVALID_ARGUMENT: 2199 cents are due, not 2198
 
     Scenario: The full price is refused when there is a discount
       Given OrderCreated happened
@@ -329,9 +329,9 @@ Feature: Orders from placing to payment
       When SubmitPayment is asked for
         | payment_method | card |
         | amount_cents   | 2199 |
-      Then it is refused as INVALID_ARGUMENT: 1699 cents are to be paid, not 2199
+      Then it is refused as INVALID_ARGUMENT: 1699 cents are due, not 2199
 
-    Scenario: A payment says how it is paid
+    Scenario: A payment without a method is refused
       Given OrderCreated happened
         | customer_id    | ada                                                                  |
         | items          | product_id: tea, name: Green tea, quantity: 2, unit_price_cents: 450 |
@@ -343,7 +343,7 @@ Feature: Orders from placing to payment
         | amount_cents | 2199 |
       Then it is refused as INVALID_ARGUMENT: a payment needs a method
 
-    Scenario: Nobody pays twice
+    Scenario: A second payment is refused
       Given OrderCreated happened
         | customer_id    | ada                                                                  |
         | items          | product_id: tea, name: Green tea, quantity: 2, unit_price_cents: 450 |
@@ -357,9 +357,9 @@ Feature: Orders from placing to payment
       When SubmitPayment is asked for
         | payment_method | card |
         | amount_cents   | 2199 |
-      Then it is refused as FAILED_PRECONDITION: the payment is under way already
+      Then it is refused as FAILED_PRECONDITION: the payment is already in progress
 
-    Scenario: A cancelled order is not paid
+    Scenario: A payment of a cancelled order is refused
       Given OrderCreated happened
         | customer_id    | ada                                                                  |
         | items          | product_id: tea, name: Green tea, quantity: 2, unit_price_cents: 450 |
@@ -374,7 +374,7 @@ Feature: Orders from placing to payment
         | amount_cents   | 2199 |
       Then it is refused as FAILED_PRECONDITION: the order is cancelled
 
-    Scenario: An order that is not there is not paid
+    Scenario: A payment of an unknown order is refused
       When SubmitPayment is asked for
         | payment_method | card |
         | amount_cents   | 2199 |
@@ -382,7 +382,7 @@ Feature: Orders from placing to payment
 
   Rule: A confirmed payment completes the order and earns points
 
-    Scenario: The money is there
+    Scenario: A confirmed payment completes the order
       Given OrderCreated happened
         | customer_id    | ada                                                                  |
         | items          | product_id: tea, name: Green tea, quantity: 2, unit_price_cents: 450 |
@@ -433,7 +433,7 @@ Feature: Orders from placing to payment
         | items                 | product_id: tea, name: Green tea, quantity: 2, unit_price_cents: 450 |
         | items                 | product_id: cup, name: Cup, quantity: 1, unit_price_cents: 1299      |
 
-    Scenario: Less than a hundred cents earn no point
+    Scenario: Less than a hundred cents earn no points
       Given OrderCreated happened
         | customer_id    | ada                                                           |
         | items          | product_id: pin, name: Pin, quantity: 1, unit_price_cents: 99 |
@@ -455,7 +455,7 @@ Feature: Orders from placing to payment
         | cart_root             | ca000000-0000-4000-8000-000000000002                          |
         | items                 | product_id: pin, name: Pin, quantity: 1, unit_price_cents: 99 |
 
-    Scenario: Without a payment there is nothing to confirm
+    Scenario: A confirmation without a payment is refused
       Given OrderCreated happened
         | customer_id    | ada                                                                  |
         | items          | product_id: tea, name: Green tea, quantity: 2, unit_price_cents: 450 |
@@ -465,9 +465,9 @@ Feature: Orders from placing to payment
         | cart_root      | ca000000-0000-4000-8000-000000000002                                 |
       When ConfirmPayment is asked for
         | payment_reference | bank-77 |
-      Then it is refused as FAILED_PRECONDITION: no payment is under way
+      Then it is refused as FAILED_PRECONDITION: no payment is in progress
 
-    Scenario: A confirmation needs a reference
+    Scenario: A confirmation without a reference is refused
       Given OrderCreated happened
         | customer_id    | ada                                                                  |
         | items          | product_id: tea, name: Green tea, quantity: 2, unit_price_cents: 450 |
@@ -481,7 +481,7 @@ Feature: Orders from placing to payment
       When ConfirmPayment is asked for
       Then it is refused as INVALID_ARGUMENT: a confirmation needs a reference
 
-    Scenario: An order is completed once
+    Scenario: A second confirmation is refused
       Given OrderCreated happened
         | customer_id    | ada                                                                  |
         | items          | product_id: tea, name: Green tea, quantity: 2, unit_price_cents: 450 |
@@ -498,7 +498,7 @@ Feature: Orders from placing to payment
         | payment_reference | bank-77 |
       Then it is refused as FAILED_PRECONDITION: the order is completed
 
-    Scenario: A cancelled order is not completed
+    Scenario: A confirmation of a cancelled order is refused
       Given OrderCreated happened
         | customer_id    | ada                                                                  |
         | items          | product_id: tea, name: Green tea, quantity: 2, unit_price_cents: 450 |
@@ -515,14 +515,14 @@ Feature: Orders from placing to payment
         | payment_reference | bank-77 |
       Then it is refused as FAILED_PRECONDITION: the order is cancelled
 
-    Scenario: An order that is not there is not completed
+    Scenario: A confirmation of an unknown order is refused
       When ConfirmPayment is asked for
         | payment_reference | bank-77 |
       Then it is refused as FAILED_PRECONDITION: there is no such order
 
-  Rule: An order can be called off until it is completed
+  Rule: An order can be cancelled until it is completed
 
-    Scenario: An order that waits for its payment is called off
+    Scenario: An order that waits for its payment is cancelled
       Given OrderCreated happened
         | customer_id    | ada                                                                  |
         | items          | product_id: tea, name: Green tea, quantity: 2, unit_price_cents: 450 |
@@ -540,7 +540,7 @@ Feature: Orders from placing to payment
         | items         | product_id: cup, name: Cup, quantity: 1, unit_price_cents: 1299      |
         | cart_root     | ca000000-0000-4000-8000-000000000002                                 |
 
-    Scenario: An order is called off while the payment is under way
+    Scenario: An order is cancelled while the payment is in progress
       Given OrderCreated happened
         | customer_id    | ada                                                                  |
         | items          | product_id: tea, name: Green tea, quantity: 2, unit_price_cents: 450 |
@@ -561,7 +561,7 @@ Feature: Orders from placing to payment
         | items         | product_id: cup, name: Cup, quantity: 1, unit_price_cents: 1299      |
         | cart_root     | ca000000-0000-4000-8000-000000000002                                 |
 
-    Scenario: The points that were spent are named, so that they can come back
+    Scenario: The cancellation names the spent points, so that they can be refunded
       Given OrderCreated happened
         | customer_id    | ada                                                                  |
         | items          | product_id: tea, name: Green tea, quantity: 2, unit_price_cents: 450 |
@@ -583,7 +583,7 @@ Feature: Orders from placing to payment
         | items               | product_id: cup, name: Cup, quantity: 1, unit_price_cents: 1299      |
         | cart_root           | ca000000-0000-4000-8000-000000000002                                 |
 
-    Scenario: A completed order is not called off
+    Scenario: A completed order cannot be cancelled
       Given OrderCreated happened
         | customer_id    | ada                                                                  |
         | items          | product_id: tea, name: Green tea, quantity: 2, unit_price_cents: 450 |
@@ -600,7 +600,7 @@ Feature: Orders from placing to payment
         | reason | changed my mind |
       Then it is refused as FAILED_PRECONDITION: the order is completed
 
-    Scenario: An order is called off once
+    Scenario: A second cancellation is refused
       Given OrderCreated happened
         | customer_id    | ada                                                                  |
         | items          | product_id: tea, name: Green tea, quantity: 2, unit_price_cents: 450 |
@@ -614,14 +614,14 @@ Feature: Orders from placing to payment
         | reason | changed my mind |
       Then it is refused as FAILED_PRECONDITION: the order is cancelled
 
-    Scenario: An order that is not there is not called off
+    Scenario: A cancellation of an unknown order is refused
       When CancelOrder is asked for
         | reason | changed my mind |
       Then it is refused as FAILED_PRECONDITION: there is no such order
 
-  Rule: A snapshot stands for the events that it includes
+  Rule: A snapshot replaces the events that it includes
 
-    Scenario: The order goes on from the snapshot
+    Scenario: The order continues from the snapshot
       Given OrderCreated happened
         | customer_id    | ada                                                                  |
         | items          | product_id: tea, name: Green tea, quantity: 2, unit_price_cents: 450 |

@@ -1,6 +1,6 @@
-Feature: What follows from a cancelled order
-  The stock that was promised to the cart is free again, and points that were spent on a discount come back. They were
-  earned before, so they come back as a refund.
+Feature: The effects of a cancelled order
+  The stock reserved for the cart is released, and points spent on a discount are refunded. The refund does not count as
+  earned points.
 
   Background:
     Given the cancellation saga
@@ -25,7 +25,7 @@ Feature: What follows from a cancelled order
     And ReleaseReservation goes to inventory 2ff778e2-bf45-57c9-8767-85c8a52b09c1
       | order_id | ca000000-0000-4000-8000-000000000002 |
 
-  Scenario: Points that were spent come back as a refund
+  Scenario: Spent points are refunded
     When OrderCancelled arrives
       | loyalty_points_used | 50                                                                   |
       | customer_root       | c0000000-0000-4000-8000-000000000001                                 |
@@ -38,7 +38,7 @@ Feature: What follows from a cancelled order
       | reason | order cancelled |
       | refund | true            |
 
-  Scenario: An order that is placed and called off at once is released all the same
+  Scenario: The stock of an order that is cancelled at once is released
     Given OrderCreated comes first in the same book
       | customer_id | ada |
     When OrderCancelled arrives
@@ -59,7 +59,7 @@ Feature: What follows from a cancelled order
       | PaymentSubmitted       |
       | OrderCompleted         |
 
-  Scenario: An order without the root of its cart cannot be released
+  Scenario: The stock of an order without a root of its cart cannot be released
     When OrderCancelled arrives
       | customer_root | c0000000-0000-4000-8000-000000000001 |
-    Then it is refused as INVALID_ARGUMENT: the root of the cart has not 16 bytes
+    Then it is refused as INVALID_ARGUMENT: the root of the cart does not have 16 bytes

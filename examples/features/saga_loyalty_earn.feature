@@ -1,11 +1,11 @@
-Feature: What follows from a completed order
-  The customer earns the points that the order names, and the stock that was promised to the cart is handed over. An
-  inventory is found by its product: its root is made from the product id.
+Feature: The effects of a completed order
+  The customer earns the points of the order, and the stock reserved for the cart is committed. The root of an inventory
+  is derived from the product id.
 
   Background:
     Given the loyalty-earn saga
 
-  Scenario: Points are credited and the stock is handed over
+  Scenario: Points are credited and the stock is committed
     When OrderCompleted arrives
       | final_total_cents     | 2199                                                                 |
       | loyalty_points_earned | 21                                                                   |
@@ -21,7 +21,7 @@ Feature: What follows from a completed order
     And CommitReservation goes to inventory 374cccec-4093-55d9-bc29-bd85445de10e
       | order_id | ca000000-0000-4000-8000-000000000002 |
 
-  Scenario: Without points only the stock is handed over
+  Scenario: Without points only the stock is committed
     When OrderCompleted arrives
       | final_total_cents | 99                                                            |
       | customer_root     | c0000000-0000-4000-8000-000000000001                          |
@@ -30,7 +30,7 @@ Feature: What follows from a completed order
     Then CommitReservation goes to inventory 2ff778e2-bf45-57c9-8767-85c8a52b09c1
       | order_id | ca000000-0000-4000-8000-000000000002 |
 
-  Scenario: Points are credited once for all that was stored together
+  Scenario: Points are credited once for all events of an append
     Given PaymentSubmitted comes first in the same book
       | payment_method | card |
       | amount_cents   | 100  |
@@ -54,8 +54,8 @@ Feature: What follows from a completed order
       | PaymentSubmitted       |
       | OrderCancelled         |
 
-  Scenario: An order without the root of its cart cannot be handed over
+  Scenario: The stock of an order without a root of its cart cannot be committed
     When OrderCompleted arrives
       | loyalty_points_earned | 1                                    |
       | customer_root         | c0000000-0000-4000-8000-000000000001 |
-    Then it is refused as INVALID_ARGUMENT: the root of the cart has not 16 bytes
+    Then it is refused as INVALID_ARGUMENT: the root of the cart does not have 16 bytes

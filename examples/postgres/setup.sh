@@ -1,6 +1,6 @@
 #!/bin/bash
-# Lays the shop out over PostgreSQL: its resources in the folder shop of the given one, and local.yaml beside it with the
-# Secret that the store names. ANGZARR_POSTGRES_URL is the database.
+# Prepares the shop for PostgreSQL: writes its resources into the folder shop of the given folder, and local.yaml next to it with the
+# Secret that the store refers to. ANGZARR_POSTGRES_URL is the database.
 set -euo pipefail
 umask 077
 : "${ANGZARR_POSTGRES_URL:?set it to the database, such as postgres://user:password@localhost:5432/shop}"

@@ -1,6 +1,6 @@
-"""The service of an aggregate as a table of pure functions: rebuild the state, decide, answer with events.
+"""Adapts the gRPC service of an aggregate to pure functions: rebuild the state, decide, return events.
 
-None of this is needed to write logic: it is the glue between the contract and functions that know nothing of gRPC.
+None of this is needed to write logic: it adapts the contract to functions that know nothing of gRPC.
 """
 
 import os
@@ -15,14 +15,14 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-# A history of 16 MiB, with room for its frame; the default of gRPC is 4 MiB.
+# A history of 16 MiB, with room for its encoding; the default of gRPC is 4 MiB.
 MAX_MESSAGE_BYTES = 17 * 1024 * 1024
-# How long calls under way may take after the process was told to stop.
+# How long calls in flight may take after the process was told to stop.
 GRACE_SECONDS = 10
 
 
 class Refusal(Exception):
-    """A command that is not accepted: the code that its sender gets, and a sentence for people."""
+    """A command that is not accepted: the status code and message that its sender gets."""
 
     def __init__(self, code, message):
         super().__init__(message)
@@ -30,12 +30,12 @@ class Refusal(Exception):
 
 
 def invalid(message):
-    """Refuses what can never be right, whatever the state."""
+    """Refuses a command that is wrong in every state."""
     return Refusal(grpc.StatusCode.INVALID_ARGUMENT, message)
 
 
 def forbidden(message):
-    """Refuses what the state forbids."""
+    """Refuses a command that the state forbids."""
     return Refusal(grpc.StatusCode.FAILED_PRECONDITION, message)
 
 
@@ -63,10 +63,10 @@ class Aggregate(logic_pb2_grpc.BusinessLogicServicer):
             context.abort(refusal.code, str(refusal))
 
     def HandleStream(self, request_iterator, context):
-        context.abort(grpc.StatusCode.UNIMPLEMENTED, "commands are answered by Handle")
+        context.abort(grpc.StatusCode.UNIMPLEMENTED, "use Handle for commands")
 
     def Replay(self, request, context):
-        context.abort(grpc.StatusCode.UNIMPLEMENTED, "commands are answered by Handle")
+        context.abort(grpc.StatusCode.UNIMPLEMENTED, "use Handle for commands")
 
     def _answer(self, call):
         now = Timestamp()
@@ -76,7 +76,7 @@ class Aggregate(logic_pb2_grpc.BusinessLogicServicer):
         for page in call.command.pages:
             name = type_name(page.command)
             if name not in self._decide:
-                raise invalid(f"no such command: {name}")
+                raise invalid(f"unknown command: {name}")
             message, decide = self._decide[name]
             event = decide(state, unpack(page.command, message), now)
             answer.pages.add().event.Pack(event)
@@ -88,7 +88,7 @@ class Aggregate(logic_pb2_grpc.BusinessLogicServicer):
         if history.HasField("snapshot"):
             kept = history.snapshot.state
             if type_name(kept) != self._state.DESCRIPTOR.full_name:
-                raise unreadable("the snapshot holds another state")
+                raise unreadable("the snapshot has another type of state")
             state = unpack(kept, self._state)
         for page in history.pages:
             self._fold(state, page.event)
@@ -96,9 +96,9 @@ class Aggregate(logic_pb2_grpc.BusinessLogicServicer):
 
     def _fold(self, state, event):
         name = type_name(event)
-        # An event that is not understood would be missing from the state, so nothing is decided on such a history.
+        # An unknown event would be missing from the state, so no decision is made on such a history.
         if name not in self._apply:
-            raise unreadable(f"the history holds an unknown {name}")
+            raise unreadable(f"the history has an unknown event {name}")
         message, apply = self._apply[name]
         apply(state, unpack(event, message))
 
@@ -122,7 +122,7 @@ def serve(aggregate):
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     limits = [(f"grpc.max_{way}_message_length", MAX_MESSAGE_BYTES) for way in ("receive", "send")]
-    # Without the last option a second process could take the same port.
+    # Without the last option a second process could listen on the same port.
     server = grpc.server(futures.ThreadPoolExecutor(), options=[*limits, ("grpc.so_reuseport", 0)])
     name = logic_pb2.DESCRIPTOR.services_by_name["BusinessLogic"].full_name
     logic_pb2_grpc.add_BusinessLogicServicer_to_server(aggregate, server)

@@ -1,4 +1,4 @@
-"""Serves the customers of the shop on 127.0.0.1:$PORT: accounts and loyalty points."""
+"""Serves the customer aggregate of the shop on 127.0.0.1:$PORT: accounts and loyalty points."""
 
 from aggregate import Aggregate, forbidden, invalid, serve
 from shop.customer.v1.customer_pb2 import (
@@ -31,7 +31,7 @@ def points_redeemed(state, event):
 
 def create(state, command, now):
     if state.email:
-        raise forbidden("the customer has an account already")
+        raise forbidden("the customer already has an account")
     if not command.name:
         raise invalid("a customer needs a name")
     if not command.email:

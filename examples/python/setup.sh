@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Makes the shop's logic in Python ready to run, and writes a launcher for each program.
+# Prepares the shop's logic in Python and writes a launcher for each program.
 #
 #   setup.sh FOLDER
 #
-# FOLDER gets the modules made from the .proto files, and in bin/ programs of the same names as those in Rust. The packages of
+# FOLDER gets the modules generated from the .proto files, and programs with the same names as those in Rust in bin/. The packages of
 # requirements.txt are installed once for each version of that file, outside of the checkout.
 set -euo pipefail
 
@@ -15,7 +15,7 @@ fail() {
     exit 1
 }
 
-# Python with venv and pip; Debian has them in a package of its own.
+# Python with venv and pip; Debian has them in a separate package.
 if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
     [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || fail "Python 3 with venv is missing; install it (Debian: apt-get install python3-venv)"
     apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv >/dev/null \
@@ -27,7 +27,7 @@ cache=${XDG_CACHE_HOME:-$HOME/.cache}/angzarr
 venv=$cache/python-$key
 mkdir -p "$cache"
 (
-    # One at a time: checkouts share the folder.
+    # Only one at a time, since checkouts share the folder.
     flock 9
     if [ ! -e "$venv/complete" ]; then
         echo "Installing the packages of examples/python/requirements.txt (once) …"

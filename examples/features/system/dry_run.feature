@@ -1,5 +1,5 @@
 Feature: Trying a command
-  The logic is asked what it would answer, now or at an earlier point. Nothing is recorded, so nothing follows.
+  The logic is asked for its decision, now or at an earlier point. Nothing is recorded, so that no saga reacts.
 
   Background:
     Given CreateOrder goes to order @order
@@ -11,7 +11,7 @@ Feature: Trying a command
       | payment_method | card |
       | amount_cents   | 900  |
 
-  Scenario: What would happen is told and does not happen
+  Scenario: The result is returned but not recorded
     When CancelOrder is tried on order @order
       | reason | what if |
     Then OrderCancelled would be recorded
@@ -24,13 +24,13 @@ Feature: Trying a command
       | OrderCreated     |
       | PaymentSubmitted |
 
-  Scenario: What would be refused is refused
+  Scenario: A command that would be refused is refused
     When SubmitPayment is tried on order @order
       | payment_method | card |
       | amount_cents   | 900  |
-    Then it is refused as FAILED_PRECONDITION: the payment is under way already
+    Then it is refused as FAILED_PRECONDITION: the payment is already in progress
 
-  Scenario: Before the payment another one was possible
+  Scenario: At an earlier point another payment is possible
     When SubmitPayment is tried on order @order as of sequence 0
       | payment_method | bank transfer |
       | amount_cents   | 900           |

@@ -1,6 +1,6 @@
-Feature: From an order to what follows from it
-  Commands go to the sidecar of the customers, which passes those of other domains on. What the sagas do comes later than
-  the answer, so a stream is looked at until it has become what it should.
+Feature: An order and its effects
+  Commands are sent to the customer sidecar, which forwards those of other domains. Sagas act after the reply, so the
+  streams are polled until they have the expected events.
 
   Background:
     Given CreateCustomer goes to customer @ada
@@ -18,7 +18,7 @@ Feature: From an order to what follows from it
       | customer_root | @ada                                                                  |
       | cart_root     | @cart                                                                 |
 
-  Rule: A paid order earns points and takes the stock
+  Rule: A paid order earns points and commits the stock
 
     Scenario: Order and payment
       When SubmitPayment goes to order @order
@@ -58,7 +58,7 @@ Feature: From an order to what follows from it
         | committed_at | now   |
 
     @serial
-    Scenario: The sidecar of the orders is killed between payment and confirmation
+    Scenario: The order sidecar is killed between payment and confirmation
       When SubmitPayment goes to order @order
         | payment_method | card |
         | amount_cents   | 900  |
@@ -77,7 +77,7 @@ Feature: From an order to what follows from it
         | StockReserved        |
         | ReservationCommitted |
 
-  Rule: A cancelled order gives back what it held
+  Rule: A cancelled order releases its stock and refunds its points
 
     Scenario: Stock is released and points are refunded
       Given AddLoyaltyPoints goes to customer @ada
@@ -111,9 +111,9 @@ Feature: From an order to what follows from it
         | reason              | order cancelled |
         | new_lifetime_points | 100             |
 
-  Rule: A command takes effect once, and a refused one not at all
+  Rule: A command takes effect once, and a refused command has no effect
 
-    Scenario: A repeat gets the first answer
+    Scenario: A repeat gets the first reply
       When CancelOrder goes to order @order
         | reason | changed my mind |
       And the same command comes again
@@ -132,10 +132,10 @@ Feature: From an order to what follows from it
         | StockReserved       |
         | ReservationReleased |
 
-    Scenario: What the logic refuses is not recorded
+    Scenario: A refused command records nothing
       When SubmitPayment goes to order @order
         | payment_method | card |
         | amount_cents   | 899  |
-      Then it is refused as INVALID_ARGUMENT: 900 cents are to be paid, not 899
+      Then it is refused as INVALID_ARGUMENT: 900 cents are due, not 899
       And the stream of order @order becomes
         | OrderCreated |

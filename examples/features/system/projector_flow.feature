@@ -1,5 +1,5 @@
-Feature: What the projectors show
-  The web projector is synchronous: who waits for the projections gets the order as its page shows it.
+Feature: Projections
+  The web projector is synchronous: a client that waits for projections gets the order as shown on the page.
 
   Background:
     Given CreateOrder goes to order @order
@@ -8,7 +8,7 @@ Feature: What the projectors show
       | customer_root | @ada                                                                    |
       | cart_root     | @cart                                                                   |
 
-  Scenario: The answer of a command carries the order as the page shows it
+  Scenario: The reply to a command has the order as shown on the page
     When SubmitPayment goes to order @order and waits for the projections
       | payment_method | card |
       | amount_cents   | 900  |
@@ -23,13 +23,13 @@ Feature: What the projectors show
       | updated_at     | now                                                                     |
     And the page shows order @order as paid, not confirmed
 
-  Scenario: The page follows without anybody waiting for it
+  Scenario: The page is updated without a waiting client
     When CancelOrder goes to order @order
       | reason | changed my mind |
     Then the page shows order @order as cancelled
 
   @serial
-  Scenario: The page is whole after its sidecar was killed
+  Scenario: The page is complete after its sidecar was killed
     When the sidecar of web is killed
     And CancelOrder goes to order @order
       | reason | changed my mind |

@@ -1,5 +1,5 @@
-Feature: The shop goes on where it was stopped
-  Everything is stopped and started again over the same data: events, command ids, and how far each consumer got.
+Feature: The shop continues where it was stopped
+  Everything is stopped and started again with the same data: events, command ids, and the progress of each consumer.
 
   Background:
     Given CreateCustomer goes to customer @ada

@@ -1,4 +1,4 @@
-//! What follows from a cancelled order: the stock is free again, and points that were spent come back.
+//! Reacts to a cancelled order: releases the stock and refunds spent points.
 
 use angzarr_proto::v1::CommandBook;
 use prost_types::Any;
@@ -7,7 +7,7 @@ use shop_contract::{
     inventory_root, order::v1::OrderCancelled, reservation_key,
 };
 
-/// Answers an event of the domain "order".
+/// Turns an event of the domain "order" into commands.
 pub(crate) fn react(event: &Any) -> Result<Vec<CommandBook>, Refusal> {
     let Some(order) = decode::<OrderCancelled>(event)? else {
         return Ok(Vec::new());

@@ -1,4 +1,4 @@
-//! From the service of an aggregate to a pure function: rebuild the state, decide, answer with events.
+//! Adapts the gRPC service of an aggregate to pure functions: rebuild the state, decide, return events.
 
 use std::{marker::PhantomData, pin::Pin, time::SystemTime};
 
@@ -15,20 +15,20 @@ use crate::{Refusal, book, serve::MAX_MESSAGE_BYTES};
 
 /// The rules of one domain, without gRPC and without a clock.
 pub trait Aggregate: Send + Sync + 'static {
-    /// What is known about one root; the default is one that has no events.
+    /// The state of one root; the default is that of a root without events.
     type State: Name + Default;
 
-    /// After how many events of a root a snapshot is asked for. Default: never.
+    /// The number of events of a root after which a snapshot is requested. Default: never.
     const SNAPSHOT_EVERY: Option<usize> = None;
 
-    /// Takes an event into the state. False if the event is none of this domain.
+    /// Applies an event to the state. Returns false if the event does not belong to this domain.
     ///
     /// # Errors
     ///
     /// Refuses an event that cannot be read.
     fn apply(state: &mut Self::State, event: &Any) -> Result<bool, Refusal>;
 
-    /// Decides on a command: the events that follow from it, or `None` if it is none of this domain.
+    /// Decides on a command: returns its events, or `None` if the command does not belong to this domain.
     ///
     /// # Errors
     ///
@@ -40,7 +40,7 @@ pub trait Aggregate: Send + Sync + 'static {
     ) -> Result<Option<Vec<Any>>, Refusal>;
 }
 
-/// Serves the rules of a domain as the contract wants it.
+/// Serves the rules of a domain by the contract.
 #[derive(Debug)]
 pub struct AggregateService<A>(PhantomData<A>);
 
@@ -53,7 +53,7 @@ impl<A: Aggregate> AggregateService<A> {
     }
 }
 
-/// Answers a call: folds the history, then decides on one command after the other, each on what the former left.
+/// Handles a call: folds the history, then decides on the commands in order, each on the state that the previous one left.
 fn handle<A: Aggregate>(call: &ContextualCommand, now: Timestamp) -> Result<EventBook, Refusal> {
     let history = call.events.clone().unwrap_or_default();
     let (mut state, known) = rebuild::<A>(&history)?;
@@ -85,7 +85,7 @@ fn rebuild<A: Aggregate>(history: &EventBook) -> Result<(A::State, usize), Refus
         state = kept
             .transpose()?
             .flatten()
-            .ok_or_else(|| Refusal::unreadable("the snapshot holds another state"))?;
+            .ok_or_else(|| Refusal::unreadable("the snapshot has another type of state"))?;
         known += snapshot.sequence as usize + 1;
     }
     for event in history.pages.iter().filter_map(|page| page.event.as_ref()) {
@@ -94,19 +94,19 @@ fn rebuild<A: Aggregate>(history: &EventBook) -> Result<(A::State, usize), Refus
     Ok((state, known))
 }
 
-/// An event that is not understood would be missing from the state, so nothing is decided on such a history.
+/// An unknown event would be missing from the state, so no decision is made on such a history.
 fn fold<A: Aggregate>(state: &mut A::State, event: &Any) -> Result<(), Refusal> {
     if A::apply(state, event)? {
         return Ok(());
     }
     let name = book::type_name(event);
     Err(Refusal::unreadable(format!(
-        "the history holds an unknown {name}"
+        "the history has an unknown event {name}"
     )))
 }
 
 fn unknown(command: &Any) -> Refusal {
-    Refusal::invalid(format!("no such command: {}", book::type_name(command)))
+    Refusal::invalid(format!("unknown command: {}", book::type_name(command)))
 }
 
 fn page_of(event: Any) -> EventPage {
@@ -133,10 +133,10 @@ impl<A: Aggregate> BusinessLogic for AggregateService<A> {
         &self,
         _: Request<Streaming<HandleStreamRequest>>,
     ) -> Result<Response<Self::HandleStreamStream>, Status> {
-        Err(Status::unimplemented("commands are answered by Handle"))
+        Err(Status::unimplemented("use Handle for commands"))
     }
 
     async fn replay(&self, _: Request<ReplayRequest>) -> Result<Response<ReplayResponse>, Status> {
-        Err(Status::unimplemented("commands are answered by Handle"))
+        Err(Status::unimplemented("use Handle for commands"))
     }
 }

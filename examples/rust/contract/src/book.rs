@@ -1,4 +1,4 @@
-//! What is inside the books: messages to and from `Any`, and books of commands.
+//! The content of books: messages to and from `Any`, and books of commands.
 
 use angzarr_proto::v1::{CommandBook, CommandPage, Cover, Uuid as RootId};
 use prost::Name;
@@ -16,11 +16,11 @@ pub fn type_name(any: &Any) -> &str {
         .map_or(any.type_url.as_str(), |(_, name)| name)
 }
 
-/// Decodes an `Any` if it holds this kind of message; `None` if it holds another.
+/// Decodes an `Any` if it has this type of message; returns `None` for another type.
 ///
 /// # Errors
 ///
-/// Refuses bytes that are not the message that they claim to be.
+/// Refuses bytes that are not a valid message of the type.
 pub fn decode<M: Name + Default>(any: &Any) -> Result<Option<M>, Refusal> {
     if type_name(any) != M::full_name() {
         return Ok(None);
@@ -30,7 +30,7 @@ pub fn decode<M: Name + Default>(any: &Any) -> Result<Option<M>, Refusal> {
     Ok(Some(message))
 }
 
-/// Packs a message.
+/// Packs a message into an `Any`.
 pub fn encode<M: Name>(message: &M) -> Any {
     Any {
         type_url: M::type_url(),
@@ -65,10 +65,10 @@ pub fn inventory_root(product_id: &str) -> [u8; 16] {
 ///
 /// # Errors
 ///
-/// Refuses what is not a root.
+/// Refuses bytes that are not a root.
 pub fn reservation_key(cart_root: &[u8]) -> Result<String, Refusal> {
     let root = Uuid::from_slice(cart_root)
-        .map_err(|_| Refusal::invalid("the root of the cart has not 16 bytes"))?;
+        .map_err(|_| Refusal::invalid("the root of the cart does not have 16 bytes"))?;
     Ok(root.to_string())
 }
 

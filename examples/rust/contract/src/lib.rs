@@ -1,13 +1,13 @@
-//! The messages of the shop, and the little that its programs share.
+//! The messages of the shop, and the code that its programs share.
 //!
 //! ```text
-//! examples/proto/**/*.proto ── build.rs ──▶ customer, order, …    messages, one module a package
+//! examples/proto/**/*.proto ── build.rs ──▶ customer, order, …    messages, one module for each package
 //!
 //! sidecar ── gRPC ──▶ serve ──▶ aggregate | saga ──▶ logic.rs of a program, a pure function
-//!                                  └ book: what is inside an Any
+//!                                  └ book: the content of an Any
 //! ```
 //!
-//! None of this is needed to write logic: it is the glue between the generated services of the contract and functions
+//! None of this is needed to write logic: it adapts the generated services of the contract to functions
 //! that know nothing of gRPC.
 
 mod aggregate;
@@ -34,5 +34,5 @@ mod generated {
     include!(concat!(env!("OUT_DIR"), "/packages.rs"));
 }
 
-/// The encoded `google.protobuf.FileDescriptorSet` of the shop's messages, for whoever reads them by reflection.
+/// The encoded `google.protobuf.FileDescriptorSet` of the shop's messages, for reflection.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/shop.bin"));

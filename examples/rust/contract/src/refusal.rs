@@ -1,18 +1,18 @@
-//! Why logic says no.
+//! Refusals of logic.
 
 use tonic::{Code, Status};
 
-/// A command that was not accepted: the code that its sender gets, and a sentence for people.
+/// A command that was not accepted: the status code and message that its sender gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// What kind of no it is.
+    /// The status code.
     pub code: Code,
-    /// Why.
+    /// The message.
     pub message: String,
 }
 
 impl Refusal {
-    /// Refuses what can never be right, whatever the state.
+    /// Refuses a command that is wrong in every state.
     pub fn invalid(message: impl Into<String>) -> Self {
         Self {
             code: Code::InvalidArgument,
@@ -20,7 +20,7 @@ impl Refusal {
         }
     }
 
-    /// Refuses what the state forbids.
+    /// Refuses a command that the state forbids.
     pub fn forbidden(message: impl Into<String>) -> Self {
         Self {
             code: Code::FailedPrecondition,

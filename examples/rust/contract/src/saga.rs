@@ -1,4 +1,4 @@
-//! From the service of a saga to a pure function: one event in, commands out.
+//! Adapts the gRPC service of a saga to a pure function: one event in, commands out.
 
 use angzarr_proto::v1::{
     CommandBook, EventBook, SagaResponse,
@@ -9,10 +9,10 @@ use tonic::{Request, Response, Status};
 
 use crate::{Refusal, serve::MAX_MESSAGE_BYTES};
 
-/// What a saga makes of one event.
+/// Turns one event into commands.
 pub type React = fn(&Any) -> Result<Vec<CommandBook>, Refusal>;
 
-/// Serves a saga as the contract wants it.
+/// Serves a saga by the contract.
 #[derive(Debug)]
 pub struct SagaService(React);
 
@@ -29,7 +29,7 @@ impl SagaService {
 impl Saga for SagaService {
     async fn handle(&self, _: Request<EventBook>) -> Result<Response<()>, Status> {
         Err(Status::unimplemented(
-            "this saga answers with commands, call HandleSync",
+            "this saga returns commands; call HandleSync",
         ))
     }
 

@@ -1,4 +1,4 @@
-//! A gRPC server on loopback, as every program of the shop runs one.
+//! The gRPC server on loopback that every program of the shop runs.
 
 use std::{
     convert::Infallible,
@@ -15,10 +15,10 @@ use tonic::{
     transport::{Server, server::TcpIncoming},
 };
 
-/// The largest message that is taken or sent: a history of 16 MiB, with room for its frame.
+/// The largest accepted or sent message: a history of 16 MiB, with room for its encoding.
 pub(crate) const MAX_MESSAGE_BYTES: usize = 17 * 1024 * 1024;
 
-/// Why a program cannot serve.
+/// Errors of a server.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// `PORT` is not a port.
@@ -62,11 +62,11 @@ impl Settings {
     }
 }
 
-/// Serves one service and the standard health service until the process is told to stop; calls under way are finished.
+/// Serves one service and the standard health service until the process is told to stop; calls in flight are finished.
 ///
 /// # Errors
 ///
-/// Fails if the port is taken or the server breaks.
+/// Fails if the port is in use or the server breaks.
 pub async fn serve<S>(settings: Settings, service: S) -> Result<(), ServeError>
 where
     S: Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>
@@ -112,7 +112,7 @@ pub fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static, ServeE
     })
 }
 
-/// Writes logs to standard error; `RUST_LOG` chooses them, by default `info`.
+/// Writes logs to standard error; `RUST_LOG` selects them, by default `info`.
 pub fn start_logs() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));

@@ -55,7 +55,7 @@ fn create(
     now: Timestamp,
 ) -> Result<CustomerCreated, Refusal> {
     if exists(state) {
-        return Err(Refusal::forbidden("the customer has an account already"));
+        return Err(Refusal::forbidden("the customer already has an account"));
     }
     if command.name.is_empty() {
         return Err(Refusal::invalid("a customer needs a name"));

@@ -1,4 +1,4 @@
-//! Serves the customers of the shop on `127.0.0.1:$PORT`.
+//! Serves the customer aggregate of the shop on `127.0.0.1:$PORT`.
 
 mod logic;
 

@@ -1,4 +1,4 @@
-//! Drives the shop as its clients would, kills a sidecar in the middle, and checks that nothing is lost or doubled.
+//! Drives the shop as its clients would, kills a sidecar meanwhile, and checks that nothing is lost or duplicated.
 
 mod purchase;
 mod report;
@@ -25,43 +25,43 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Starts the shop, tells the story, and stops the shop, also when the story is cut short.
+/// Starts the shop, runs the demonstration, and stops the shop, also after an interruption.
 async fn run() -> Result<()> {
     let folder: PathBuf = std::env::args_os()
         .nth(1)
-        .context("name the folder of the shop's resources")?
+        .context("pass the folder of the shop's resources")?
         .into();
     let path = std::env::var_os("PATH").context("set PATH")?;
     let stop = stop_signal()?;
     let began = Instant::now();
     let mut system = System::start(&folder, &path)?;
     let mut report = Report::default();
-    let told = tokio::select! {
-        told = tell(&folder, &mut system, &mut report) => told,
+    let outcome = tokio::select! {
+        outcome = demonstrate(&folder, &mut system, &mut report) => outcome,
         () = stop => {
             println!("\nStopping the shop …");
             system.stop().await?;
-            bail!("stopped before the end");
+            bail!("interrupted");
         }
     };
-    if told.is_err() {
+    if outcome.is_err() {
         eprintln!("{}", system.log());
     }
     let stopped = system.stop().await;
-    told?;
+    outcome?;
     let stopped = stopped?;
     ensure!(stopped.success(), "the shop stopped with {stopped}");
     let Report { checks, failed } = report;
     let seconds = began.elapsed().as_secs_f32();
-    ensure!(failed == 0, "{failed} of {checks} checks did not hold");
+    ensure!(failed == 0, "{failed} of {checks} checks failed");
     println!(
-        "\nAll {checks} checks held, in {seconds:.1} s; the shop is stopped and its data removed."
+        "\nAll {checks} checks passed in {seconds:.1} s; the shop is stopped and its data removed."
     );
-    println!("`make shop` keeps it running to play with.");
+    println!("`make shop` starts it and keeps it running.");
     Ok(())
 }
 
-async fn tell(folder: &Path, system: &mut System, report: &mut Report) -> Result<()> {
+async fn demonstrate(folder: &Path, system: &mut System, report: &mut Report) -> Result<()> {
     let began = Instant::now();
     println!(
         "Starting the shop from the resources in {} …",
@@ -69,5 +69,5 @@ async fn tell(folder: &Path, system: &mut System, report: &mut Report) -> Result
     );
     system.until_open().await?;
     println!("  ready after {:.1} s", began.elapsed().as_secs_f32());
-    story::tell(system, report).await
+    story::run(system, report).await
 }

@@ -25,7 +25,7 @@ pub(crate) struct Purchase {
 }
 
 impl Purchase {
-    /// A new one; nothing is sent yet.
+    /// Creates a purchase; nothing is sent yet.
     pub(crate) fn of(customer: Uuid) -> Self {
         Self {
             customer,
@@ -70,18 +70,18 @@ impl Purchase {
         Ok(())
     }
 
-    /// The same, and waits until the synchronous projectors have the completed order.
+    /// Does the same and waits until the synchronous projectors have the completed order.
     pub(crate) async fn pay_and_wait(&self, client: &Client) -> Result<CommandResponse, Status> {
         self.submit(client).await?;
         let (domain, root) = self.root();
         let mut book = command_to(domain, root, &self.confirmation());
         book.command_id = format!("confirm-{}", self.order);
-        // The sequence that this client expects: two events have happened.
+        // The sequence that this client expects, after two events.
         book.pages[0].sequence = 2;
         client.send_and_wait(book).await
     }
 
-    /// Calls the order off.
+    /// Cancels the order.
     pub(crate) async fn cancel(&self, client: &Client) -> Result<(), Status> {
         let cancel = CancelOrder {
             reason: "changed my mind".to_owned(),

@@ -1,4 +1,4 @@
-//! What the demonstration tells on the terminal.
+//! The output of the demonstration on the terminal.
 
 use std::fmt::Display;
 
@@ -6,34 +6,34 @@ use angzarr_proto::v1::EventPage;
 use angzarr_proto::v1::event_page::Sequence;
 use shop_contract::type_name;
 
-/// The chapters of the story, and what was checked in them.
+/// The steps of the demonstration and the results of its checks.
 #[derive(Default)]
 pub(crate) struct Report {
     /// How many checks there were.
     pub(crate) checks: u32,
-    /// How many of them did not hold.
+    /// How many of them failed.
     pub(crate) failed: u32,
 }
 
 impl Report {
-    /// Begins a chapter.
-    pub(crate) fn chapter(&self, title: impl Display) {
+    /// Prints the title of a step.
+    pub(crate) fn step(&self, title: impl Display) {
         println!("\n{title}");
     }
 
-    /// Tells what was checked, and whether it held.
+    /// Prints a check and its result.
     pub(crate) fn check(&mut self, holds: bool, what: impl Display) {
         self.checks += 1;
         self.failed += u32::from(!holds);
         println!("  {} {what}", if holds { "✓" } else { "✗" });
     }
 
-    /// Tells what was seen.
+    /// Prints an observation.
     pub(crate) fn note(&self, what: impl Display) {
         println!("    {what}");
     }
 
-    /// Tells the events of a stream.
+    /// Prints the events of a stream.
     pub(crate) fn stream(&self, name: &str, pages: &[EventPage]) {
         let events: Vec<_> = pages.iter().map(describe).collect();
         self.note(format_args!("{name:9} {}", events.join(" → ")));

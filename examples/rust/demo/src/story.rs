@@ -1,4 +1,4 @@
-//! The story: people buy, somebody cancels, a sidecar is killed under load, and the books are balanced.
+//! The demonstration: orders are paid and cancelled, a sidecar is killed under load, and the totals are checked.
 
 use angzarr_proto::v1::CommandResponse;
 use angzarr_proto::v1::event_page::Sequence;
@@ -19,24 +19,24 @@ use crate::report::Report;
 /// Points for one order: a point for each whole unit of money.
 const POINTS: i32 = PRICE_CENTS / 100;
 const STOCK: i32 = 1_000;
-/// People who buy beside each other while a sidecar is killed, and how often each buys.
+/// Customers who buy concurrently while a sidecar is killed, and the number of orders of each.
 const BUYERS: usize = 8;
 const ORDERS_EACH: usize = 5;
 
-/// Tells the story.
-pub(crate) async fn tell(system: &System, report: &mut Report) -> Result<()> {
+/// Runs the demonstration.
+pub(crate) async fn run(system: &System, report: &mut Report) -> Result<()> {
     // Any sidecar is a gateway to every domain; this one does not own the orders.
     let client = Client::new(system.channel("customer")?);
     let customer = open_shop(&client, report).await?;
     buy_and_cancel(&client, customer, report).await?;
     repeat_and_refuse(&client, customer, report).await?;
-    let bought = buy_under_fire(system, &client, customer, report).await?;
-    balance(&client, customer, &bought, report).await?;
-    look(system, bought.len() + 2, report).await
+    let bought = buy_during_kill(system, &client, customer, report).await?;
+    check_totals(&client, customer, &bought, report).await?;
+    check_page(system, bought.len() + 2, report).await
 }
 
 async fn open_shop(client: &Client, report: &mut Report) -> Result<Uuid> {
-    report.chapter("A customer and some stock");
+    report.step("A customer and some stock");
     let customer = Uuid::new_v4();
     let create = CreateCustomer {
         name: "Ada".to_owned(),
@@ -58,41 +58,41 @@ async fn open_shop(client: &Client, report: &mut Report) -> Result<Uuid> {
         .execute(("inventory", &inventory_root(PRODUCT)), "stock", &stock)
         .await?;
     let created = client.events("customer", customer.as_bytes()).await?.len();
-    report.check(created == 1, "the customer's stream holds one event");
+    report.check(created == 1, "the stream of the customer has one event");
     Ok(customer)
 }
 
 async fn buy_and_cancel(client: &Client, customer: Uuid, report: &mut Report) -> Result<()> {
-    report.chapter("One order is paid, and the command waits for the page");
+    report.step("An order is paid, and the command waits for the projection");
     let paid = Purchase::of(customer);
     paid.place(client).await?;
     let view = projection(&paid.pay_and_wait(client).await?);
     report.check(
         view.status() == OrderStatus::Completed && view.total_cents == PRICE_CENTS,
-        "the answer carries the order as the web projector shows it: completed",
+        "the reply has the order of the web projector, which is completed",
     );
     let order = client.events("order", paid.order.as_bytes()).await?;
     report.stream("order", &order);
 
-    report.chapter("One is cancelled; the sagas react to both");
+    report.step("Another order is cancelled; the sagas react to both");
     let cancelled = Purchase::of(customer);
     cancelled.place(client).await?;
     cancelled.cancel(client).await?;
-    let came = wait(async || reserved(client).await.is_ok_and(|counts| counts == (1, 1))).await;
+    let reached = wait(async || reserved(client).await.is_ok_and(|counts| counts == (1, 1))).await;
     report.check(
-        came.is_ok(),
-        "loyalty-earn handed the stock of the first over, cancellation freed that of the second",
+        reached.is_ok(),
+        "loyalty-earn committed the stock of the first, cancellation released that of the second",
     );
     let earned = async || points(client, customer).await;
-    let came = wait(async || earned().await.is_ok_and(|points| points == (1, POINTS))).await;
+    let reached = wait(async || earned().await.is_ok_and(|points| points == (1, POINTS))).await;
     report.check(
-        came.is_ok(),
+        reached.is_ok(),
         format!("the customer earned {POINTS} points, once"),
     );
     show(client, cancelled, customer, report).await
 }
 
-/// Tells the streams that a purchase has to do with.
+/// Prints the streams of a purchase.
 async fn show(client: &Client, purchase: Purchase, customer: Uuid, report: &Report) -> Result<()> {
     let stock = inventory_root(PRODUCT);
     let roots = [
@@ -106,7 +106,7 @@ async fn show(client: &Client, purchase: Purchase, customer: Uuid, report: &Repo
     Ok(())
 }
 
-/// The order as the web projector shows it; nothing if it did not come.
+/// The order of the web projector; the default if it is missing.
 fn projection(response: &CommandResponse) -> OrderView {
     let mut projections = response.projections.iter();
     let web = projections.find(|projection| projection.projector == "web");
@@ -116,7 +116,7 @@ fn projection(response: &CommandResponse) -> OrderView {
 }
 
 async fn repeat_and_refuse(client: &Client, customer: Uuid, report: &mut Report) -> Result<()> {
-    report.chapter("A repeat and a refusal");
+    report.step("A repeat and a refusal");
     let create = CreateCustomer {
         name: "Ada".to_owned(),
         email: "ada@example.org".to_owned(),
@@ -126,7 +126,7 @@ async fn repeat_and_refuse(client: &Client, customer: Uuid, report: &mut Report)
     let replayed = again.receipt.is_some_and(|receipt| receipt.replayed);
     report.check(
         replayed,
-        "the same command id gets the first answer, and nothing is stored twice",
+        "the same command id gets the first reply, and nothing is stored twice",
     );
     let refused = client
         .execute(root, "create-customer-twice", &create)
@@ -143,14 +143,14 @@ async fn repeat_and_refuse(client: &Client, customer: Uuid, report: &mut Report)
     Ok(())
 }
 
-async fn buy_under_fire(
+async fn buy_during_kill(
     system: &System,
     client: &Client,
     customer: Uuid,
     report: &mut Report,
 ) -> Result<Vec<Purchase>> {
-    report.chapter(format_args!(
-        "{BUYERS} people buy beside each other while the sidecar of the orders is killed"
+    report.step(format_args!(
+        "{BUYERS} customers buy concurrently while the order sidecar is killed"
     ));
     let mut buyers = JoinSet::new();
     for _ in 0..BUYERS {
@@ -181,32 +181,32 @@ async fn buy_under_fire(
     let wanted = BUYERS * ORDERS_EACH;
     report.check(
         bought.len() == wanted,
-        format!("process {killed} was killed; all {wanted} orders were acknowledged in the end"),
+        format!("process {killed} was killed, and all {wanted} orders were acknowledged"),
     );
     Ok(bought)
 }
 
-async fn balance(
+async fn check_totals(
     client: &Client,
     customer: Uuid,
     bought: &[Purchase],
     report: &mut Report,
 ) -> Result<()> {
-    report.chapter("The books are balanced");
-    let mut is_whole = true;
+    report.step("The totals are checked");
+    let mut is_complete = true;
     for purchase in bought {
         let events = client.events("order", purchase.order.as_bytes()).await?;
         let sequences: Vec<_> = events.iter().map(|page| page.sequence).collect();
         let expected = [0, 1, 2].map(|sequence| Some(Sequence::Num(sequence)));
-        is_whole &= sequences == expected && of_type::<OrderCompleted>(&events).len() == 1;
+        is_complete &= sequences == expected && of_type::<OrderCompleted>(&events).len() == 1;
     }
     report.check(
-        is_whole,
-        "every order holds created, paid and completed: nothing lost, nothing doubled",
+        is_complete,
+        "every order is created, paid and completed once: nothing is lost or duplicated",
     );
     let completed = i32::try_from(bought.len())? + 1;
     let times = bought.len() + 1;
-    let came = wait(async || {
+    let reached = wait(async || {
         points(client, customer)
             .await
             .is_ok_and(|(count, _)| count >= times)
@@ -214,10 +214,10 @@ async fn balance(
     .await;
     let earned = points(client, customer).await?;
     report.check(
-        came.is_ok() && earned == (times, completed * POINTS),
+        reached.is_ok() && earned == (times, completed * POINTS),
         format!("{times} completed orders earned {} points", earned.1),
     );
-    let came = wait(async || {
+    let reached = wait(async || {
         reserved(client)
             .await
             .is_ok_and(|(committed, _)| committed >= times)
@@ -225,8 +225,8 @@ async fn balance(
     .await;
     let (committed, released) = reserved(client).await?;
     report.check(
-        came.is_ok() && (committed, released) == (times, 1),
-        format!("{committed} reservations were handed over, {released} was freed"),
+        reached.is_ok() && (committed, released) == (times, 1),
+        format!("{committed} reservations were committed, {released} was released"),
     );
     let events = client.events("inventory", &inventory_root(PRODUCT)).await?;
     let last = of_type::<ReservationCommitted>(&events)
@@ -235,20 +235,20 @@ async fn balance(
     report.check(
         last.new_on_hand == STOCK - completed && last.new_reserved == 0,
         format!(
-            "{} of {STOCK} teapots are left, none is promised",
+            "{} of {STOCK} teapots are left, none is reserved",
             last.new_on_hand
         ),
     );
     Ok(())
 }
 
-async fn look(system: &System, orders: usize, report: &mut Report) -> Result<()> {
+async fn check_page(system: &System, orders: usize, report: &mut Report) -> Result<()> {
     let title = format!("<h1>Orders ({orders})</h1>");
-    let came = wait(async || system.page().await.is_ok_and(|page| page.contains(&title))).await;
+    let reached = wait(async || system.page().await.is_ok_and(|page| page.contains(&title))).await;
     let page = system.page().await?;
     let completed = page.matches("<td>completed").count();
     report.check(
-        came.is_ok() && completed == orders - 1,
+        reached.is_ok() && completed == orders - 1,
         format!("the web page shows {orders} orders, {completed} of them completed"),
     );
     Ok(())
@@ -261,7 +261,7 @@ async fn points(client: &Client, customer: Uuid) -> Result<(usize, i32), Status>
     Ok((added.len(), added.iter().map(|added| added.points).sum()))
 }
 
-/// How many reservations were handed over, and how many were freed.
+/// How many reservations were committed, and how many were released.
 async fn reserved(client: &Client) -> Result<(usize, usize), Status> {
     let events = client.events("inventory", &inventory_root(PRODUCT)).await?;
     Ok((

@@ -1,12 +1,12 @@
-//! Runs the features of the shop against any program that speaks the contract.
+//! Runs the features of the shop against any program that implements the contract.
 //!
 //! ```text
 //! examples/features/*.feature ─▶ steps ─▶ messages (tables by reflection) ─ gRPC ─▶ a program of the shop, a process
 //! ```
 //!
 //! The steps know commands and events only by their names and fields, so one small set serves every domain and every
-//! language. A step that is not defined fails the run, and so does an answer that a scenario did not look at in full.
-//! The steps of the whole system, which stand elsewhere, read their tables by the same [`messages`].
+//! language. An undefined step fails the run, and so does a reply that a scenario did not check completely.
+//! The steps of the whole system are defined elsewhere and read their tables with the same [`messages`].
 
 pub mod messages;
 mod program;
@@ -24,8 +24,8 @@ use crate::world::World;
 
 /// Runs one feature file against a program of the shop.
 ///
-/// `name` is what the program is called, `feature` the file without its end, `built` the program to run. The environment
-/// variable `SHOP_` and the name in capitals, for example `SHOP_LOYALTY_EARN`, puts a shell command in its place, which is
+/// `name` is the name of the program, `feature` the file without its extension, `built` the program to run. The environment
+/// variable `SHOP_` and the name in capitals, for example `SHOP_LOYALTY_EARN`, replaces it with a shell command, which is
 /// run at the root of the repository.
 pub fn run(name: &str, feature: &str, built: &str) -> ExitCode {
     match try_run(name, feature, built) {

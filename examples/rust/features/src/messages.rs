@@ -1,4 +1,4 @@
-//! Tables to messages and back, by the descriptors of the shop.
+//! Converts tables to messages and compares them, with the descriptors of the shop.
 //!
 //! A table has two columns, the field and its value. A repeated field has one row for each of its elements; an element
 //! that is a message (or an entry of a map) is written as `field: value, field: value`. Bytes are written as a UUID, enum
@@ -21,13 +21,13 @@ use uuid::Uuid;
 
 const TIMESTAMP: &str = "google.protobuf.Timestamp";
 const NOW: &str = "now";
-/// How far a clock may be from ours.
+/// The accepted difference of clocks.
 const NOW_SECONDS: i64 = 60;
 
-/// Makes the message that a step describes.
+/// Builds the message that a step describes.
 ///
 /// # Errors
-/// The table is no such message.
+/// The table does not describe such a message.
 pub fn build(name: &str, step: &Step) -> anyhow::Result<Any> {
     let message = parse(&find(name)?, step)?;
     Ok(Any {
@@ -39,7 +39,7 @@ pub fn build(name: &str, step: &Step) -> anyhow::Result<Any> {
 /// Fails if a message is not the one that a step describes; fields without a row have to be unset.
 ///
 /// # Errors
-/// What differs.
+/// The differences.
 pub fn check(any: &Any, name: &str, step: &Step) -> anyhow::Result<()> {
     let descriptor = find(name)?;
     let actual = shop_contract::type_name(any);
@@ -49,7 +49,7 @@ pub fn check(any: &Any, name: &str, step: &Step) -> anyhow::Result<()> {
     );
     let mut actual = DynamicMessage::decode(descriptor.clone(), any.value.as_slice())?;
     let expected = parse(&descriptor, step)?.encode_to_vec();
-    // A zero that was written down is as good as one that was not, but only after the wire.
+    // A written zero equals an unset one only after encoding.
     let mut expected = DynamicMessage::decode(descriptor.clone(), expected.as_slice())?;
     for field in descriptor.fields().filter(is_time) {
         if expected.has_field(&field) && is_now(&actual, &field) {
@@ -113,10 +113,10 @@ fn insert(map: &mut Value, entry: &Value) -> anyhow::Result<()> {
     let entry = entry
         .as_message()
         .context("an entry has a key and a value")?;
-    let field = |name| entry.get_field_by_name(name).context("it is no entry");
+    let field = |name| entry.get_field_by_name(name).context("it is not an entry");
     let key = field("key")?.as_str().map(str::to_owned);
     let value = field("value")?.into_owned();
-    let map = map.as_map_mut().context("it is no map")?;
+    let map = map.as_map_mut().context("it is not a map")?;
     map.insert(MapKey::String(key.context("a key is text")?), value);
     Ok(())
 }
@@ -130,7 +130,7 @@ fn parse_value(field: &FieldDescriptor, text: &str) -> anyhow::Result<Value> {
         Kind::Enum(words) => Value::EnumNumber(
             words
                 .get_value_by_name(text)
-                .context("there is no such word")?
+                .context("unknown enum value")?
                 .number(),
         ),
         Kind::Message(time) if time.full_name() == TIMESTAMP => Value::Message(now(time, text)?),
@@ -139,7 +139,7 @@ fn parse_value(field: &FieldDescriptor, text: &str) -> anyhow::Result<Value> {
     })
 }
 
-/// A UUID, or any bytes in hexadecimal digits, to say what is not one.
+/// A UUID, or any bytes in hexadecimal digits, to write an invalid one.
 fn parse_bytes(text: &str) -> anyhow::Result<Vec<u8>> {
     if let Ok(id) = Uuid::parse_str(text) {
         return Ok(id.into_bytes().to_vec());

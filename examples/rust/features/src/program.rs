@@ -1,4 +1,4 @@
-//! A program of the shop as a process of its own, from the start to a clean end.
+//! A program of the shop as a process, from its start to a clean exit.
 
 use std::{
     env,
@@ -28,11 +28,11 @@ pub struct Program {
 }
 
 impl Program {
-    /// Starts what was built, or the command of the environment (see [`crate::run`]), and waits until it says that it
+    /// Starts what was built, or the command of the environment (see [`crate::run`]), and waits until it reports that it
     /// serves. `settings` are added to its environment.
     ///
     /// # Errors
-    /// It did not start, or ended before it served.
+    /// It did not start, or exited before it served.
     pub async fn start(
         name: &str,
         built: &str,
@@ -58,35 +58,35 @@ impl Program {
         Ok(Self { child, channel })
     }
 
-    /// The way to it.
+    /// A connection to it.
     pub fn channel(&self) -> Channel {
         self.channel.clone()
     }
 
-    /// Asks it to end.
+    /// Stops it with SIGTERM.
     ///
     /// # Errors
-    /// It did not end by itself and in good order.
+    /// It did not exit cleanly.
     pub async fn stop(mut self) -> anyhow::Result<()> {
-        let id = self.child.id().context("the program ended by itself")?;
+        let id = self.child.id().context("the program had already exited")?;
         let pid = i32::try_from(id).ok().and_then(Pid::from_raw);
         kill_process(pid.context("read the process id")?, Signal::TERM).context("send SIGTERM")?;
         drop(self.channel);
         let status = time::timeout(STOP, self.child.wait())
             .await
-            .context("wait for the end after SIGTERM")??;
+            .context("wait for the exit after SIGTERM")??;
         ensure!(
             status.success(),
-            "after SIGTERM the program ended with {status}"
+            "after SIGTERM the program exited with {status}"
         );
         Ok(())
     }
 }
 
-/// A port that nobody listens on.
+/// A free port.
 ///
 /// # Errors
-/// There is none.
+/// No port is free.
 pub fn free_port() -> std::io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
         .local_addr()?
@@ -98,7 +98,7 @@ async fn wait_until_serving(child: &mut Child, channel: &Channel) -> anyhow::Res
     let mut health = HealthClient::new(channel.clone());
     loop {
         if let Some(status) = child.try_wait()? {
-            bail!("the program ended with {status} before it served");
+            bail!("the program exited with {status} before it served");
         }
         let answer = health.check(HealthCheckRequest::default()).await;
         if answer.is_ok_and(|answer| answer.get_ref().status() == ServingStatus::Serving) {

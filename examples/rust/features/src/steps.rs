@@ -1,4 +1,4 @@
-//! The words of the features.
+//! The steps of the features.
 
 use anyhow::{Context, bail, ensure};
 use cucumber::{gherkin::Step, given, then, when};
@@ -32,7 +32,7 @@ fn happened_often(
     Ok(())
 }
 
-/// What happened before is left out of the history: a snapshot stands for it.
+/// Earlier events are left out of the history: a snapshot replaces them.
 #[given(regex = r"^all that was kept as ([A-Z]\w*)$")]
 fn kept(world: &mut World, step: &Step, name: String) -> anyhow::Result<()> {
     let last = world.next_sequence().checked_sub(1);
@@ -63,7 +63,7 @@ async fn arrives(world: &mut World, step: &Step, name: String) -> anyhow::Result
 #[then(regex = r"^([A-Z]\w*) is recorded$")]
 fn recorded(world: &mut World, step: &Step, name: String) -> anyhow::Result<()> {
     let Some(Answer::Events { events, .. }) = &mut world.answer else {
-        bail!("the answer was {:?}", world.answer);
+        bail!("the reply was {:?}", world.answer);
     };
     let event = events.pop_front().context("nothing else was recorded")?;
     messages::check(&event, &name, step)
@@ -72,7 +72,7 @@ fn recorded(world: &mut World, step: &Step, name: String) -> anyhow::Result<()> 
 #[then(regex = r"^nothing is recorded$")]
 fn nothing_recorded(world: &mut World) -> anyhow::Result<()> {
     let Some(Answer::Events { events, .. }) = &world.answer else {
-        bail!("the answer was {:?}", world.answer);
+        bail!("the reply was {:?}", world.answer);
     };
     ensure!(events.is_empty(), "recorded was {events:?}");
     Ok(())
@@ -81,7 +81,7 @@ fn nothing_recorded(world: &mut World) -> anyhow::Result<()> {
 #[then(regex = r"^a snapshot is asked for as ([A-Z]\w*)$")]
 fn snapshot(world: &mut World, step: &Step, name: String) -> anyhow::Result<()> {
     let Some(Answer::Events { snapshot, .. }) = &mut world.answer else {
-        bail!("the answer was {:?}", world.answer);
+        bail!("the reply was {:?}", world.answer);
     };
     let state = snapshot.take().context("no snapshot was asked for")?;
     messages::check(&state, &name, step)
@@ -90,7 +90,7 @@ fn snapshot(world: &mut World, step: &Step, name: String) -> anyhow::Result<()> 
 #[then(regex = r#"^it is refused as ([A-Z_]+): (.+)$"#)]
 fn refused(world: &mut World, code: String, message: String) -> anyhow::Result<()> {
     let Some(Answer::Refused(status)) = &world.answer else {
-        bail!("the answer was {:?}", world.answer);
+        bail!("the reply was {:?}", world.answer);
     };
     let actual = format!("{:?}", status.code());
     let expected = code.replace('_', "");
@@ -113,7 +113,7 @@ fn goes_to(
     root: Uuid,
 ) -> anyhow::Result<()> {
     let Some(Answer::Commands(commands)) = &mut world.answer else {
-        bail!("the answer was {:?}", world.answer);
+        bail!("the reply was {:?}", world.answer);
     };
     let book = commands.pop_front().context("nothing else was sent")?;
     let cover = book.cover.context("the command has no cover")?;
@@ -131,7 +131,7 @@ fn goes_to(
 #[then(regex = r"^nothing is sent$")]
 fn nothing_sent(world: &mut World) -> anyhow::Result<()> {
     let Some(Answer::Commands(commands)) = &world.answer else {
-        bail!("the answer was {:?}", world.answer);
+        bail!("the reply was {:?}", world.answer);
     };
     ensure!(commands.is_empty(), "sent was {commands:?}");
     Ok(())

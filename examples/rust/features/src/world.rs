@@ -1,4 +1,4 @@
-//! What one scenario has gathered: a history, the commands of a book, and the answer.
+//! The state of one scenario: a history, the commands of a book, and the reply.
 
 use std::{collections::VecDeque, sync::OnceLock};
 
@@ -13,7 +13,7 @@ use prost_types::Any;
 use tonic::{Status, transport::Channel};
 use uuid::Uuid;
 
-/// The program that the features of this process are about.
+/// The program that the features of this process test.
 struct Subject {
     name: String,
     channel: Channel,
@@ -21,13 +21,16 @@ struct Subject {
 
 static SUBJECT: OnceLock<Subject> = OnceLock::new();
 
-/// Says which program is asked, once for the process.
+/// Sets the tested program, once for the process.
 pub(crate) fn set_subject(name: &str, channel: Channel) -> anyhow::Result<()> {
     let subject = Subject {
         name: name.to_owned(),
         channel,
     };
-    ensure!(SUBJECT.set(subject).is_ok(), "one process asks one program");
+    ensure!(
+        SUBJECT.set(subject).is_ok(),
+        "a process tests only one program"
+    );
     Ok(())
 }
 
@@ -40,18 +43,18 @@ fn subject() -> anyhow::Result<&'static Subject> {
 pub(crate) struct World {
     /// The events of the root that come with a command, after the snapshot if there is one.
     pub(crate) history: Vec<Any>,
-    /// The state that was kept, with the last sequence that it includes.
+    /// The state of the snapshot, with the last sequence that it includes.
     pub(crate) snapshot: Option<(u32, Any)>,
-    /// The commands of the book, or the events of the append, that is being made.
+    /// The commands of the book, or the events of the append, that is prepared.
     pub(crate) book: Vec<Any>,
-    /// What came back. What a step has checked is taken out of it.
+    /// The reply. Checked parts are removed from it.
     pub(crate) answer: Option<Answer>,
 }
 
-/// What came back, as far as no step has looked at it.
+/// The parts of a reply that no step has checked.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    /// The logic of an aggregate recorded events, and maybe asked for a snapshot.
+    /// The logic of an aggregate recorded events, and may have requested a snapshot.
     Events {
         events: VecDeque<Any>,
         snapshot: Option<Any>,
@@ -60,15 +63,15 @@ pub(crate) enum Answer {
     Commands(VecDeque<CommandBook>),
     /// It was refused.
     Refused(Status),
-    /// It was refused, and a step has looked at how.
+    /// It was refused, and a step has checked the status.
     Checked,
 }
 
 impl World {
-    /// Fails if the feature is about another program than the one that runs.
+    /// Fails if the feature tests another program than the running one.
     pub(crate) fn require_subject(&self, name: &str) -> anyhow::Result<()> {
         let running = &subject()?.name;
-        ensure!(running == name, "the program that runs is {running}");
+        ensure!(running == name, "the running program is {running}");
         Ok(())
     }
 
@@ -78,7 +81,7 @@ impl World {
         kept + self.history.len() as u32
     }
 
-    /// Asks the logic of an aggregate with the book of commands.
+    /// Sends the book of commands to the logic of an aggregate.
     pub(crate) async fn send(&mut self) -> anyhow::Result<()> {
         let subject = subject()?;
         let cover = cover_of(&subject.name);
@@ -104,7 +107,7 @@ impl World {
         Ok(())
     }
 
-    /// Tells a saga the events of one append.
+    /// Sends a saga the events of one append.
     pub(crate) async fn deliver(&mut self) -> anyhow::Result<()> {
         let append = EventBook {
             cover: Some(cover_of("order")),
@@ -162,14 +165,14 @@ fn command_book(cover: Cover, sequence: u32, commands: impl Iterator<Item = Any>
     }
 }
 
-/// Takes an answer apart; what the coordinator fills in has to be unset.
+/// Decodes a reply; fields that the coordinator fills in must be unset.
 fn events_of(book: EventBook) -> anyhow::Result<Answer> {
-    ensure!(book.cover.is_none(), "the answer has a cover");
+    ensure!(book.cover.is_none(), "the reply has a cover");
     let mut events = VecDeque::new();
     for page in book.pages {
-        ensure!(page.sequence.is_none(), "the answer has a sequence");
-        ensure!(page.created_at.is_none(), "the answer has a time");
-        events.push_back(page.event.context("the answer has a page without event")?);
+        ensure!(page.sequence.is_none(), "the reply has a sequence");
+        ensure!(page.created_at.is_none(), "the reply has a time");
+        events.push_back(page.event.context("the reply has a page without event")?);
     }
     Ok(Answer::Events {
         events,
@@ -177,7 +180,7 @@ fn events_of(book: EventBook) -> anyhow::Result<Answer> {
     })
 }
 
-/// Fails a scenario that did not look at all of the answer.
+/// Fails a scenario that did not check the whole reply.
 pub(crate) async fn check_unseen(finished: &ScenarioFinished, world: Option<&mut World>) {
     if !matches!(finished, ScenarioFinished::StepPassed) {
         return;
@@ -192,6 +195,6 @@ pub(crate) async fn check_unseen(finished: &ScenarioFinished, world: Option<&mut
     };
     assert!(
         seen,
-        "the scenario did not look at all of the answer: {answer:?}"
+        "the scenario did not check the whole reply: {answer:?}"
     );
 }

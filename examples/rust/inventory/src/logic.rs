@@ -1,4 +1,4 @@
-//! The rules of the domain "inventory": what is there, what is promised, and to whom.
+//! The rules of the domain "inventory": the stock and its reservations.
 
 use prost_types::{Any, Timestamp};
 use shop_contract::{
@@ -16,7 +16,7 @@ pub(crate) struct Inventory;
 impl Aggregate for Inventory {
     type State = InventoryState;
 
-    /// Every order leaves two events with each of its products, so histories grow long.
+    /// Every order appends two events to each of its products, so histories get long.
     const SNAPSHOT_EVERY: Option<usize> = Some(50);
 
     fn apply(state: &mut InventoryState, event: &Any) -> Result<bool, Refusal> {
@@ -72,16 +72,18 @@ fn initialize(
     now: Timestamp,
 ) -> Result<StockInitialized, Refusal> {
     if is_counted(state) {
-        return Err(Refusal::forbidden("the product is counted already"));
+        return Err(Refusal::forbidden(
+            "the stock of the product is already initialized",
+        ));
     }
     if command.product_id.is_empty() {
         return Err(Refusal::invalid("stock needs a product"));
     }
     if command.quantity < 0 {
-        return Err(Refusal::invalid("the quantity must not be below 0"));
+        return Err(Refusal::invalid("the quantity must not be negative"));
     }
     if command.low_stock_threshold < 0 {
-        return Err(Refusal::invalid("the threshold must not be below 0"));
+        return Err(Refusal::invalid("the threshold must not be negative"));
     }
     Ok(StockInitialized {
         product_id: command.product_id,
@@ -199,7 +201,9 @@ fn require_counted(state: &InventoryState) -> Result<(), Refusal> {
     if is_counted(state) {
         return Ok(());
     }
-    Err(Refusal::forbidden("the product is not counted"))
+    Err(Refusal::forbidden(
+        "the stock of the product is not initialized",
+    ))
 }
 
 fn require_positive(quantity: i32) -> Result<(), Refusal> {

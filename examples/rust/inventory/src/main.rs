@@ -1,4 +1,4 @@
-//! Serves the stock of the shop on `127.0.0.1:$PORT`.
+//! Serves the inventory aggregate of the shop on `127.0.0.1:$PORT`.
 
 mod logic;
 

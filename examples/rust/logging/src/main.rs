@@ -10,14 +10,14 @@ use shop_contract::{Settings, serve, start_logs, type_name};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-/// Prints events; what was printed since the start is not printed again.
+/// Prints events; events printed since the start are not printed again.
 #[derive(Default)]
 struct Log {
     next: Mutex<HashMap<(String, Uuid), u32>>,
 }
 
 impl Log {
-    /// The lines for what is new in a book.
+    /// The lines for the new events of a book.
     fn note(&self, book: &EventBook) -> Result<Vec<String>, Status> {
         let cover = book
             .cover
@@ -27,8 +27,9 @@ impl Log {
             .root
             .as_ref()
             .and_then(|root| Uuid::from_slice(&root.value).ok());
-        let root = root.ok_or_else(|| Status::invalid_argument("cover.root has not 16 bytes"))?;
-        // Numbers are replaced as a whole, so a panic elsewhere does not spoil them.
+        let root =
+            root.ok_or_else(|| Status::invalid_argument("cover.root does not have 16 bytes"))?;
+        // Numbers are replaced as a whole, so that a panic elsewhere leaves them consistent.
         let mut known = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         let next = known.entry((cover.domain.clone(), root)).or_default();
         let mut lines = Vec::new();
@@ -60,7 +61,7 @@ impl Projector for Log {
 
     async fn handle_sync(&self, _: Request<EventBook>) -> Result<Response<Projection>, Status> {
         Err(Status::unimplemented(
-            "this projector has nothing to answer; declare its mode Async",
+            "this projector returns no projection; set its mode to Async",
         ))
     }
 }

@@ -1,4 +1,4 @@
-//! What follows from a completed order: the customer earns points, and the stock that was promised is handed over.
+//! Reacts to a completed order: credits points and commits the reserved stock.
 
 use angzarr_proto::v1::CommandBook;
 use prost_types::Any;
@@ -7,7 +7,7 @@ use shop_contract::{
     inventory_root, order::v1::OrderCompleted, reservation_key,
 };
 
-/// Answers an event of the domain "order".
+/// Turns an event of the domain "order" into commands.
 pub(crate) fn react(event: &Any) -> Result<Vec<CommandBook>, Refusal> {
     let Some(order) = decode::<OrderCompleted>(event)? else {
         return Ok(Vec::new());

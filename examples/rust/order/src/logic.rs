@@ -73,16 +73,18 @@ fn create(
     now: Timestamp,
 ) -> Result<OrderCreated, Refusal> {
     if state.status() != OrderStatus::Unspecified {
-        return Err(Refusal::forbidden("the order was placed already"));
+        return Err(Refusal::forbidden("the order was already placed"));
     }
     if command.customer_id.is_empty() {
         return Err(Refusal::invalid("an order needs a customer"));
     }
     if command.customer_root.len() != ROOT_BYTES {
-        return Err(Refusal::invalid("the root of the customer has 16 bytes"));
+        return Err(Refusal::invalid(
+            "the root of the customer must have 16 bytes",
+        ));
     }
     if command.cart_root.len() != ROOT_BYTES {
-        return Err(Refusal::invalid("the root of the cart has 16 bytes"));
+        return Err(Refusal::invalid("the root of the cart must have 16 bytes"));
     }
     Ok(OrderCreated {
         customer_id: command.customer_id,
@@ -109,11 +111,11 @@ fn subtotal(items: &[OrderItem]) -> Result<i32, Refusal> {
             return Err(Refusal::invalid("the quantity must be more than 0"));
         }
         if item.unit_price_cents < 0 {
-            return Err(Refusal::invalid("the price must not be below 0"));
+            return Err(Refusal::invalid("the price must not be negative"));
         }
-        // A reservation belongs to a cart and a product, so a second item could not have one of its own.
+        // A reservation belongs to a cart and a product, so a second item of the same product would share it.
         if !products.insert(&item.product_id) {
-            return Err(Refusal::invalid("a product may be listed once only"));
+            return Err(Refusal::invalid("a product may be listed only once"));
         }
         let price = i64::from(item.quantity) * i64::from(item.unit_price_cents);
         cents = cents.saturating_add(price);
@@ -128,7 +130,7 @@ fn apply_discount(
 ) -> Result<LoyaltyDiscountApplied, Refusal> {
     require_pending(state)?;
     if state.loyalty_points_used > 0 {
-        return Err(Refusal::forbidden("the order has a discount already"));
+        return Err(Refusal::forbidden("the order already has a discount"));
     }
     if command.points <= 0 {
         return Err(Refusal::invalid("points must be more than 0"));
@@ -157,7 +159,7 @@ fn submit_payment(
     }
     if command.amount_cents != total(state) {
         return Err(Refusal::invalid(format!(
-            "{} cents are to be paid, not {}",
+            "{} cents are due, not {}",
             total(state),
             command.amount_cents
         )));
@@ -176,7 +178,7 @@ fn confirm_payment(
 ) -> Result<OrderCompleted, Refusal> {
     match state.status() {
         OrderStatus::PaymentSubmitted => {}
-        OrderStatus::Pending => return Err(Refusal::forbidden("no payment is under way")),
+        OrderStatus::Pending => return Err(Refusal::forbidden("no payment is in progress")),
         other => return Err(forbidden_by(other)),
     }
     if command.payment_reference.is_empty() {
@@ -213,7 +215,7 @@ fn cancel(
     })
 }
 
-/// What is to be paid, in cents.
+/// The amount due, in cents.
 fn total(state: &OrderState) -> i32 {
     state.subtotal_cents - state.discount_cents
 }
@@ -225,12 +227,12 @@ fn require_pending(state: &OrderState) -> Result<(), Refusal> {
     }
 }
 
-/// The refusal of a command that does not fit to where the order is in its life.
+/// The refusal of a command that does not match the status of the order.
 fn forbidden_by(status: OrderStatus) -> Refusal {
     Refusal::forbidden(match status {
         OrderStatus::Unspecified => "there is no such order",
         OrderStatus::Pending => "the order is not paid",
-        OrderStatus::PaymentSubmitted => "the payment is under way already",
+        OrderStatus::PaymentSubmitted => "the payment is already in progress",
         OrderStatus::Completed => "the order is completed",
         OrderStatus::Cancelled => "the order is cancelled",
     })

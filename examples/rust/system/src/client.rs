@@ -1,4 +1,4 @@
-//! A client of the shop that repeats what has no answer, with the same command id.
+//! A client of the shop that repeats commands without a reply, with the same command id.
 
 use std::time::Duration;
 
@@ -11,18 +11,18 @@ use tokio::time::{Instant, sleep};
 use tonic::transport::Channel;
 use tonic::{Code, Response, Status};
 
-/// How long a command may have no answer.
+/// How long a command may have no reply.
 const WITHIN: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Talks to one sidecar, which reaches every domain.
+/// A client of one sidecar, which reaches every domain.
 #[derive(Debug, Clone)]
 pub struct Client {
     channel: Channel,
 }
 
 impl Client {
-    /// Talks over a connection.
+    /// Creates a client with a connection.
     pub fn new(channel: Channel) -> Self {
         Self { channel }
     }
@@ -30,7 +30,7 @@ impl Client {
     /// Executes one command under an id, whatever the sequence of its root.
     ///
     /// # Errors
-    /// The command was refused, or had no answer for a minute.
+    /// The command was refused, or had no reply for a minute.
     pub async fn execute<M: Name>(
         &self,
         (domain, root): (&str, &[u8]),
@@ -56,7 +56,7 @@ impl Client {
         .await
     }
 
-    /// The same, and waits for the synchronous projectors of the domain.
+    /// Does the same and waits for the synchronous projectors of the domain.
     ///
     /// # Errors
     /// As for [`Client::execute`].
@@ -113,7 +113,7 @@ pub fn cover(domain: &str, root: &[u8]) -> v1::Cover {
     }
 }
 
-/// Asks until the outcome is known.
+/// Repeats a call until the outcome is known.
 async fn repeat<T>(mut ask: impl AsyncFnMut() -> Result<Response<T>, Status>) -> Result<T, Status> {
     let deadline = Instant::now() + WITHIN;
     loop {
@@ -125,7 +125,7 @@ async fn repeat<T>(mut ask: impl AsyncFnMut() -> Result<Response<T>, Status>) ->
     }
 }
 
-/// Whether the command may have taken effect; what the transport says of itself is UNKNOWN.
+/// Whether the command may have taken effect; errors of the transport itself are UNKNOWN.
 fn is_unknown(status: &Status) -> bool {
     matches!(
         status.code(),

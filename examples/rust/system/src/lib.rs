@@ -1,11 +1,11 @@
-//! The shop as it runs: processes of this machine, started from its resources, and a client that asks them.
+//! The running shop: processes on this machine, started from its resources, and a client for them.
 //!
 //! ```text
 //! System ── angzarr local ──▶ sidecars and logic as processes
 //! Client ── gRPC ──▶ any sidecar, which reaches every domain
 //! ```
 //!
-//! The demonstration and the features of the whole system stand on it.
+//! The demonstration and the features of the whole system use it.
 
 mod client;
 mod programs;

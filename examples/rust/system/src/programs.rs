@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 
-/// What the shop is made of, beside what its resources name.
+/// The programs of the shop and of Angzarr.
 const PROGRAMS: [&str; 9] = [
     "angzarr",
     "angzarr-sidecar",
@@ -19,7 +19,7 @@ const PROGRAMS: [&str; 9] = [
     "shop-logging",
 ];
 
-/// The folder where cargo puts programs, before all others. Asked by a test, it is the one of the test.
+/// The `PATH` with the folder of cargo's programs first. In a test, it is the folder of that test.
 ///
 /// # Errors
 /// A program is not built.

@@ -1,4 +1,4 @@
-//! The shop as processes: started, looked at, wounded, stopped.
+//! The shop as processes: starts, inspects, kills and stops them.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -18,7 +18,7 @@ use tonic::transport::{Channel, Endpoint};
 
 /// How long anything may take.
 const WITHIN: Duration = Duration::from_secs(60);
-/// How often to look whether it has come.
+/// How often a condition is checked.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// The running shop. Dropped before [`System::stop`], it is killed.
@@ -60,10 +60,10 @@ impl System {
         })
     }
 
-    /// Waits until clients are let in everywhere.
+    /// Waits until all components accept clients.
     ///
     /// # Errors
-    /// It did not start; what the processes wrote is told.
+    /// It did not start; the error has the output of the processes.
     pub async fn until_open(&mut self) -> Result<()> {
         self.read_addresses().await?;
         for component in &self.components {
@@ -74,9 +74,9 @@ impl System {
         Ok(())
     }
 
-    /// What the processes wrote so far.
+    /// The output of the processes so far.
     pub fn log(&self) -> String {
-        // Shown beside another error only.
+        // It is shown only together with another error.
         std::fs::read_to_string(self.data.path().join("log")).unwrap_or_default()
     }
 
@@ -90,21 +90,17 @@ impl System {
                 self.components = addresses.components;
                 return Ok(());
             }
-            if let Some(status) = self
-                .child
-                .try_wait()
-                .context("look after `angzarr local`")?
-            {
-                bail!("`angzarr local` ended with {status}:\n{}", self.log());
+            if let Some(status) = self.child.try_wait().context("check `angzarr local`")? {
+                bail!("`angzarr local` exited with {status}:\n{}", self.log());
             }
             if Instant::now() > deadline {
-                bail!("`angzarr local` did not say where it listens");
+                bail!("`angzarr local` did not report its addresses");
             }
             sleep(LOOK_AGAIN).await;
         }
     }
 
-    /// Reads anew where everything is reached: what moved has other addresses.
+    /// Reads all addresses again, since components may have moved.
     ///
     /// # Errors
     /// They cannot be read.
@@ -138,7 +134,7 @@ impl System {
             .with_context(|| format!("{base_name} has no logic"))
     }
 
-    /// Whether a component takes commands of clients.
+    /// Whether a component accepts client commands.
     pub async fn is_open(&self, name: &str) -> bool {
         let Ok(component) = self.component(name) else {
             return false;
@@ -162,10 +158,10 @@ impl System {
         Ok(Endpoint::from_shared(self.component(name)?.grpc.clone())?.connect_lazy())
     }
 
-    /// The page of orders, as a browser gets it.
+    /// The order page, as a browser gets it.
     ///
     /// # Errors
-    /// It did not come.
+    /// The request failed.
     pub async fn page(&self) -> Result<String> {
         let port = self.component("web")?.ports.get("page");
         get(
@@ -175,10 +171,10 @@ impl System {
         .await
     }
 
-    /// Kills the sidecar of a component without a warning, and answers its process id.
+    /// Kills the sidecar of a component and returns its process id.
     ///
     /// # Errors
-    /// It does not say which process it is, or cannot be killed.
+    /// Its process id is unknown, or it cannot be killed.
     pub async fn kill(&self, name: &str) -> Result<u32> {
         let process = process_of(&status(self.component(name)?).await?)?;
         let pid = i32::try_from(process)
@@ -189,10 +185,10 @@ impl System {
         Ok(process)
     }
 
-    /// Waits until another process has taken the place of a killed one and lets clients in.
+    /// Waits until another process has replaced a killed one and accepts clients.
     ///
     /// # Errors
-    /// It did not come in time.
+    /// It was not replaced in time.
     pub async fn until_replaced(&self, name: &str, killed: u32) -> Result<()> {
         let component = self.component(name)?;
         wait(async || {
@@ -204,15 +200,15 @@ impl System {
         .await
     }
 
-    /// Stops everything, starts it again over the same data, and waits until clients are let in everywhere.
+    /// Stops everything, starts it again over the same data, and waits until all components accept clients.
     ///
     /// # Errors
-    /// It did not stop in good order, or did not start.
+    /// It did not stop cleanly, or did not start.
     pub async fn restart(&mut self) -> Result<()> {
         let stopped = self.end().await?;
         ensure!(stopped.success(), "the shop stopped with {stopped}");
-        // It is written anew when the ports are known.
-        std::fs::remove_file(self.addresses()).context("forget the addresses")?;
+        // The file is written again once the ports are known.
+        std::fs::remove_file(self.addresses()).context("remove the addresses")?;
         self.child = spawn(&self.resources, self.data.path(), &self.programs)?;
         self.until_open().await
     }
@@ -220,7 +216,7 @@ impl System {
     /// Stops everything as Ctrl-C does, and removes the data.
     ///
     /// # Errors
-    /// It had ended before, or did not end in time.
+    /// It had already exited, or did not exit in time.
     pub async fn stop(mut self) -> Result<ExitStatus> {
         self.end().await
     }
@@ -232,7 +228,7 @@ impl System {
             .and_then(|id| i32::try_from(id).ok())
             .and_then(Pid::from_raw);
         kill_process(
-            pid.context("`angzarr local` has ended before")?,
+            pid.context("`angzarr local` has already exited")?,
             Signal::TERM,
         )
         .context("stop the shop")?;
@@ -247,7 +243,7 @@ impl System {
     }
 }
 
-/// Runs `angzarr local` so that it cannot outlive this process, and with it all that it started.
+/// Runs `angzarr local` so that it and its children cannot outlive this process.
 fn spawn(folder: &Path, data: &Path, path: &OsStr) -> Result<Child> {
     let log = std::fs::File::options()
         .create(true)
@@ -268,7 +264,7 @@ fn spawn(folder: &Path, data: &Path, path: &OsStr) -> Result<Child> {
         .process_group(0)
         .kill_on_drop(true)
         .spawn()
-        .context("start `angzarr local`; is it among the programs?")
+        .context("start `angzarr local`; is it in PATH?")
 }
 
 async fn until_open(component: &Component) -> Result<()> {
@@ -283,7 +279,7 @@ fn process_of(status: &Value) -> Result<u32> {
     let process = status.get("process").and_then(Value::as_u64);
     process
         .and_then(|process| u32::try_from(process).ok())
-        .context("the status names no process")
+        .context("the status has no process id")
 }
 
 async fn status(component: &Component) -> Result<Value> {
@@ -291,7 +287,7 @@ async fn status(component: &Component) -> Result<Value> {
     Ok(serde_json::from_str(&get(address, "/statusz").await?)?)
 }
 
-/// Gets a text with HTTP/1.0, where the end of the connection is the end of the answer.
+/// Gets a text with HTTP/1.0, where the response ends with the connection.
 async fn get(address: &str, path: &str) -> Result<String> {
     let mut stream = TcpStream::connect(address).await?;
     let request = format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n");
@@ -300,7 +296,7 @@ async fn get(address: &str, path: &str) -> Result<String> {
     stream.read_to_string(&mut answer).await?;
     let (_, body) = answer
         .split_once("\r\n\r\n")
-        .context("the answer has no body")?;
+        .context("the response has no body")?;
     Ok(body.to_owned())
 }
 
@@ -312,7 +308,7 @@ pub async fn wait(mut holds: impl AsyncFnMut() -> bool) -> Result<()> {
     let deadline = Instant::now() + WITHIN;
     while !holds().await {
         if Instant::now() > deadline {
-            bail!("it did not come within {WITHIN:?}");
+            bail!("the condition did not hold within {WITHIN:?}");
         }
         sleep(LOOK_AGAIN).await;
     }

@@ -1,4 +1,4 @@
-//! Programs that take a port of the running shop while one of its processes is down.
+//! Other programs that take a port of the running shop while one of its processes is down.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -32,7 +32,7 @@ async fn take(port: u16) -> TcpListener {
     taken.unwrap()
 }
 
-/// Makes a customer by way of another sidecar, which has to hear of the move.
+/// Creates a customer through another sidecar, which has to learn of the move.
 async fn create_customer(system: &System, id: &str) {
     let command = CreateCustomer {
         name: "Ada".to_owned(),
@@ -46,12 +46,12 @@ async fn create_customer(system: &System, id: &str) {
         .unwrap();
 }
 
-/// The process that was given a port in its environment.
+/// The process that has a port in its environment.
 fn process_with(port: u16) -> Pid {
     let variable = format!("PORT={port}");
     for entry in fs::read_dir("/proc").unwrap() {
         let path = entry.unwrap().path();
-        // Processes come and go meanwhile, and some are nobody's business.
+        // Processes may exit meanwhile, and some are not readable.
         let environment = fs::read(path.join("environ")).unwrap_or_default();
         if environment
             .split(|byte| *byte == 0)
@@ -65,7 +65,7 @@ fn process_with(port: u16) -> Pid {
 }
 
 #[tokio::test]
-async fn a_sidecar_whose_port_was_taken_moves_and_the_others_follow() {
+async fn a_sidecar_whose_port_is_in_use_moves_and_the_others_follow() {
     let mut system = shop().await;
     create_customer(&system, "before").await;
     let port = system.port("customer").unwrap();
@@ -77,7 +77,7 @@ async fn a_sidecar_whose_port_was_taken_moves_and_the_others_follow() {
     })
     .await
     .unwrap_or_else(|error| panic!("{error}\n{}", system.log()));
-    // Whoever has not heard of the move yet is refused at once, where a silent listener would keep it waiting.
+    // A client that does not know of the move yet is refused at once; a silent listener would block it.
     drop(taken);
     create_customer(&system, "after").await;
     let log = system.log();
@@ -89,7 +89,7 @@ async fn a_sidecar_whose_port_was_taken_moves_and_the_others_follow() {
 }
 
 #[tokio::test]
-async fn logic_whose_port_was_taken_moves_and_its_sidecar_follows() {
+async fn logic_whose_port_is_in_use_moves_and_its_sidecar_follows() {
     let system = shop().await;
     let port = system.logic_port("customer-agg").unwrap();
     kill_process(process_with(port), Signal::KILL).unwrap();
@@ -99,7 +99,7 @@ async fn logic_whose_port_was_taken_moves_and_its_sidecar_follows() {
     })
     .await
     .unwrap_or_else(|error| panic!("{error}\n{}", system.log()));
-    // Whoever has not heard of the move yet is refused at once, where a silent listener would keep it waiting.
+    // A client that does not know of the move yet is refused at once; a silent listener would block it.
     drop(taken);
     create_customer(&system, "after").await;
     assert!(system.stop().await.unwrap().success());

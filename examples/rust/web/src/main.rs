@@ -1,4 +1,4 @@
-//! Serves the projector `web` on `127.0.0.1:$PORT` and the page of orders on `$PAGE_ADDRESS`; the rows are kept in the file `$WEB_DATABASE`.
+//! Serves the projector `web` on `127.0.0.1:$PORT` and the order page on `$PAGE_ADDRESS`; the rows are stored in the file `$WEB_DATABASE`.
 
 mod orders;
 mod page;
@@ -20,7 +20,7 @@ use crate::orders::{Error, Orders};
 
 type Shared = Arc<Mutex<Orders>>;
 
-/// Keeps orders.
+/// Stores orders.
 struct Web(Shared);
 
 impl Web {
@@ -32,7 +32,7 @@ impl Web {
             .root
             .clone()
             .ok_or_else(|| Status::invalid_argument("cover.root is missing"))?;
-        // A transaction that did not end is rolled back, so a panic elsewhere leaves no half row.
+        // An unfinished transaction is rolled back, so that a panic elsewhere leaves no partial row.
         let mut orders = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (view, next) = orders
             .take(&root.value, &book.pages)
@@ -48,10 +48,10 @@ impl Web {
 
 fn refuse(error: &Error) -> Status {
     match error {
-        Error::Gap { expected, came } => Status::failed_precondition(format!(
-            "sequence {came} came, {expected} is the next one here"
-        )),
-        Error::Database(error) => Status::internal(format!("keep the order: {error}")),
+        Error::Gap { expected, came } => {
+            Status::failed_precondition(format!("got sequence {came}, expected {expected}"))
+        }
+        Error::Database(error) => Status::internal(format!("store the order: {error}")),
         Error::Unreadable(what) => Status::invalid_argument(what.clone()),
     }
 }
@@ -95,7 +95,7 @@ fn show(orders: &Mutex<Orders>) -> Result<Html<String>, StatusCode> {
     match listed {
         Ok(orders) => Ok(Html(page::render(&orders))),
         Err(error) => {
-            eprintln!("the orders were not read: {error:?}");
+            eprintln!("read the orders: {error:?}");
             Err(StatusCode::INTERNAL_SERVER_ERROR)
         }
     }

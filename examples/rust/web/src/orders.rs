@@ -1,4 +1,4 @@
-//! The orders in a database: each row knows the last event that it holds, so that a repeat counts once.
+//! The orders in a database. Each row has the sequence of its last event, so that a repeat is ignored.
 
 use std::cmp::Reverse;
 use std::path::Path;
@@ -14,16 +14,16 @@ use shop_contract::order::v1::{
 use shop_contract::web::v1::OrderView;
 use shop_contract::{Refusal, decode};
 
-/// Why events were not taken.
+/// Why events were not stored.
 #[derive(Debug)]
 pub(crate) enum Error {
     /// The database failed.
     Database(rusqlite::Error),
-    /// Events are missing before those that came.
+    /// Events are missing before the received ones.
     Gap {
-        /// What was expected.
+        /// The expected sequence.
         expected: u32,
-        /// What came.
+        /// The received sequence.
         came: u32,
     },
     /// An event or a row cannot be read.
@@ -39,7 +39,7 @@ impl From<rusqlite::Error> for Error {
 /// The table of orders.
 pub(crate) struct Orders(Connection);
 
-/// An order and the sequence of the event that comes next; both are nothing before the first.
+/// An order and the sequence of its next event; `None` and 0 before the first event.
 type Row = (Option<OrderView>, u32);
 
 impl Orders {
@@ -53,7 +53,7 @@ impl Orders {
         Ok(Self(connection))
     }
 
-    /// Takes what is new in some pages of an order, and answers the order as it is then; it is durable.
+    /// Applies the new pages of an order durably, and returns the order after them.
     pub(crate) fn take(&mut self, root: &[u8], pages: &[EventPage]) -> Result<Row, Error> {
         let (mut view, mut next) = self.read(root)?;
         let before = next;
@@ -122,7 +122,7 @@ fn read_view(bytes: &[u8]) -> Result<OrderView, Error> {
     OrderView::decode(bytes).map_err(|error| Error::Unreadable(error.to_string()))
 }
 
-/// What an event changes; events of other types change nothing.
+/// Applies an event; events of other types change nothing.
 fn apply(order: &mut OrderView, event: &prost_types::Any) -> Result<(), Refusal> {
     if let Some(created) = decode::<OrderCreated>(event)? {
         order.customer_id = created.customer_id;

@@ -1,10 +1,10 @@
-//! The page of orders.
+//! The order page.
 
 use shop_contract::order::v1::OrderStatus;
 use shop_contract::web::v1::OrderView;
 use uuid::Uuid;
 
-/// Writes the page; a browser asks for it again every other second.
+/// Renders the page; a browser reloads it every two seconds.
 pub(crate) fn render(orders: &[OrderView]) -> String {
     let rows: String = orders.iter().map(row).collect();
     format!(
@@ -42,7 +42,7 @@ fn describe(status: OrderStatus) -> &'static str {
     }
 }
 
-/// Text that people gave, as it may stand in a page.
+/// Escapes text of users for HTML.
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")

@@ -1,4 +1,4 @@
-//! Asks the program over gRPC as a sidecar does, and looks at its page as a browser does.
+//! Calls the program over gRPC like a sidecar, and reads its page like a browser.
 #![allow(
     clippy::unwrap_used,
     reason = "a test that cannot go on says why and ends"
@@ -99,7 +99,7 @@ async fn the_row_and_its_progress_survive_the_program_and_a_repeat_changes_nothi
 
     let web = Web::start(&file).await;
     let repeat = web.take(0, &[created()]).await.unwrap();
-    assert_eq!(repeat, second, "a repeat answers with what is there");
+    assert_eq!(repeat, second, "a repeat returns the current row");
     assert_eq!(view(&repeat).unwrap().status(), OrderStatus::Cancelled);
     let asked = web.take(0, &[]).await.unwrap();
     assert_eq!(asked, second, "a book without pages asks for the row");
@@ -120,7 +120,7 @@ async fn a_gap_is_refused_and_leaves_no_row() {
 }
 
 #[tokio::test]
-async fn the_rows_are_built_anew_from_the_first_event() {
+async fn the_rows_are_rebuilt_from_the_first_event() {
     let folder = tempfile::tempdir().unwrap();
     let mut built = Vec::new();
     for file in ["first.db", "second.db"] {

@@ -1,6 +1,6 @@
-//! The words of the features of the whole system.
+//! The steps of the features of the whole system.
 //!
-//! A name with an `@` before it stands for an id of the scenario's own: of a customer, an order, a cart, or a product.
+//! A name with a leading `@` is an id that is unique to the scenario: of a customer, an order, a cart, or a product.
 
 use angzarr_proto::v1::business_coordinator_client::BusinessCoordinatorClient;
 use angzarr_proto::v1::dry_run_request::Point;
@@ -48,7 +48,7 @@ async fn goes_and_waits(
     Ok(())
 }
 
-/// Makes the book that a step describes, with a command id of its own.
+/// Builds the book that a step describes, with a new command id.
 fn prepare(
     world: &mut World,
     step: &Step,
@@ -114,8 +114,8 @@ async fn is_tried(
 #[then("it is answered as a repeat")]
 fn a_repeat(world: &mut World) -> anyhow::Result<()> {
     let receipt = done(world)?.receipt.as_ref();
-    let receipt = receipt.context("the answer has no receipt")?;
-    ensure!(receipt.replayed, "it was executed anew");
+    let receipt = receipt.context("the reply has no receipt")?;
+    ensure!(receipt.replayed, "it was executed again");
     Ok(())
 }
 
@@ -123,7 +123,7 @@ fn a_repeat(world: &mut World) -> anyhow::Result<()> {
 fn recorded(world: &mut World, step: &Step, name: String) -> anyhow::Result<()> {
     let step = world.resolve(step);
     let Some(Answer::Done { events, .. }) = &mut world.answer else {
-        bail!("the answer was {:?}", world.answer);
+        bail!("the reply was {:?}", world.answer);
     };
     let page = events.pop_front().context("nothing else was recorded")?;
     let event = page.event.context("the page has no event")?;
@@ -156,13 +156,13 @@ fn projection(
     let response = done(world)?;
     ensure!(
         response.reaction_errors.is_empty(),
-        "it came with {:?}",
+        "the projections are {:?}",
         response.reaction_errors
     );
     let mut projections = response.projections.iter();
     let found = projections.find(|projection| projection.projector == projector);
     let view = found.and_then(|projection| projection.projection.as_ref());
-    messages::check(view.context("it did not come")?, &name, &step)
+    messages::check(view.context("it is missing")?, &name, &step)
 }
 
 #[then(regex = r"^the stream of (\S+) @(\w+) becomes$")]
@@ -216,11 +216,11 @@ async fn page_shows(world: &mut World, name: String, status: String) -> anyhow::
     came.with_context(|| format!("the page is {page}"))
 }
 
-/// The answer, if the command was executed.
+/// The reply, if the command was executed.
 fn done(world: &World) -> anyhow::Result<&CommandResponse> {
     match &world.answer {
         Some(Answer::Done { response, .. }) => Ok(response),
-        other => bail!("the answer was {other:?}"),
+        other => bail!("the reply was {other:?}"),
     }
 }
 

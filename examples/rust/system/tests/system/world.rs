@@ -1,4 +1,4 @@
-//! What one scenario has gathered: names for roots, the last book of commands, and its answer.
+//! The state of one scenario: names for roots, the last book of commands, and its reply.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -12,15 +12,15 @@ use tokio::sync::{RwLock, RwLockMappedWriteGuard, RwLockReadGuard, RwLockWriteGu
 use tonic::Status;
 use uuid::Uuid;
 
-/// The system that the scenarios of this process ask; taken out at the end, so that it is cleaned up.
+/// The system that the scenarios of this process test; it is taken out at the end for cleanup.
 static SYSTEM: RwLock<Option<System>> = RwLock::const_new(None);
 
-/// Says which system is asked.
+/// Sets the tested system.
 pub(crate) async fn set_system(system: System) {
     *SYSTEM.write().await = Some(system);
 }
 
-/// Ends the time of the system.
+/// Takes the system out.
 pub(crate) async fn take_system() -> anyhow::Result<System> {
     SYSTEM.write().await.take().context("no system was started")
 }
@@ -48,18 +48,18 @@ pub(crate) struct World {
     names: HashMap<String, Uuid>,
     /// What was sent last.
     pub(crate) sent: Option<CommandBook>,
-    /// What came back. What a step has checked is taken out of it.
+    /// The reply. Checked parts are removed from it.
     pub(crate) answer: Option<Answer>,
 }
 
-/// What came back.
+/// The reply.
 #[derive(Debug)]
 pub(crate) enum Answer {
     /// The command was executed.
     Done {
-        /// The events that no step has looked at.
+        /// The events that no step has checked.
         events: VecDeque<EventPage>,
-        /// The rest of it.
+        /// The rest of the reply.
         response: Box<CommandResponse>,
     },
     /// It was refused.
@@ -79,7 +79,7 @@ impl From<Result<CommandResponse, Status>> for Answer {
 }
 
 impl World {
-    /// The id behind a name, a new one for each scenario.
+    /// The id of a name, a new one for each scenario.
     pub(crate) fn id(&mut self, name: &str) -> Uuid {
         *self
             .names
@@ -87,7 +87,7 @@ impl World {
             .or_insert_with(Uuid::new_v4)
     }
 
-    /// The root behind a name: an inventory's is made from the id of its product.
+    /// The root of a name: that of an inventory is derived from the id of its product.
     pub(crate) fn root(&mut self, domain: &str, name: &str) -> [u8; 16] {
         let id = self.id(name);
         match domain {
@@ -96,7 +96,7 @@ impl World {
         }
     }
 
-    /// The step with ids in the place of the names, which are written as `@name`.
+    /// The step with ids instead of the names, which are written as `@name`.
     pub(crate) fn resolve(&mut self, step: &Step) -> Step {
         let mut step = step.clone();
         for row in step.table.iter_mut().flat_map(|table| &mut table.rows) {
@@ -125,15 +125,19 @@ impl World {
         filled
     }
 
-    /// Fails if something was refused and no step has looked at how.
+    /// Fails if something was refused and no step has checked it.
     pub(crate) fn require_nothing_refused(&self) -> anyhow::Result<()> {
         let is_refused = matches!(self.answer, Some(Answer::Refused(_)));
-        ensure!(!is_refused, "before it came {:?}", self.answer);
+        ensure!(
+            !is_refused,
+            "an earlier command had the reply {:?}",
+            self.answer
+        );
         Ok(())
     }
 }
 
-/// Fails a scenario that ends with a refusal which no step has looked at.
+/// Fails a scenario that ends with a refusal that no step has checked.
 pub(crate) async fn check_unseen(finished: &ScenarioFinished, world: Option<&mut World>) {
     if !matches!(finished, ScenarioFinished::StepPassed) {
         return;
@@ -141,6 +145,6 @@ pub(crate) async fn check_unseen(finished: &ScenarioFinished, world: Option<&mut
     let answer = world.and_then(|world| world.answer.as_ref());
     assert!(
         !matches!(answer, Some(Answer::Refused(_))),
-        "the scenario did not look at {answer:?}"
+        "the scenario did not check {answer:?}"
     );
 }
