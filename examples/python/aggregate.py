@@ -48,7 +48,7 @@ class Aggregate(logic_pb2_grpc.BusinessLogicServicer):
     """Serves the rules of one domain.
 
     `state` is a message, `apply` maps each type of event to a function `(state, event)` that changes the state, and
-    `decide` each type of command to a function `(state, command, now)` that answers with an event or refuses.
+    `decide` each type of command to a function `(state, command, now)` that returns an event or refuses.
     """
 
     def __init__(self, state, apply, decide):

@@ -1,6 +1,6 @@
-/* Shifts the wall clock of a process by as many seconds as stand in a file, which may change while the process runs.
+/* Shifts the wall clock of a process by the number of seconds in a file, which may change while the process runs.
  *
- * ANGZARR_CLOCK_SHIFT names the file, which holds a signed number of eight bytes. Clocks that measure how long something takes are left alone. */
+ * ANGZARR_CLOCK_SHIFT names the file, which contains a signed number of eight bytes. Monotonic clocks are not changed. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdint.h>
@@ -27,7 +27,7 @@ __attribute__((constructor)) static void open_shift(void) {
 
 int clock_gettime(clockid_t clock, struct timespec *at) {
     int failed = (int)syscall(SYS_clock_gettime, clock, at);
-    /* Before this library is ready nobody reads the time for anything that is kept. */
+    /* Times that are read before this library is ready are not stored. */
     if (!failed && shift && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE))
         at->tv_sec += *shift;
     return failed;

@@ -1,8 +1,8 @@
 /*
- * Keeps an image of what a process has flushed, so that a test can take away what it has not: a file system that forgets.
+ * Keeps an image of the data that a process has flushed, so that a test can remove unflushed data.
  *
- * The process writes to its files as ever and reads what it wrote. Beside them, the image holds of each file what the last flush of it left, and of
- * a new file nothing until its folder was flushed too. After a SIGKILL the test puts the image in the place of the files.
+ * The process writes and reads its files as usual. The image has the content of each file at its last flush, and of
+ * a new file nothing until its folder was also flushed. After a SIGKILL the test replaces the files with the image.
  *
  *   FLUSHES_FOLDER   the files under this folder are watched
  *   FLUSHES_IMAGE    the folder of the image; a file whose entry in its folder was not flushed has the suffix ".new"
@@ -26,7 +26,7 @@
 
 #define WATCHED 64
 
-/* What of a file was written since its last flush, as one range: what lies between two writes is the same in file and image. */
+/* The part of a file written since its last flush, as one range: bytes between two writes are the same in file and image. */
 struct dirt {
     dev_t device;
     ino_t inode;
@@ -67,7 +67,7 @@ static void die(const char *what)
     abort();
 }
 
-/* Writes the path of a watched file or folder; answers 0 for anything else. */
+/* Writes the path of a watched file or folder; returns 0 for anything else. */
 static int path_of(int fd, struct stat *found, char path[PATH_MAX])
 {
     char link[64];
@@ -160,7 +160,7 @@ static void keep_file(int fd, const struct stat *found, const char *path)
         target = open(fresh, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     if (target < 0)
         die("open the image");
-    /* Read by the descriptor itself: closing another one would drop the locks of the process. */
+    /* Read through the descriptor itself, since closing another one would drop the locks of the process. */
     copy(fd, target, dirt->from, dirt->until);
     if (real_ftruncate(target, found->st_size) != 0)
         die("cut the image");
@@ -244,7 +244,7 @@ int ftruncate64(int fd, off_t length)
     if (fstat(fd, &found) != 0)
         return -1;
     done = real_ftruncate(fd, length);
-    /* What is cut off and grown again later is zero. */
+    /* A part that is truncated and extended again later is zero. */
     if (done == 0)
         written(fd, length, found.st_size - length);
     return done;

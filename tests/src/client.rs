@@ -1,4 +1,4 @@
-//! A client that repeats what has no answer, with the same command id.
+//! A client that repeats commands without a reply, with the same command id.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ pub fn cover(domain: &str, root: Vec<u8>) -> v1::Cover {
     }
 }
 
-/// A command to a root of `tally` that does not look at the sequence.
+/// A command to a root of `tally` that ignores the sequence.
 pub fn command(name: &str, to: Vec<u8>, id: &str) -> v1::CommandBook {
     v1::CommandBook {
         cover: Some(cover("tally", to)),
@@ -68,7 +68,7 @@ pub async fn execute(
 /// Repeats a command until its outcome is known.
 ///
 /// # Panics
-/// When it does not become known in time.
+/// When it is not known in time.
 pub async fn execute_surely(
     channel: Channel,
     command: v1::CommandBook,
@@ -85,7 +85,7 @@ pub async fn execute_surely(
     }
 }
 
-/// Whether an error leaves the outcome open. What the transport says of itself carries its cause.
+/// Whether an error leaves the outcome open. Errors of the transport itself have a source.
 pub fn is_unknown(status: &Status) -> bool {
     let is_open = matches!(
         status.code(),

@@ -1,7 +1,7 @@
 //! A wall clock that jumps.
 //!
 //! # Design
-//! A library that is loaded before the sidecar adds what stands in a file to the time of day (`preload/clock.c`); the file is changed while the
+//! A library that is preloaded into the sidecar adds the number in a file to the time of day (`preload/clock.c`); the file is changed while the
 //! sidecar runs.
 
 use std::ffi::OsString;
@@ -21,7 +21,7 @@ pub struct WallClock {
 }
 
 impl WallClock {
-    /// Makes a clock that is right.
+    /// Creates a correct clock.
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let shift = folder.path().join("shift");
@@ -33,13 +33,13 @@ impl WallClock {
         }
     }
 
-    /// Lets the clock be wrong by so many seconds from now on.
+    /// Shifts the clock by a number of seconds from now on.
     pub fn jump_to(&self, seconds: i64) {
         let file = fs::File::options().write(true).open(&self.shift).unwrap();
         file.write_all_at(&seconds.to_ne_bytes(), 0).unwrap();
     }
 
-    /// What a sidecar that lives by this clock is started with.
+    /// The environment variables of a sidecar with this clock.
     pub fn variables(&self) -> [(&'static str, OsString); 2] {
         [
             ("LD_PRELOAD", self.library.clone().into()),

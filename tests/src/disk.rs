@@ -1,9 +1,9 @@
-//! A disk that forgets what was not flushed.
+//! A disk that loses unflushed data.
 //!
 //! # Design
-//! A library that is loaded before the sidecar keeps an image of what was flushed, and nothing else (`preload/flushes.c`). The sidecar itself runs as
-//! ever; a power cut is a SIGKILL after which the image takes the place of the files. What was written and not flushed is gone then, or there in
-//! part: a disk may have written any of it.
+//! A library that is preloaded into the sidecar keeps an image of the flushed data only (`preload/flushes.c`). The sidecar itself runs
+//! unchanged; a power cut is a SIGKILL, after which the files are replaced by the image. Unflushed data is then lost, or partly
+//! present: a disk may have written any part of it.
 
 use std::ffi::OsString;
 use std::fs;
@@ -17,19 +17,19 @@ use tokio::time::{Instant, sleep};
 use crate::preload;
 use crate::sidecar::{Place, Process, WITHIN};
 
-/// What a disk writes whole or not at all.
+/// The unit that a disk writes completely or not at all.
 const SECTOR: usize = 512;
 
-/// What a disk does when it is told to flush.
+/// How a disk handles a flush.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flushes {
     /// It flushes.
     Kept,
-    /// It says that it has.
+    /// It reports success without flushing.
     Ignored,
 }
 
-/// What a power cut leaves of what was not flushed.
+/// What a power cut leaves of unflushed data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unflushed {
     /// Nothing.
@@ -45,7 +45,7 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// Makes a disk on which nothing is flushed yet.
+    /// Creates a disk on which nothing is flushed yet.
     ///
     /// # Panics
     /// When the library cannot be built; it needs a C compiler.
@@ -64,12 +64,12 @@ impl Disk {
         self.folder.path().join("fails")
     }
 
-    /// Lets every flush fail from now on.
+    /// Makes every flush fail from now on.
     pub fn break_down(&self) {
         fs::write(self.failing(), "").unwrap();
     }
 
-    /// Lets flushes succeed again.
+    /// Makes flushes succeed again.
     pub fn repair(&self) {
         fs::remove_file(self.failing()).unwrap();
     }
@@ -102,7 +102,7 @@ impl Disk {
         }
     }
 
-    /// Cuts the power of a sidecar that is dead: of its store only what was flushed remains, and what the cut happens to leave of the rest.
+    /// Cuts the power of a killed sidecar: its store keeps only flushed data, and the part of the rest that `unflushed` selects.
     pub fn cut_power(&self, place: &Place, unflushed: Unflushed, random: &mut impl Rng) {
         for file in store_files(place.folder()) {
             let flushed = self.image().join(file.file_name().unwrap());
@@ -115,7 +115,7 @@ impl Disk {
                 tear(&mut content, &fs::read(&file).unwrap(), random);
             }
             fs::write(&file, &content).unwrap();
-            // What is there after a cut is on the disk.
+            // Data that remains after a cut is on the disk.
             fs::write(&flushed, &content).unwrap();
         }
         for entry in fs::read_dir(self.image()).unwrap() {
@@ -143,7 +143,7 @@ fn store_files(folder: &Path) -> Vec<PathBuf> {
     of_store.collect()
 }
 
-/// Writes any of the sectors in which a file differs from what was flushed of it.
+/// Writes random sectors in which a file differs from its flushed content.
 fn tear(flushed: &mut Vec<u8>, written: &[u8], random: &mut impl Rng) {
     for (index, sector) in written.chunks(SECTOR).enumerate() {
         let from = index * SECTOR;

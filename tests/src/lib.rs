@@ -1,13 +1,13 @@
-//! What needs more than one crate: contract suites, fault injection, benchmarks.
+//! Tests that need more than one crate: contract suites, fault injection, benchmarks.
 //!
-//! [`sidecar`] starts real processes, [`proxy`] stands between them, [`probe`] is logic that checks what it is given, [`logic`] runs it as a process,
-//! [`client`] asks and repeats,
-//! [`soak`] loads a system and judges what it kept of its promises, [`stores`] are what the suites of the ports are run on.
+//! [`sidecar`] starts real processes, [`proxy`] is placed between them, [`probe`] is logic that checks its input, [`logic`] runs it as a process,
+//! [`client`] sends commands and retries them,
+//! [`soak`] puts load on a system and checks its guarantees, [`stores`] are the stores that the suites of the ports run on.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a test that cannot go on says why and ends"
+    reason = "a failed step of a test panics with its reason"
 )]
 
 pub mod client;
@@ -22,7 +22,7 @@ pub mod small_disk;
 pub mod soak;
 pub mod stores;
 
-/// A number from the environment, such as how often a test repeats itself.
+/// A number from the environment, such as the number of repetitions of a test.
 ///
 /// # Panics
 /// When the variable is set to something else.

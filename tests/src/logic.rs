@@ -1,4 +1,4 @@
-//! The probes as a process of their own.
+//! The probes as a separate process.
 
 use std::net::TcpStream;
 use std::process::Stdio;
@@ -7,7 +7,7 @@ use tokio::process::Command;
 
 use crate::sidecar::{Process, until};
 
-/// Starts the probes as a process and waits until they listen; the synchronous ledger dies of events of the root `deadly`.
+/// Starts the probes as a process and waits until they listen; the synchronous ledger exits on events of the root `deadly`.
 pub async fn start(program: &str, port: u16, deadly: Option<u8>) -> Process {
     let mut command = Command::new(program);
     command
@@ -22,7 +22,7 @@ pub async fn start(program: &str, port: u16, deadly: Option<u8>) -> Process {
     process
 }
 
-/// Starts the probes again whenever they end, for as long as the future is polled.
+/// Starts the probes again whenever they exit, while the future is polled.
 pub async fn keep_running(program: &str, port: u16, deadly: Option<u8>) {
     loop {
         start(program, port, deadly).await.wait().await;

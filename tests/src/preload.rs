@@ -1,4 +1,4 @@
-//! Libraries in C that are loaded before a sidecar and stand between it and the system.
+//! Libraries in C that are preloaded into a sidecar and intercept system calls.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! A TCP proxy that fails as networks do.
+//! A TCP proxy that fails like networks do.
 
 use std::time::Duration;
 
@@ -8,18 +8,18 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-/// What becomes of the bytes.
+/// How the proxy handles bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// They pass.
     Passes,
-    /// They pass after a while.
+    /// They pass after a delay.
     Delays(Duration),
     /// Connections are cut, and new ones are cut at once.
     Cuts,
-    /// What the client says arrives; at the answer the connection is cut.
+    /// Requests arrive; the connection is cut at the reply.
     CutsAnswers,
-    /// Connections stay open, and nothing arrives any more.
+    /// Connections stay open, but nothing arrives.
     Swallows,
 }
 
@@ -46,7 +46,7 @@ impl Proxy {
         }
     }
 
-    /// Changes what becomes of the bytes, on open connections, too.
+    /// Changes the handling of bytes, also on open connections.
     pub fn set(&self, mode: Mode) {
         self.mode.send_replace(mode);
     }
@@ -93,7 +93,7 @@ async fn pass(
             Mode::Delays(by) => sleep(by).await,
             Mode::CutsAnswers if !is_answer => {}
             Mode::Cuts | Mode::CutsAnswers => return,
-            // What was swallowed never arrives: the connection is dead, and nobody is told.
+            // Swallowed bytes never arrive: the connection is dead without notice.
             Mode::Swallows => std::future::pending().await,
         }
         if read == 0 || to.write_all(&buffer[..read]).await.is_err() {

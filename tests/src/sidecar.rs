@@ -1,4 +1,4 @@
-//! A sidecar as a process of its own, over a store that outlives it.
+//! A sidecar as a process, with a store that outlives it.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use tonic_health::pb::health_client::HealthClient;
 
 pub use angzarr_servers::{WITHIN, free_port};
 
-/// Every place at which a sidecar under test can be ended.
+/// All fail points at which a sidecar under test can be killed.
 pub const FAIL_POINTS: [&str; 11] = [
     "after_load",
     "after_logic",
@@ -32,7 +32,7 @@ pub const FAIL_POINTS: [&str; 11] = [
     "after_outgoing",
 ];
 
-/// Where a sidecar keeps its files and listens; the same over its restarts.
+/// The files and ports of a sidecar, which stay the same over restarts.
 pub struct Place {
     program: PathBuf,
     folder: tempfile::TempDir,
@@ -43,7 +43,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// Takes free ports and writes the boot document: `components` as its YAML list, over a file of its own.
+    /// Chooses free ports and writes the boot document, with `components` as its YAML list and an SQLite file.
     pub fn new(program: &str, components: &str) -> Self {
         let place = Self::bare(program);
         let store = place.folder.path().join("store.db");
@@ -52,7 +52,7 @@ impl Place {
         place
     }
 
-    /// Takes free ports and writes the boot document over a store that others may have open: its URL.
+    /// Chooses free ports and writes the boot document, with a shared store at a URL.
     pub fn over(program: &str, url: &str, components: &str) -> Self {
         let place = Self::bare(program);
         let storage = format!(
@@ -110,13 +110,13 @@ impl Place {
         self.folder.path()
     }
 
-    /// Starts the process; `fail_point` names the place at which it dies.
+    /// Starts the process; it is killed at `fail_point`.
     pub fn start(&self, fail_point: Option<String>) -> Process {
         let fail_point = fail_point.map(|name| ("ANGZARR_FAIL_POINT", name.into()));
         self.start_with(fail_point)
     }
 
-    /// Starts the process with variables of its own.
+    /// Starts the process with further environment variables.
     pub fn start_with(
         &self,
         variables: impl IntoIterator<Item = (&'static str, OsString)>,
@@ -126,7 +126,7 @@ impl Place {
         self.spawn(command)
     }
 
-    /// Starts the process by another program, which is given as its words and becomes the process.
+    /// Starts the process through another program, given by its arguments, which then becomes the process.
     pub fn start_by(&self, words: &[&OsStr]) -> Process {
         let mut command = Command::new(words[0]);
         command.args(&words[1..]).arg(&self.program);
@@ -143,7 +143,7 @@ impl Place {
         Process::new(command.spawn().unwrap())
     }
 
-    /// Moves the store, which must not be there yet, to a new folder within [`Place::folder`], and answers that.
+    /// Moves the store, which must not exist yet, to a new folder in [`Place::folder`], and returns that folder.
     pub fn move_store(&self, folder: &str) -> PathBuf {
         let moved = self.folder().join(folder);
         std::fs::create_dir(&moved).unwrap();
@@ -160,7 +160,7 @@ impl Place {
         process
     }
 
-    /// Waits until the sidecar says that it is ready.
+    /// Waits until the sidecar is ready.
     pub async fn ready(&self) {
         let mut health = HealthClient::new(self.channel());
         until(async || {
@@ -175,21 +175,21 @@ impl Place {
         std::net::TcpStream::connect(("127.0.0.1", self.grpc)).is_ok()
     }
 
-    /// A connection that is made when it is used, and made again.
+    /// A connection that is opened on use, and reopened.
     pub fn channel(&self) -> Channel {
         Endpoint::from_shared(format!("http://127.0.0.1:{}", self.grpc))
             .unwrap()
             .connect_lazy()
     }
 
-    /// What `/statusz` says.
+    /// The content of `/statusz`.
     pub async fn status(&self) -> serde_json::Value {
         let answer = self.ask_http("GET", "/statusz").await;
         let (_, body) = answer.split_once("\r\n\r\n").unwrap();
         serde_json::from_str(body).unwrap()
     }
 
-    /// Asks the admin port and answers all that it says.
+    /// Sends a request to the admin port and returns the whole response.
     pub async fn ask_http(&self, method: &str, path: &str) -> String {
         let mut stream = TcpStream::connect(("127.0.0.1", self.admin)).await.unwrap();
         let request =
@@ -200,7 +200,7 @@ impl Place {
         answer
     }
 
-    /// Runs a subcommand of the program against this sidecar; answers its exit and what it wrote.
+    /// Runs a subcommand of the program against this sidecar; returns its exit status and output.
     pub async fn ask(&self, words: &[&str]) -> (ExitStatus, String) {
         let asked = Command::new(&self.program)
             .args(words)
@@ -219,12 +219,12 @@ pub struct Process {
 }
 
 impl Process {
-    /// Takes over a program that was started.
+    /// Wraps a started program.
     pub(crate) fn new(child: Child) -> Self {
         Self { child }
     }
 
-    /// Kills it, as a crash of the machine's memory would.
+    /// Kills it with SIGKILL.
     pub async fn kill(mut self) {
         self.child.kill().await.unwrap();
     }
@@ -235,13 +235,13 @@ impl Process {
         kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
     }
 
-    /// Asks it to end, and waits.
+    /// Sends SIGTERM and waits for the exit.
     pub async fn terminate(mut self) -> ExitStatus {
         self.signal(Signal::TERM);
         self.ended().await
     }
 
-    /// The memory that it holds.
+    /// Its resident memory.
     pub fn memory_bytes(&self) -> usize {
         let status = format!("/proc/{}/status", self.child.id().unwrap());
         let status = std::fs::read_to_string(status).unwrap();
@@ -250,16 +250,16 @@ impl Process {
         kibibytes.parse::<usize>().unwrap() << 10
     }
 
-    /// Waits until it has ended, however long that takes.
+    /// Waits until it has exited, without a time limit.
     pub async fn wait(&mut self) -> ExitStatus {
         self.child.wait().await.unwrap()
     }
 
-    /// Waits until it has ended.
+    /// Waits until it has exited.
     pub async fn ended(&mut self) -> ExitStatus {
         tokio::time::timeout(WITHIN, self.child.wait())
             .await
-            .expect("the process ends in time")
+            .expect("the process exits in time")
             .unwrap()
     }
 }
@@ -273,20 +273,20 @@ pub async fn until(mut holds: impl AsyncFnMut() -> bool) {
     while !holds().await {
         assert!(
             Instant::now() < deadline,
-            "the condition did not come to hold in time"
+            "the condition did not hold in time"
         );
         sleep(Duration::from_millis(20)).await;
     }
 }
 
-/// Asserts that a condition holds all the time for a while.
+/// Asserts that a condition holds during a whole period.
 ///
 /// # Panics
-/// When it once does not.
+/// When it does not.
 pub async fn always(within: Duration, mut holds: impl AsyncFnMut() -> bool) {
     let end = Instant::now() + within;
     while Instant::now() < end {
-        assert!(holds().await, "the condition ceased to hold");
+        assert!(holds().await, "the condition no longer holds");
         sleep(Duration::from_millis(50)).await;
     }
 }

@@ -1,7 +1,7 @@
-//! A disk that is full soon.
+//! A small disk.
 //!
-//! A tmpfs of its own holds the store of a sidecar, in a mount namespace that nobody else sees; it lives as long as its [`SmallDisk`], over restarts of
-//! the sidecar. It takes root and the tools of util-linux.
+//! The store of a sidecar is on a tmpfs in a private mount namespace, which lives as long as its [`SmallDisk`], over restarts of
+//! the sidecar. It needs root and the tools of util-linux.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 
 use crate::sidecar::{Place, Process};
 
-/// Mounts the disk, says so, and stays until its input ends.
+/// Mounts the disk, reports it, and waits until its input ends.
 const HOLD: &str = "mount -t tmpfs -o size=\"$1\" tmpfs \"$2\" && echo mounted && exec cat";
 
 /// A small disk with the store of one sidecar.
@@ -21,7 +21,7 @@ pub struct SmallDisk {
 }
 
 impl SmallDisk {
-    /// Makes the disk and moves the store there, which must not have been opened yet.
+    /// Creates the disk and moves the store there, which must not have been opened yet.
     ///
     /// # Panics
     /// When it cannot be mounted.
@@ -67,7 +67,7 @@ impl SmallDisk {
         fs::metadata(self.path(name)).unwrap().len()
     }
 
-    /// Leaves no room.
+    /// Fills the disk.
     pub fn fill(&self) {
         let mut ballast = File::create(self.path("ballast")).unwrap();
         let full = loop {
@@ -78,7 +78,7 @@ impl SmallDisk {
         assert_eq!(full, ErrorKind::StorageFull);
     }
 
-    /// Makes room again.
+    /// Frees the filled space.
     pub fn make_room(&self) {
         fs::remove_file(self.path("ballast")).unwrap();
     }

@@ -1,4 +1,4 @@
-//! The stores that the suites are run on: a new one is a line in [`STORES`].
+//! The stores that the suites run on: a new one is a line in [`STORES`].
 
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -31,7 +31,7 @@ impl Store {
     }
 }
 
-/// The stores that keep events, and so are compared with the model.
+/// The stores that are compared with the model.
 pub const STORES: &[Store] = &[
     Store {
         name: "sqlite",
@@ -43,7 +43,7 @@ pub const STORES: &[Store] = &[
     },
 ];
 
-/// The reference, which keeps the laws too.
+/// The reference, which also keeps the laws.
 pub const MODEL: Store = Store {
     name: "model",
     open: || Box::pin(async { Box::new(Model::new()) as Box<dyn Bench> }),
@@ -96,7 +96,7 @@ impl Bench for Sqlite {
     }
 }
 
-/// A store in a database of its own, measured as in a sidecar.
+/// A PostgreSQL store in a new database, with the metrics of a sidecar.
 struct Postgres {
     database: Database,
     store: Option<Arc<Instrumented<PostgresStore>>>,

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Builds a tool that is written in Go, once for each version of its go.sum, outside of the checkout, and prints where it is.
+# Builds a tool written in Go, once for each version of its go.sum, outside of the checkout, and prints its path.
 #
 #   build.sh NAME
 #
-# NAME is a folder beside this file with a go.mod that names the tool.
+# NAME is a folder next to this file with a go.mod that names the tool.
 set -euo pipefail
 
 fail() {
@@ -20,7 +20,7 @@ cache=${XDG_CACHE_HOME:-$HOME/.cache}/angzarr
 program=$cache/$name-$key
 mkdir -p "$cache"
 (
-    # One at a time: checkouts share the folder.
+    # Only one at a time, since checkouts share the folder.
     flock 9
     if [ ! -e "$program" ]; then
         echo "Building $name (once) …" >&2

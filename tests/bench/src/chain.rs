@@ -1,5 +1,5 @@
-//! The bare chain: a server that passes each command to the logic and its answer back, and does nothing else. What the pipeline is measured
-//! against: the same two calls with the same messages, without a store.
+//! The bare chain: a server that only forwards each command to the logic and returns its reply. The pipeline is measured
+//! against it: the same two calls with the same messages, without a store.
 
 use angzarr_proto::v1;
 use angzarr_proto::v1::business_coordinator_server::{
@@ -12,7 +12,7 @@ use tonic::{Request, Response, Status};
 
 use crate::process;
 
-/// Serves until the process is ended.
+/// Serves until the process is stopped.
 pub(crate) async fn serve(logic: &str) -> Result<()> {
     let channel = Endpoint::from_shared(logic.to_owned())?
         .tcp_nodelay(true)

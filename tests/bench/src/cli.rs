@@ -1,4 +1,4 @@
-//! The command line, and the order in which things are measured.
+//! The command line, and the order of measurements.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -28,38 +28,38 @@ enum Command {
     /// Serves the logic, on the port that it prints.
     #[command(hide = true)]
     Logic,
-    /// Serves the bare chain to the logic at an address, on the port that it prints.
+    /// Serves the bare chain in front of the logic at an address, on the port that it prints.
     #[command(hide = true)]
     Chain {
-        /// Where the logic is.
+        /// The address of the logic.
         logic: String,
     },
 }
 
-/// What to measure.
+/// The settings of the measurement.
 #[derive(Debug, Args)]
 struct Measure {
-    /// The program of the sidecar; by default `angzarr-sidecar` beside this program.
+    /// The program of the sidecar; by default `angzarr-sidecar` next to this program.
     #[arg(long, value_name = "FILE")]
     sidecar: Option<PathBuf>,
-    /// How many seconds each row takes, after a third of it to warm up.
+    /// The duration of each row in seconds, after a third of that as warm-up.
     #[arg(long, default_value_t = 3.0, value_name = "SECONDS")]
     seconds: f64,
     /// Measures only rows whose name contains this text.
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
-    /// How many events the row of memory writes; 0 leaves it out.
+    /// The number of events that the memory row writes; 0 skips it.
     #[arg(long, default_value_t = 1_000_000, value_name = "EVENTS")]
     memory_events: u64,
     /// The folder of the stores; by default a temporary one.
     #[arg(long, value_name = "DIR")]
     folder: Option<PathBuf>,
-    /// Where the figures are written, as JSON.
+    /// The file for the figures, as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }
 
-/// Does what the command line of this process says.
+/// Runs the command line of this process.
 pub(crate) async fn main() -> Result<()> {
     let cli = Cli::parse();
     match cli.command {
@@ -70,7 +70,7 @@ pub(crate) async fn main() -> Result<()> {
 }
 
 async fn measure(asked: Measure) -> Result<()> {
-    let own = std::env::current_exe().context("find the own program")?;
+    let own = std::env::current_exe().context("find this program")?;
     let sidecar = asked
         .sidecar
         .unwrap_or_else(|| own.with_file_name("angzarr-sidecar"));
@@ -78,7 +78,7 @@ async fn measure(asked: Measure) -> Result<()> {
         Some(folder) => tempfile::tempdir_in(folder),
         None => tempfile::tempdir(),
     };
-    let folder = folder.context("make a folder for the stores")?;
+    let folder = folder.context("create a folder for the stores")?;
     let bench = Bench {
         sidecar,
         own,

@@ -1,4 +1,4 @@
-//! How often the disk flushes: a page written into an allocated file, then `fdatasync`, again and again.
+//! Measures flushes of the disk: writes a page into an allocated file and calls `fdatasync`, repeatedly.
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
@@ -13,10 +13,10 @@ const PAGE: usize = 4_096;
 const PAGES: u64 = 1_024;
 const LASTS: Duration = Duration::from_secs(2);
 
-/// How fast the disk flushes.
+/// The speed of flushes.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Flush {
-    /// Flushes a second, one after the other.
+    /// Sequential flushes per second.
     pub(crate) per_second: f64,
     /// The median, in milliseconds.
     pub(crate) p50_ms: f64,

@@ -1,4 +1,4 @@
-//! Callers that each wait for an answer before they ask again.
+//! Callers that each wait for a reply before the next call.
 
 use std::time::{Duration, Instant};
 
@@ -16,37 +16,37 @@ use crate::sidecar::channel;
 /// Callers that share a connection.
 const PER_CONNECTION: usize = 16;
 
-/// What callers do.
+/// The load of callers.
 #[derive(Debug, Clone)]
 pub(crate) struct Load {
-    /// How many there are.
+    /// The number of callers.
     pub(crate) callers: usize,
     /// The name of their command.
     pub(crate) command: &'static str,
-    /// The roots, drawn at random; none draws a fresh one each time.
+    /// The roots, chosen at random; without any, each command gets a new one.
     pub(crate) roots: Vec<[u8; 16]>,
     /// Whether they wait for the synchronous projectors.
     pub(crate) is_simple: bool,
-    /// When they stop, at the latest.
+    /// The latest time at which they stop.
     pub(crate) lasts: Duration,
-    /// How many commands there are at the most, for all callers together.
+    /// The maximum number of commands of all callers together.
     pub(crate) commands: Option<u64>,
 }
 
-/// What came of it.
+/// The result of a load.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Measured {
-    /// Commands a second.
+    /// Commands per second.
     pub(crate) per_second: f64,
     /// The median, in milliseconds.
     pub(crate) p50_ms: f64,
     /// The 99th percentile, in milliseconds.
     pub(crate) p99_ms: f64,
-    /// How many commands there were.
+    /// The number of commands.
     pub(crate) commands: u64,
 }
 
-/// Runs a load against whatever serves `BusinessCoordinator` at an address.
+/// Runs a load against the `BusinessCoordinator` at an address.
 pub(crate) async fn drive(address: &str, load: &Load) -> Result<Measured> {
     let connections = load.callers.div_ceil(PER_CONNECTION);
     let channels: Result<Vec<Channel>> = (0..connections).map(|_| channel(address)).collect();
@@ -72,7 +72,7 @@ pub(crate) async fn drive(address: &str, load: &Load) -> Result<Measured> {
     })
 }
 
-/// The part of one caller of what all do together.
+/// The part of one caller.
 fn share(all: u64, caller: usize, callers: usize) -> u64 {
     let (caller, callers) = (caller as u64, callers as u64);
     all / callers + u64::from(caller < all % callers)

@@ -1,4 +1,4 @@
-//! The logic: it counts what it is given and answers with as many events as the command is worth.
+//! The logic: it counts its input and returns the number of events that the command asks for.
 
 use angzarr_proto::v1;
 use angzarr_proto::v1::business_logic_server::{BusinessLogic, BusinessLogicServer};
@@ -12,10 +12,10 @@ use crate::process;
 
 /// Bytes of the largest message.
 const MOST: usize = 32 << 20;
-/// How many events lie between two snapshots, where any are asked for.
+/// The number of events between two snapshots, if any are requested.
 const SNAPSHOT_EVERY: u32 = 100;
 
-/// Serves until the process is ended.
+/// Serves until the process is stopped.
 pub(crate) async fn serve() -> Result<()> {
     let router = Server::builder()
         .add_service(BusinessLogicServer::new(Meter).max_decoding_message_size(MOST))
@@ -25,7 +25,7 @@ pub(crate) async fn serve() -> Result<()> {
 
 struct Meter;
 
-/// Goes through the history as a fold does; answers how many events there were.
+/// Iterates over the history like a fold; returns the number of events.
 fn fold(history: &v1::EventBook) -> u32 {
     let before = history.snapshot.as_ref().map_or(0, |it| it.sequence + 1);
     let known = history.pages.iter().filter(|page| page.event.is_some());
@@ -52,7 +52,7 @@ impl BusinessLogic for Meter {
             Some(ONE) => (1, false),
             Some(KEPT) => (1, true),
             Some(TEN) => (10, false),
-            _ => return Err(Status::invalid_argument("no command of the benchmark")),
+            _ => return Err(Status::invalid_argument("not a command of the benchmark")),
         };
         let page = v1::EventPage {
             event: Some(any("Counted")),

@@ -1,15 +1,15 @@
-//! Measures what a command costs, beside what it cannot do without: two unary calls and a flush.
+//! Measures the cost of a command, next to the minimum that it needs: two unary calls and a flush.
 //!
 //! ```text
-//! main ─▶ flush    how often the disk flushes
+//! main ─▶ flush    flushes of the disk
 //!      ─▶ rows ─▶ stage ─▶ load ─▶ chain   ─▶ logic      (the bare two-hop chain)
 //!                               ─▶ sidecar ─▶ logic      (the pipeline)
-//!      ─▶ port     the shared store by itself
+//!      ─▶ port     the shared store alone
 //!      ─▶ memory   idle, and over many events
 //!      ─▶ report   a table and JSON
 //! ```
 //!
-//! Client, sidecar and logic are processes of their own on the cores of one machine. The program starts itself for the parts of logic and chain.
+//! Client, sidecar and logic are separate processes on one machine. The program starts itself for the parts of logic and chain.
 
 mod chain;
 mod cli;

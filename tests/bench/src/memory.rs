@@ -1,4 +1,4 @@
-//! What a sidecar holds in memory: at rest, and while its log grows.
+//! The memory of a sidecar: idle, and while its log grows.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::process::Part;
 use crate::stage::Bench;
 use crate::stores::Kind;
 
-/// How many readings are taken while the log grows.
+/// The number of readings while the log grows.
 const READINGS: u64 = 10;
 const CALLERS: usize = 64;
 /// Events of one command.
@@ -19,16 +19,16 @@ const EVENTS: u64 = 10;
 /// How long one tenth of the log may take.
 const MOST: Duration = Duration::from_secs(600);
 
-/// Bytes that the sidecar held.
+/// The resident bytes of the sidecar.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Memory {
-    /// At rest, once it was ready.
+    /// Idle, once it was ready.
     pub(crate) idle: u64,
-    /// After so many events, so many bytes.
+    /// Pairs of a number of events and the bytes after them.
     pub(crate) after: Vec<(u64, u64)>,
 }
 
-/// Writes so many events, and reads the memory at the start and after each tenth.
+/// Writes a number of events, and reads the memory at the start and after each tenth.
 pub(crate) async fn measure(bench: &Bench, events: u64) -> Result<Memory> {
     let logic = Part::start(&bench.own, &["logic"]).await?;
     let owner = bench.owner(Kind::Sqlite, "memory", &logic, "").await?;

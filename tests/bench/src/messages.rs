@@ -9,12 +9,12 @@ pub(crate) const DOMAIN: &str = "meter";
 pub(crate) const ONE: &str = "One";
 /// A command with ten events.
 pub(crate) const TEN: &str = "Ten";
-/// A command with one event, whose logic asks for a snapshot now and then.
+/// A command with one event, whose logic requests a snapshot now and then.
 pub(crate) const KEPT: &str = "Kept";
 /// Bytes of a command's and of an event's own message.
 const SIZE: usize = 64;
 
-/// Names a message of the benchmark.
+/// A message of the benchmark in an `Any`.
 pub(crate) fn any(name: &str) -> Any {
     Any {
         type_url: format!("type.googleapis.com/bench.v1.{name}"),
@@ -33,7 +33,7 @@ pub(crate) fn cover(root: [u8; 16]) -> v1::Cover {
     }
 }
 
-/// A command with an id of its own, to a root, whatever its sequence.
+/// A command with a new id to a root, whatever its sequence.
 pub(crate) fn command(name: &str, root: [u8; 16]) -> v1::CommandBook {
     v1::CommandBook {
         cover: Some(cover(root)),

@@ -1,4 +1,4 @@
-//! What the port of the shared store can do, without calls to logic: batches of what waits together, beside a transaction for each command.
+//! The throughput of the port of the shared store without calls of logic: batches of waiting commands, compared with a transaction for each command.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,13 +22,13 @@ use crate::stores::Stores;
 
 const CALLERS: usize = 64;
 
-/// What the port did.
+/// The figures of the port.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Port {
-    /// Commands a second, those that wait together in one batch.
+    /// Commands per second, with waiting commands in one batch.
     pub(crate) batched: f64,
-    /// Commands a second, each in a transaction with a lock of its own.
+    /// Commands per second, each in its own transaction with a lock.
     pub(crate) alone: f64,
     /// Round trips of a batch.
     pub(crate) trips_per_batch: f64,
@@ -43,7 +43,7 @@ enum Way {
     Alone(Arc<PostgresStore>),
 }
 
-/// Measures both ways, each in a schema of its own.
+/// Measures both ways, each in a new schema.
 pub(crate) async fn measure(stores: &Stores, duration: Duration) -> Result<Port> {
     let store = PostgresStore::open(stores.schema("port_alone"), Heads::default()).await?;
     let alone = drive(&Way::Alone(store), duration).await?;
@@ -92,7 +92,7 @@ async fn run(way: &Way, duration: Duration) -> Result<f64> {
     Ok(all as f64 / begin.elapsed().as_secs_f64())
 }
 
-/// Loads an empty root and appends its first event, as the pipeline does for a command.
+/// Loads an empty root and appends its first event, like the pipeline for a command.
 async fn execute(way: &Way) -> Result<()> {
     let proposal = propose()?;
     let load = Load {
@@ -116,7 +116,7 @@ async fn execute(way: &Way) -> Result<()> {
     };
     match outcome {
         Outcome::Appended { .. } => Ok(()),
-        refused => bail!("a fresh root was refused: {refused:?}"),
+        refused => bail!("a new root was refused: {refused:?}"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The processes of a row: each ends with its handle.
+//! The processes of a row: each is stopped when it is dropped.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -15,7 +15,7 @@ use tonic::transport::server::{Router, TcpIncoming};
 /// How long a process may take to start.
 pub(crate) const START: Duration = Duration::from_secs(20);
 
-/// Serves a router on a free port of loopback, after printing where.
+/// Prints its address and serves a router on a free port of loopback.
 pub(crate) async fn serve(router: Router) -> Result<()> {
     let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
     println!("http://{}", listener.local_addr()?);
@@ -27,13 +27,13 @@ pub(crate) async fn serve(router: Router) -> Result<()> {
 
 /// A running part of this program.
 pub(crate) struct Part {
-    /// Where it serves.
+    /// Its address.
     pub(crate) address: String,
     child: Child,
 }
 
 impl Part {
-    /// Starts this program with the words of a part.
+    /// Starts this program with the arguments of a part.
     pub(crate) async fn start(own: &Path, words: &[&str]) -> Result<Self> {
         let mut child = Command::new(own)
             .args(words)
@@ -47,20 +47,20 @@ impl Part {
         let address = timeout(START, lines.next_line())
             .await
             .context("wait for a part's address")??
-            .ok_or_else(|| anyhow!("{} ended before it served", words.join(" ")))?;
+            .ok_or_else(|| anyhow!("{} exited before it served", words.join(" ")))?;
         Ok(Self { address, child })
     }
 
-    /// The processor time that it has used.
+    /// The CPU time that it has used.
     pub(crate) fn used(&self) -> Result<Duration> {
         used(&self.child)
     }
 }
 
-/// The processor time that a process has used, as Linux counts it: in ticks of a hundredth of a second.
+/// The CPU time that a process has used, which Linux counts in ticks of a hundredth of a second.
 pub(crate) fn used(child: &Child) -> Result<Duration> {
     const TICKS: u64 = 100;
-    let id = child.id().context("the process has ended")?;
+    let id = child.id().context("the process has exited")?;
     let stat = std::fs::read_to_string(format!("/proc/{id}/stat"))?;
     // The name, in parentheses, may hold spaces; of the fields after it, the 12th and 13th are user and system time.
     let fields = stat.rsplit(')').next().unwrap_or_default();
@@ -70,6 +70,6 @@ pub(crate) fn used(child: &Child) -> Result<Duration> {
         .take(2)
         .map(str::parse)
         .collect();
-    let ticks: u64 = ticks.context("read the processor time")?.iter().sum();
+    let ticks: u64 = ticks.context("read the CPU time")?.iter().sum();
     Ok(Duration::from_millis(ticks * 1_000 / TICKS))
 }

@@ -1,4 +1,4 @@
-//! The figures, for people and for programs.
+//! The figures, as text and as JSON.
 
 use std::fs;
 use std::path::Path;
@@ -34,7 +34,7 @@ impl Report {
         }
     }
 
-    /// Prints what stands above the rows.
+    /// Prints the header of the rows.
     pub(crate) fn begin(&self) {
         let Flush {
             per_second,
@@ -42,7 +42,7 @@ impl Report {
             p99_ms,
         } = self.flush;
         println!(
-            "{} cores for client, sidecar and logic together. The disk flushes {per_second:.0} times a second, p50 {p50_ms:.2} ms, p99 {p99_ms:.2} ms.\n",
+            "{} cores for client, sidecar and logic together. The disk does {per_second:.0} flushes per second, p50 {p50_ms:.2} ms, p99 {p99_ms:.2} ms.\n",
             self.cores
         );
         println!(
@@ -79,7 +79,7 @@ impl Report {
         self.rows.push(line);
     }
 
-    /// Adds and prints what the shared store's port does.
+    /// Adds and prints the figures of the port of the shared store.
     pub(crate) fn add_port(&mut self, port: Port) {
         println!(
             "\nport of postgres: {:.0} commands/s in batches, {:.0} each in a transaction with a lock: {:.1} times; round trips per batch {:.2}, per load {:.2}",
@@ -95,9 +95,9 @@ impl Report {
     /// Adds and prints the memory.
     pub(crate) fn add_memory(&mut self, memory: Memory) {
         let megabytes = |bytes: u64| bytes as f64 / 1e6;
-        println!("\nmemory at rest {:.1} MB", megabytes(memory.idle));
+        println!("\nmemory, idle: {:.1} MB", megabytes(memory.idle));
         for (events, bytes) in &memory.after {
-            println!("after {events:>8} events {:.1} MB", megabytes(*bytes));
+            println!("after {events:>8} events: {:.1} MB", megabytes(*bytes));
         }
         self.memory = Some(memory);
     }
@@ -108,7 +108,7 @@ impl Report {
         fs::write(file, text + "\n").with_context(|| format!("write {}", file.display()))
     }
 
-    /// What another row did, if it was measured.
+    /// The figures of another row, if it was measured.
     fn rate(&self, row: &Row) -> Option<f64> {
         let name = row.name();
         let line = self.rows.iter().find(|line| line.row.name() == name)?;

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::load::Measured;
 use crate::stores::Kind;
 
-/// What stands between client and logic, and beside it.
+/// The processes between client and logic, and further ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Setting {
@@ -19,7 +19,7 @@ pub(crate) enum Setting {
     Simple,
 }
 
-/// Which roots commands go to.
+/// The roots that commands are sent to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Spread {
@@ -33,22 +33,22 @@ pub(crate) enum Spread {
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Row {
-    /// What is measured.
+    /// The setting.
     pub(crate) setting: Setting,
-    /// The store; none for the bare chain.
+    /// The store; `None` for the bare chain.
     pub(crate) store: Option<Kind>,
-    /// How many callers there are.
+    /// The number of callers.
     pub(crate) callers: usize,
-    /// Events that a root has before.
+    /// The number of events of a root before the row.
     pub(crate) prior: u32,
-    /// Which roots.
+    /// The roots.
     pub(crate) spread: Spread,
 }
 
 use Setting::{Async, Chain, Pipeline, Simple};
 use Spread::{Hot, Uniform};
 
-/// What is measured with each number of callers: setting, events before, spread.
+/// The rows with each number of callers: setting, events before, spread.
 const WITH_STORE: [(Setting, u32, Spread); 6] = [
     (Pipeline, 0, Uniform),
     (Pipeline, 0, Hot),
@@ -86,7 +86,7 @@ pub(crate) fn rows() -> Vec<Row> {
 }
 
 impl Row {
-    /// What it is called, such as `sqlite empty hot 64`.
+    /// Its name, such as `sqlite empty hot 64`.
     pub(crate) fn name(&self) -> String {
         let Some(store) = self.store else {
             return format!("chain {}", self.callers);
@@ -102,12 +102,12 @@ impl Row {
         format!("{} {what} {}", store.name(), self.callers)
     }
 
-    /// Its name as a part of file names and of SQL.
+    /// Its name for file names and SQL.
     pub(crate) fn key(&self) -> String {
         self.name().replace(' ', "_")
     }
 
-    /// The same over another store.
+    /// The same row with another store.
     pub(crate) fn over(&self, store: Option<Kind>) -> Self {
         Self {
             store,
@@ -125,6 +125,6 @@ pub(crate) struct Line {
     /// Its figures.
     #[serde(flatten)]
     pub(crate) measured: Measured,
-    /// Processor time that the process between client and logic used for a command, in microseconds.
+    /// CPU time of the process between client and logic for each command, in microseconds.
     pub(crate) used_us: f64,
 }

@@ -1,4 +1,4 @@
-//! A sidecar of the benchmark, over a store in a folder of its own.
+//! A sidecar of the benchmark, with its own store and folder.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,20 +16,20 @@ use tonic_health::pb::health_client::HealthClient;
 
 use crate::process::{START, used};
 
-/// A running sidecar; it ends with its handle.
+/// A running sidecar; it is stopped when it is dropped.
 pub(crate) struct Sidecar {
-    /// Where it serves.
+    /// Its address.
     pub(crate) address: String,
     child: Child,
 }
 
-/// What a sidecar is started with.
+/// The settings of a sidecar.
 pub(crate) struct Documents {
     /// The folder of its files.
     pub(crate) folder: PathBuf,
     /// Its storage, as in a boot document.
     pub(crate) storage: String,
-    /// What it runs, a list in YAML.
+    /// Its components, a list in YAML.
     pub(crate) components: String,
     /// Its routing document.
     pub(crate) routing: String,
@@ -81,25 +81,25 @@ impl Sidecar {
             }
             if Instant::now() > deadline {
                 let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
-                return Err(anyhow!("the sidecar is not ready in time; it said:\n{log}"));
+                return Err(anyhow!("the sidecar is not ready in time; its log:\n{log}"));
             }
             sleep(Duration::from_millis(20)).await;
         }
     }
 
-    /// A connection of its own.
+    /// A new connection.
     pub(crate) fn channel(&self) -> Result<Channel> {
         channel(&self.address)
     }
 
-    /// The processor time that it has used.
+    /// The CPU time that it has used.
     pub(crate) fn used(&self) -> Result<Duration> {
         used(&self.child)
     }
 
-    /// The memory that it holds, in bytes.
+    /// Its resident memory, in bytes.
     pub(crate) fn resident(&self) -> Result<u64> {
-        let id = self.child.id().context("the sidecar has ended")?;
+        let id = self.child.id().context("the sidecar has exited")?;
         let status = fs::read_to_string(format!("/proc/{id}/status"))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let kibibytes = line
@@ -109,7 +109,7 @@ impl Sidecar {
     }
 }
 
-/// A connection that is made when it is used.
+/// A connection that is opened on use.
 pub(crate) fn channel(address: &str) -> Result<Channel> {
     Ok(Endpoint::from_shared(address.to_owned())?
         .tcp_nodelay(true)

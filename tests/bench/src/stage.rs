@@ -1,4 +1,4 @@
-//! A row, measured: what runs for it, and how it is driven.
+//! Measures a row: starts its processes and puts load on them.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,12 +15,12 @@ use crate::rows::{Line, Row, Setting, Spread};
 use crate::sidecar::{Documents, Sidecar, channel};
 use crate::stores::{Kind, Stores};
 
-/// Roots with a history, where commands go to roots that have one.
+/// The number of roots with a history, in rows that use a history.
 const ROOTS: u8 = 64;
-/// Commands of a row to one root with a history, so that it stays about as long as it began.
+/// Commands of a row to one root with a history, limited so that its length stays about the same.
 const HOT_COMMANDS: u64 = 512;
 
-/// What rows are measured with.
+/// The settings of all rows.
 pub(crate) struct Bench {
     /// The program of the sidecar.
     pub(crate) sidecar: PathBuf,
@@ -28,18 +28,18 @@ pub(crate) struct Bench {
     pub(crate) own: PathBuf,
     /// The stores.
     pub(crate) stores: Stores,
-    /// How long a row is measured.
+    /// The duration of a row.
     pub(crate) duration: Duration,
 }
 
-/// What runs for a row; it ends with its handle.
+/// The processes of a row; they are stopped when it is dropped.
 struct Stage {
     middle: Middle,
     _reader: Option<Sidecar>,
     _logic: Part,
 }
 
-/// What stands between client and logic.
+/// The process between client and logic.
 enum Middle {
     Chain(Part),
     Owner(Sidecar),
@@ -62,7 +62,7 @@ impl Middle {
 }
 
 impl Bench {
-    /// Measures a row with processes and stores of its own.
+    /// Measures a row with new processes and stores.
     pub(crate) async fn measure(&self, row: &Row) -> Result<Line> {
         let stage = self.stage(row).await?;
         let address = stage.middle.address();
@@ -155,7 +155,7 @@ impl Bench {
         Sidecar::start(&self.sidecar, &documents).await
     }
 
-    /// Starts the sidecar of a projector in a mode, which reads what the owner stores.
+    /// Starts the sidecar of a projector in a mode, which reads the events of the owner.
     async fn reader(
         &self,
         row: &Row,
@@ -186,7 +186,7 @@ impl Bench {
     }
 }
 
-/// Gives roots their history; answers which roots the row goes to.
+/// Creates the history of the roots; returns the roots of the row.
 async fn prepare(address: &str, row: &Row) -> Result<Vec<[u8; 16]>> {
     let count = match (row.spread, row.prior) {
         (Spread::Uniform, 0) => 0,

@@ -1,4 +1,4 @@
-//! The stores of the benchmark: a fresh one for each row.
+//! The stores of the benchmark: a new one for each row.
 
 use std::path::PathBuf;
 
@@ -30,7 +30,7 @@ impl Kind {
     }
 }
 
-/// Where stores are made.
+/// The place of the stores.
 pub(crate) struct Stores {
     /// The folder of files.
     pub(crate) folder: PathBuf,
@@ -39,12 +39,12 @@ pub(crate) struct Stores {
 }
 
 impl Stores {
-    /// A folder of its own for each name.
+    /// A folder for each name.
     pub(crate) fn folder(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
-    /// A store of its own for each name, as it stands in a boot document.
+    /// A store for each name, as in a boot document.
     pub(crate) fn storage(&self, kind: Kind, name: &str) -> String {
         match kind {
             Kind::Sqlite => {
@@ -60,7 +60,7 @@ impl Stores {
         }
     }
 
-    /// A schema of its own for each name.
+    /// A schema for each name.
     pub(crate) fn schema(&self, name: &str) -> Postgres {
         let url = Secret::new(self.database.url());
         Postgres {

@@ -1,11 +1,11 @@
-//! Real servers for tests and the benchmark: started on free ports of loopback, over folders of their own, ended with whoever started them.
+//! Real servers for tests and the benchmark: started on free ports of loopback, with temporary folders, and stopped with their owner.
 //!
-//! They know no store and no sidecar, so that a program without fail points can use them, too.
+//! They know no store and no sidecar, so that a program without fail points can also use them.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a test that cannot go on says why and ends"
+    reason = "a failed step of a test panics with its reason"
 )]
 
 use std::time::Duration;
@@ -15,7 +15,7 @@ pub mod postgres;
 /// How long a test waits for anything.
 pub const WITHIN: Duration = Duration::from_secs(60);
 
-/// A port that nobody listens on, below those that the system gives to outgoing connections: one of these could take it while its server restarts.
+/// A free port below the range of outgoing connections, since an outgoing connection could take the port while its server restarts.
 pub fn free_port() -> u16 {
     let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap();
     let outgoing: u16 = range.split_whitespace().next().unwrap().parse().unwrap();

@@ -1,4 +1,4 @@
-//! The probes in a process of their own, for tests that end it: they listen on `PORT`; the synchronous ledger dies of the root numbered by `PROBE_DIES_OF`.
+//! The probes as a separate process, for tests that kill it. They listen on `PORT`; the synchronous ledger exits on an event of root `PROBE_DIES_OF`.
 
 use angzarr_tests::client::root;
 use angzarr_tests::probe::serve_alone;

@@ -1,4 +1,4 @@
-//! Looks at the release build of the sidecar that is named: it has no fail points. `make release-check`, a part of `make test`, runs it.
+//! Checks that a release build of the sidecar has no fail points. `make release-check`, a part of `make test`, runs it.
 
 use angzarr_tests::client::{command, execute_simple, root};
 use angzarr_tests::probe::Probes;

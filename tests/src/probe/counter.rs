@@ -1,4 +1,4 @@
-//! An aggregate that counts its events and checks every history that it is given.
+//! An aggregate that counts its events and checks every history that it gets.
 
 use angzarr_proto::v1;
 use angzarr_proto::v1::business_logic_server::BusinessLogic;
@@ -9,12 +9,12 @@ use tonic::{Request, Response, Status, Streaming};
 use super::any;
 use super::tally::Tally;
 
-/// How many events lie between two snapshots.
+/// The number of events between two snapshots.
 const SNAPSHOT_EVERY: u64 = 5;
 
-/// Counts its events. The name of a command says what it answers; its payload, or else its id, is the note in the events.
+/// Counts its events. The name of a command selects the reply; its payload, or else its id, is the note in the events.
 pub(super) struct Counter {
-    /// Whether it has a process of its own, which it may end.
+    /// Whether it has its own process, which it may exit.
     pub(super) is_alone: bool,
 }
 
@@ -44,7 +44,7 @@ fn elsewhere() -> v1::Cover {
     }
 }
 
-/// Answers a command by its name, from the state before it.
+/// Replies to a command by its name, from the state before it.
 async fn answer(name: &str, note: &[u8], before: Tally) -> Result<v1::EventBook, Status> {
     let mut tally = before;
     let mut book = v1::EventBook::default();

@@ -1,4 +1,4 @@
-//! Projectors that keep what came, and what was wrong with it.
+//! Projectors that record received events and faults in them.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -13,23 +13,23 @@ use tonic::{Request, Response, Status};
 use super::any;
 use super::tally::Tally;
 
-/// What a ledger does with what comes.
+/// How a ledger handles events.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Behaviour {
-    /// It takes everything.
+    /// It accepts everything.
     #[default]
     Takes,
     /// It refuses every event of a root.
     Refuses(Vec<u8>),
-    /// It takes everything, after a while.
+    /// It accepts everything, after a delay.
     Delays(Duration),
-    /// It never answers.
+    /// It never replies.
     Hangs,
-    /// It ends its process when an event of a root comes.
+    /// It exits its process on an event of a root.
     Dies(Vec<u8>),
 }
 
-/// Keeps what the events of each root amount to, and what was wrong with them.
+/// Keeps the fold of the events of each root, and faults in them.
 #[derive(Clone, Default)]
 pub struct Ledger {
     rows: Arc<Mutex<Rows>>,
@@ -43,23 +43,23 @@ struct Rows {
 }
 
 impl Ledger {
-    /// How many events of a root came.
+    /// The number of received events of a root.
     pub fn count(&self, root: &[u8]) -> u32 {
         u32::try_from(self.tally(root).count).unwrap()
     }
 
-    /// What the events of a root that came amount to.
+    /// The fold of the received events of a root.
     pub fn tally(&self, root: &[u8]) -> Tally {
         let rows = self.rows.lock().unwrap();
         rows.tallies.get(root).copied().unwrap_or_default()
     }
 
-    /// What was wrong.
+    /// The faults.
     pub fn faults(&self) -> Vec<String> {
         self.rows.lock().unwrap().faults.clone()
     }
 
-    /// Does something else with what comes from now on.
+    /// Changes the behaviour from now on.
     pub fn behave(&self, behaviour: Behaviour) {
         self.rows.lock().unwrap().behaviour = behaviour;
     }
@@ -114,7 +114,7 @@ fn root(book: &v1::EventBook) -> Vec<u8> {
     cover.root.as_ref().unwrap().value.to_vec()
 }
 
-/// The projectors on one port, told apart by the metadata that names them.
+/// The projectors on one port, distinguished by the metadata with their name.
 pub(super) struct Ledgers {
     pub(super) ledger: Ledger,
     pub(super) journal: Ledger,

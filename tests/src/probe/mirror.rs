@@ -1,4 +1,4 @@
-//! A saga that answers each append with one command and one fact.
+//! A saga that returns one command and one fact for each append.
 
 use angzarr_proto::v1;
 use angzarr_proto::v1::event_page::Sequence;
@@ -7,7 +7,7 @@ use tonic::{Request, Response, Status};
 
 use super::any;
 
-/// For each append, adds one to the same root of the domain `mirror` and records a fact in the same root of `notes`. Both hold the first sequence of
+/// For each append, adds one to the same root of the domain `mirror` and records a fact in the same root of `notes`. Both have the first sequence of
 /// the append.
 pub(super) struct Mirror;
 

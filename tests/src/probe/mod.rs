@@ -1,4 +1,4 @@
-//! Logic that checks what it is given: an aggregate that counts, two projectors that keep ledgers, a saga that mirrors.
+//! Logic that checks its input: a counting aggregate, two projectors that keep ledgers, and a mirroring saga.
 
 mod counter;
 mod ledger;
@@ -26,7 +26,7 @@ use mirror::Mirror;
 
 const MOST: usize = 32 << 20;
 
-/// Names a message of the probes.
+/// A message of the probes in an `Any`.
 pub fn any(name: &str, value: Vec<u8>) -> Any {
     Any {
         type_url: format!("type.googleapis.com/probe.v1.{name}"),
@@ -38,9 +38,9 @@ pub fn any(name: &str, value: Vec<u8>) -> Any {
 pub struct Probes {
     /// The port.
     pub port: u16,
-    /// What the synchronous projector saw.
+    /// The ledger of the synchronous projector.
     pub ledger: Ledger,
-    /// What the asynchronous projector saw.
+    /// The ledger of the asynchronous projector.
     pub journal: Ledger,
     stop: CancellationToken,
 }
@@ -118,10 +118,10 @@ fn router(counter: Counter, ledgers: Ledgers) -> Router {
         .add_service(SagaServer::new(Mirror))
 }
 
-/// Serves all probes in a process of their own; the synchronous ledger dies of the events of a root, if one is named.
+/// Serves all probes in this process; the synchronous ledger exits on an event of the root, if one is given.
 ///
 /// # Panics
-/// When the port is taken.
+/// When the port is in use.
 pub async fn serve_alone(port: u16, deadly: Option<Vec<u8>>) {
     let ledgers = Ledgers {
         ledger: Ledger::default(),

@@ -1,4 +1,4 @@
-//! What the events of a root amount to: their number, and a chain over all that they hold, so that an event shows which history it was computed from.
+//! The fold of the events of a root: their number, and a hash chain over their content, so that an event shows the history that it was computed from.
 
 use std::hash::{DefaultHasher, Hasher};
 
@@ -10,13 +10,13 @@ use super::any;
 /// The state of a root of the counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tally {
-    /// How many events there are.
+    /// The number of events.
     pub count: u64,
     chain: u64,
 }
 
 impl Tally {
-    /// Reads a state that was written.
+    /// Decodes a state.
     pub fn read(state: &Any) -> Self {
         Self {
             count: word(&state.value, 0),
@@ -24,12 +24,12 @@ impl Tally {
         }
     }
 
-    /// Writes the state.
+    /// Encodes the state.
     pub fn write(&self) -> Any {
         any("Count", words(self.count, self.chain))
     }
 
-    /// Makes the next event, which holds a note.
+    /// Creates the next event, with a note.
     pub fn add(&mut self, note: &[u8]) -> Any {
         let before = self.count;
         *self = self.with(note);
@@ -38,7 +38,7 @@ impl Tally {
         any("Added", value)
     }
 
-    /// Takes the next event.
+    /// Applies the next event.
     ///
     /// # Errors
     /// When it was not computed from exactly the events before.

@@ -1,4 +1,4 @@
-//! The guarantees, each judged by a function of its own against what was attempted and what is there.
+//! The guarantees. One function for each compares the history with the stored events.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,22 +14,22 @@ use crate::client::{cover, pages, root};
 use crate::probe::{Ledger, Probes, Tally, note};
 use crate::sidecar::{Place, until};
 
-/// What is there when the load is over.
+/// The stored events after the load.
 pub struct Evidence<'a> {
     place: &'a Place,
     history: &'a History,
-    /// What the reader saw that read while all was written.
+    /// The appends seen by the reader that read during the load.
     live: &'a Reader,
-    /// What a reader sees that comes now.
+    /// The appends seen by a new reader.
     log: Vec<AppendRecord>,
-    /// Where each command stands in it.
+    /// The place of each command in the log.
     placed: BTreeMap<String, Placed>,
     /// The streams by the numbers of their roots.
     streams: BTreeMap<u8, Vec<v1::EventPage>>,
 }
 
 impl<'a> Evidence<'a> {
-    /// Reads everything that is there of the first `roots` roots.
+    /// Reads all events of the first `roots` roots.
     pub async fn gather(
         place: &'a Place,
         history: &'a History,
@@ -99,11 +99,11 @@ fn placed(append: &AppendRecord) -> Placed {
 fn sequence(page: &v1::EventPage) -> u32 {
     match page.sequence {
         Some(Sequence::Num(number)) => number,
-        Some(Sequence::Force(_)) | None => panic!("what is stored has a sequence"),
+        Some(Sequence::Force(_)) | None => panic!("stored events have a sequence"),
     }
 }
 
-/// G1: what was acknowledged is there, as it was acknowledged.
+/// G1: acknowledged commands are stored as they were acknowledged.
 pub async fn g1_acknowledged_is_durable(evidence: &Evidence<'_>) {
     for command in &evidence.history.commands {
         let Outcome::Acknowledged {
@@ -148,7 +148,7 @@ pub fn g2_each_event_follows_from_all_before(evidence: &Evidence<'_>) {
     assert_eq!(unexplained, [""; 0]);
 }
 
-/// G3: an id takes effect at most once, and nothing takes effect that nobody asked for.
+/// G3: an id takes effect at most once, and nothing takes effect that was not sent.
 pub async fn g3_an_id_takes_effect_at_most_once(evidence: &Evidence<'_>) {
     let asked = evidence.history.commands.iter();
     let asked: BTreeMap<_, _> = asked.map(|command| (&command.id, command.events)).collect();
@@ -157,7 +157,7 @@ pub async fn g3_an_id_takes_effect_at_most_once(evidence: &Evidence<'_>) {
         let id = append.command_id.as_ref().unwrap();
         assert!(seen.insert(id), "{id} took effect twice");
         let events = append.book.as_ref().unwrap().pages.len();
-        assert_eq!(asked.get(id), Some(&events), "{id} was asked for");
+        assert_eq!(asked.get(id), Some(&events), "{id} was sent");
     }
     for number in 0..=u8::try_from(evidence.streams.len()).unwrap() {
         let mut known = BTreeSet::new();
@@ -169,7 +169,7 @@ pub async fn g3_an_id_takes_effect_at_most_once(evidence: &Evidence<'_>) {
     }
 }
 
-/// G4: positions are dense, in the order of the commits, the same for all readers; a reader that reads while all is written skips nothing.
+/// G4: positions are dense, in the order of the commits, the same for all readers; a reader that reads during the load skips nothing.
 pub fn g4_positions_are_dense_and_nobody_skips_one(evidence: &Evidence<'_>) {
     assert_eq!(evidence.live.faults(), [""; 0]);
     let ids = |appends: &[AppendRecord]| -> Vec<_> {
@@ -198,7 +198,7 @@ pub async fn g5_every_event_reaches_every_consumer(evidence: &Evidence<'_>, prob
     }
 }
 
-/// G6: what a saga asks for takes effect once per trigger, in the order of the triggers of a root.
+/// G6: commands of a saga take effect once per trigger, in the order of the triggers of a root.
 pub async fn g6_a_saga_takes_effect_once_per_trigger(evidence: &Evidence<'_>) {
     let mut model: BTreeMap<u8, Vec<u32>> = BTreeMap::new();
     for append in &evidence.log {
@@ -226,7 +226,7 @@ fn mirrored(domain: &str, pages: &[v1::EventPage]) -> Vec<u32> {
     }
 }
 
-/// G7: of all roots only the poisoned one is set aside, by its consumer only; the others went on, and it comes back whole.
+/// G7: only the poisoned root is parked, by its consumer only; the other roots continued, and a replay delivers it completely.
 pub async fn g7_a_poisoned_root_stops_itself_only(
     evidence: &Evidence<'_>,
     (journal, poisoned): (&Ledger, u8),
@@ -236,27 +236,27 @@ pub async fn g7_a_poisoned_root_stops_itself_only(
         let expected = evidence.tally(*number);
         until(async || journal.tally(&root(*number)) == expected).await;
     }
-    until(async || set_aside(place, "journal").await == 1).await;
-    assert_eq!(set_aside(place, "ledger").await, 0);
-    assert_eq!(set_aside(place, "mirror").await, 0);
+    until(async || parked_roots(place, "journal").await == 1).await;
+    assert_eq!(parked_roots(place, "ledger").await, 0);
+    assert_eq!(parked_roots(place, "mirror").await, 0);
     assert_eq!(journal.tally(&root(poisoned)), Tally::default());
     journal.poison(None);
     let named = format!("tally/{}", uuid::Uuid::from_bytes([poisoned; 16]));
     let words = ["parked", "replay", &named, "--consumer", "journal"];
     let (status, said) = place.ask(&words).await;
     assert!(status.success(), "{said}");
-    assert_eq!(set_aside(place, "journal").await, 0);
+    assert_eq!(parked_roots(place, "journal").await, 0);
 }
 
-/// How many roots are set aside for a consumer.
-pub async fn set_aside(place: &Place, consumer: &str) -> u64 {
+/// The number of roots that are parked for a consumer.
+pub async fn parked_roots(place: &Place, consumer: &str) -> u64 {
     let status = place.status().await;
     let consumers = status["consumers"].as_array().unwrap();
     let found = consumers.iter().find(|found| found["name"] == consumer);
     found.unwrap()["parked"].as_u64().unwrap()
 }
 
-/// G10: the snapshot and what comes after it amount to the whole stream.
+/// G10: the snapshot and the events after it equal the whole stream.
 pub async fn g10_a_snapshot_changes_no_result(evidence: &Evidence<'_>) {
     let mut client = EventQueryClient::new(evidence.place.channel());
     for number in evidence.streams.keys() {

@@ -1,42 +1,42 @@
-//! What was attempted and seen, and whether one order explains it.
+//! The operations and results of a test, and whether they are linearizable.
 //!
 //! # Design
-//! The log itself is the order that is claimed, so linearizability needs no search: whatever ended before something else began must stand before it. What
-//! has an unknown outcome never ends, so it may stand anywhere after its beginning, or nowhere.
+//! The log itself is the claimed order, so checking linearizability needs no search: an operation that ended before another began must come before it. An
+//! operation with an unknown outcome never ends, so it may be anywhere after its beginning, or missing.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-/// What became of an attempt.
+/// The outcome of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// It was acknowledged, with its events: how many, and the position of the last.
+    /// It was acknowledged with its events.
     Acknowledged {
         /// The sequences of its events.
         sequences: Vec<u32>,
         /// The position of the last event.
         position: u64,
     },
-    /// It was refused, and no attempt is in doubt: nothing is stored.
+    /// It was refused and no attempt has an unknown outcome: nothing is stored.
     Refused,
-    /// It may have taken effect, or do so later.
+    /// It may have taken effect, or may do so later.
     Unknown,
 }
 
-/// A command, over all attempts with its id.
+/// A command, with all attempts under its id.
 #[derive(Debug, Clone)]
 pub struct Attempted {
     /// The number of its root.
     pub root: u8,
     /// Its id.
     pub id: String,
-    /// How many events it asks for.
+    /// The number of events that it requests.
     pub events: usize,
     /// When it was first sent.
     pub began: Instant,
-    /// When its first answer came.
+    /// The time of its first reply.
     pub ended: Instant,
-    /// What became of it.
+    /// Its outcome.
     pub outcome: Outcome,
 }
 
@@ -45,15 +45,15 @@ pub struct Attempted {
 pub struct Read {
     /// The number of its root.
     pub root: u8,
-    /// How many events it saw.
+    /// The number of events that it saw.
     pub events: usize,
-    /// When it was asked.
+    /// The time of the request.
     pub began: Instant,
-    /// When it was answered.
+    /// The time of the reply.
     pub ended: Instant,
 }
 
-/// All that was attempted and seen.
+/// All operations and results.
 #[derive(Debug, Clone, Default)]
 pub struct History {
     /// The commands.
@@ -72,7 +72,7 @@ impl History {
         self.reads.extend(other.reads);
     }
 
-    /// How many commands have an outcome of a kind: acknowledged, refused, unknown.
+    /// The number of commands that were acknowledged, refused, or have an unknown outcome.
     pub fn outcomes(&self) -> [usize; 3] {
         let mut counts = [0; 3];
         for command in &self.commands {
@@ -87,20 +87,20 @@ impl History {
     }
 }
 
-/// Where a command stands in the log.
+/// The place of a command in the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placed {
     /// The number of its root.
     pub root: u8,
     /// The sequence of its first event.
     pub first: u32,
-    /// How many events it has.
+    /// The number of its events.
     pub events: usize,
     /// The position of its last event.
     pub position: u64,
 }
 
-/// Something with a place in a claimed order, seen from outside.
+/// An operation with a place in a claimed order.
 #[derive(Debug, Clone)]
 struct Point {
     place: u64,
@@ -109,7 +109,7 @@ struct Point {
     what: String,
 }
 
-/// Names everything that stands before something that had ended when it began.
+/// Lists all operations that are placed before an operation that had ended when they began.
 fn contradictions(mut points: Vec<Point>) -> Vec<String> {
     points.sort_by_key(|point| point.place);
     let mut found = Vec::new();
@@ -119,7 +119,7 @@ fn contradictions(mut points: Vec<Point>) -> Vec<String> {
             && ended < before.began
         {
             found.push(format!(
-                "{} ended before {} began, yet stands after it",
+                "{} ended before {} began, but is placed after it",
                 point.what, before.what
             ));
         }
@@ -133,11 +133,11 @@ fn contradictions(mut points: Vec<Point>) -> Vec<String> {
     found
 }
 
-/// Names what no order of a root's stream explains: commands and reads beside the claimed sequences.
+/// Lists commands and reads that contradict the sequences of the streams.
 pub fn unexplained_in_streams(history: &History, log: &BTreeMap<String, Placed>) -> Vec<String> {
     let mut roots: BTreeMap<u8, Vec<Point>> = BTreeMap::new();
     for (command, placed) in placed(history, log) {
-        // Between two events is the place of a read that saw the first of them only.
+        // A read that saw only the first of two events is placed between them.
         roots.entry(placed.root).or_default().push(Point {
             place: u64::from(placed.first) * 2 + 1,
             ..point(command)
@@ -154,7 +154,7 @@ pub fn unexplained_in_streams(history: &History, log: &BTreeMap<String, Placed>)
     roots.into_values().flat_map(contradictions).collect()
 }
 
-/// Names what the claimed order of positions does not explain, over all roots.
+/// Lists commands that contradict the order of positions, over all roots.
 pub fn unexplained_in_log(history: &History, log: &BTreeMap<String, Placed>) -> Vec<String> {
     let points = placed(history, log).map(|(command, placed)| Point {
         place: placed.position,
@@ -190,8 +190,8 @@ mod tests {
 
     use super::*;
 
-    /// A history of one root from (id, began, ended or unknown, first sequence), and its log.
-    fn told(
+    /// Builds a history of one root from (id, began, ended or unknown, first sequence), and its log.
+    fn history_of(
         start: Instant,
         commands: &[(&str, u64, Option<u64>, u32)],
     ) -> (History, BTreeMap<String, Placed>) {
@@ -233,8 +233,8 @@ mod tests {
     }
 
     #[test]
-    fn what_overlaps_may_stand_in_any_order() {
-        let (history, log) = told(
+    fn overlapping_commands_may_have_any_order() {
+        let (history, log) = history_of(
             Instant::now(),
             &[("a", 0, Some(5), 1), ("b", 1, Some(4), 0)],
         );
@@ -243,8 +243,8 @@ mod tests {
     }
 
     #[test]
-    fn what_ended_before_another_began_must_stand_before_it() {
-        let (history, log) = told(
+    fn a_command_that_ended_before_another_began_must_precede_it() {
+        let (history, log) = history_of(
             Instant::now(),
             &[("a", 0, Some(2), 1), ("b", 3, Some(4), 0)],
         );
@@ -253,18 +253,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unknown_may_stand_late_but_not_before_what_had_ended() {
+    fn an_unknown_command_may_be_late_but_not_precede_ended_ones() {
         let start = Instant::now();
-        let (history, log) = told(start, &[("a", 0, None, 1), ("b", 3, Some(4), 0)]);
+        let (history, log) = history_of(start, &[("a", 0, None, 1), ("b", 3, Some(4), 0)]);
         assert_eq!(unexplained_in_streams(&history, &log), [""; 0]);
-        let (history, log) = told(start, &[("a", 0, Some(2), 1), ("b", 3, None, 0)]);
+        let (history, log) = history_of(start, &[("a", 0, Some(2), 1), ("b", 3, None, 0)]);
         assert_eq!(unexplained_in_streams(&history, &log).len(), 1);
     }
 
     #[test]
-    fn a_read_sees_all_that_had_ended_and_nothing_that_came_later() {
+    fn a_read_sees_all_ended_commands_and_no_later_ones() {
         let start = Instant::now();
-        let (mut history, log) = told(start, &[("a", 0, Some(2), 0), ("b", 9, Some(10), 1)]);
+        let (mut history, log) = history_of(start, &[("a", 0, Some(2), 0), ("b", 9, Some(10), 1)]);
         history.reads = vec![read(start, 1, 3, 4)];
         assert_eq!(unexplained_in_streams(&history, &log), [""; 0]);
         history.reads = vec![read(start, 0, 3, 4)];

@@ -1,4 +1,4 @@
-//! Clients of many tempers, each keeping its history.
+//! Clients with different behaviour, each of which records its history.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,21 +22,21 @@ use crate::sidecar::WITHIN;
 /// How a client behaves.
 #[derive(Debug, Clone, Copy)]
 enum Temper {
-    /// Repeats until it knows.
+    /// Repeats until the outcome is known.
     Steady,
-    /// Repeats until it knows, and says which sequence it expects.
+    /// Repeats until the outcome is known, and sets the expected sequence.
     Strict,
-    /// Goes away soon and never comes back.
+    /// Cancels its calls early and does not repeat them.
     Impatient,
-    /// Sends everything twice at once, and once more when it knows.
+    /// Sends everything twice at once, and once more when the outcome is known.
     Doubling,
-    /// Records facts, and again with those that it recorded before.
+    /// Records facts, and repeats facts that it recorded before.
     Recording,
     /// Reads whole streams.
     Reading,
 }
 
-/// Who makes the load.
+/// The clients of the load.
 const CROWD: [Temper; 9] = [
     Temper::Steady,
     Temper::Steady,
@@ -49,7 +49,7 @@ const CROWD: [Temper; 9] = [
     Temper::Reading,
 ];
 
-/// Starts a crowd of clients on the first `roots` roots; `name` keeps their ids apart from those of other crowds.
+/// Starts a crowd of clients on the first `roots` roots; `name` makes their ids unique.
 pub fn start(
     channel: impl Fn() -> Channel,
     whom: (&str, u8),
@@ -59,7 +59,7 @@ pub fn start(
     start_through(&[&channel], whom, random, is_over)
 }
 
-/// Starts a crowd like [`start`], of which each client comes through one of several doors; facts are recorded through the first, at their owner.
+/// Starts a crowd like [`start`] whose clients use several channels; facts are recorded through the first one, at their owner.
 pub fn start_through(
     doors: &[&dyn Fn() -> Channel],
     (name, roots): (&str, u8),
@@ -85,7 +85,7 @@ pub fn start_through(
     crowd
 }
 
-/// Sends commands that hold so many bytes to one root, one after the other, until it is over.
+/// Sends commands with a number of bytes to one root, one after the other, until the load is stopped.
 pub async fn send_bulk(
     channel: Channel,
     (name, to): (String, u8),
@@ -114,7 +114,7 @@ pub async fn send_bulk(
     history
 }
 
-/// Waits for a crowd and gathers what it saw.
+/// Waits for a crowd and returns its history.
 pub async fn gather(mut crowd: JoinSet<History>, into: &mut History) {
     while let Some(history) = crowd.join_next().await {
         into.extend(history.unwrap());
@@ -154,7 +154,7 @@ impl Client {
         self.history
     }
 
-    /// What a command asks for, and how many events that is.
+    /// Chooses a command, and returns the number of its events.
     fn choose(&mut self) -> (&'static str, usize) {
         match self.random.random_range(0..20) {
             0 => ("Refuse", 0),
@@ -210,7 +210,7 @@ impl Client {
             until_known(&self.channel, &book),
             until_known(&self.channel, &book)
         );
-        // The later of both answers: a bound on the end that is weaker than the first would be.
+        // The later of both replies: a weaker bound on the end than the first one.
         let ended = Instant::now();
         assert_eq!(one, other, "both attempts of {id} have one outcome");
         let again = until_known(&self.channel, &book).await;
@@ -277,14 +277,14 @@ impl Client {
     }
 }
 
-/// Repeats a command until its outcome is known. A refusal after an attempt in doubt says nothing about that attempt.
+/// Repeats a command until its outcome is known. A refusal after an attempt with an unknown outcome does not settle that attempt.
 async fn until_known(channel: &Channel, book: &v1::CommandBook) -> Outcome {
     let deadline = Instant::now() + WITHIN;
     let mut is_in_doubt = false;
     loop {
         let answer = execute_simple(channel.clone(), book.clone()).await;
         match (judge(&answer), answer) {
-            // It was not stored, and goes on once there is room.
+            // It was not stored, and is repeated once there is room.
             (_, Err(status)) if status.code() == Code::ResourceExhausted => {
                 assert!(Instant::now() < deadline, "no room in time: {status}");
                 sleep(Duration::from_millis(10)).await;

@@ -1,7 +1,7 @@
-//! Load whose whole history is kept, and the guarantees checked against it.
+//! Load with a complete history, and the guarantees checked against it.
 //!
-//! [`load`] attempts commands, facts and reads, [`reader`] follows the log while it is written, [`guarantees`] judges both against what is there at the end;
-//! [`history`] is the rule of the order.
+//! [`load`] sends commands, facts and reads, [`reader`] reads the log meanwhile, [`guarantees`] compares both with the stored events at the end;
+//! [`history`] checks the order.
 
 pub mod guarantees;
 pub mod history;

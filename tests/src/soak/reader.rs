@@ -1,4 +1,4 @@
-//! A reader of a domain's log that goes on over the death of its owner, and notes whatever it misses.
+//! A reader of the log of a domain that continues when its owner is killed, and records gaps.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,10 +16,10 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 use tonic::{Status, Streaming};
 
-/// How many appends may be under way; small, so that the reader waits for the log and the log for the reader.
+/// The number of appends in flight; small, so that reader and log wait for each other.
 const CREDIT: u32 = 8;
 
-/// Follows the log of a domain from its beginning.
+/// Reads the log of a domain from its beginning.
 #[derive(Clone)]
 pub struct Reader {
     channel: Channel,
@@ -27,7 +27,7 @@ pub struct Reader {
     seen: Arc<Mutex<Seen>>,
 }
 
-/// What a reader saw.
+/// The appends that a reader saw.
 #[derive(Default)]
 struct Seen {
     appends: Vec<AppendRecord>,
@@ -42,7 +42,7 @@ pub fn last_position(append: &AppendRecord) -> u64 {
 }
 
 impl Reader {
-    /// Makes a reader that has seen nothing.
+    /// Creates a reader.
     pub fn new(channel: Channel, domain: &str) -> Self {
         Self {
             channel,
@@ -51,26 +51,26 @@ impl Reader {
         }
     }
 
-    /// Reads until it is aborted; a broken subscription is opened anew behind the last append.
+    /// Reads until it is aborted; a broken subscription is opened again after the last append.
     pub async fn run(self) {
         loop {
-            // What breaks a subscription is the death of its owner, which is no fault here.
+            // A subscription breaks when its owner is killed, which is not a fault here.
             let _ = self.follow().await;
             sleep(Duration::from_millis(20)).await;
         }
     }
 
-    /// All appends up to now.
+    /// All appends so far.
     pub fn appends(&self) -> Vec<AppendRecord> {
         self.seen.lock().unwrap().appends.clone()
     }
 
-    /// What was wrong: an append that does not follow the one before it, another history.
+    /// The faults: an append that does not follow the previous one, another history.
     pub fn faults(&self) -> Vec<String> {
         self.seen.lock().unwrap().faults.clone()
     }
 
-    /// Whether it has seen everything up to a position.
+    /// Whether it has seen all appends up to a position.
     pub fn is_at(&self, head: u64) -> bool {
         self.seen.lock().unwrap().caught_up >= head
     }
@@ -126,7 +126,7 @@ impl Reader {
             (before.store_id, before.incarnation) != (opened.store_id, opened.incarnation)
         });
         if is_other {
-            seen.faults.push("the history became another".to_owned());
+            seen.faults.push("the history changed".to_owned());
         }
     }
 

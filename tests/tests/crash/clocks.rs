@@ -1,6 +1,6 @@
-//! G12: order and deduplication do not depend on clocks. The wall clocks of sidecars jump by an hour under load, each by itself.
+//! G12: order and deduplication do not depend on clocks. The wall clocks of sidecars jump by an hour under load, independently.
 //!
-//! `ANGZARR_SEED` makes the choices those of an earlier run.
+//! `ANGZARR_SEED` repeats the random choices of an earlier run.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ const JUMPS: usize = 8;
 const HOUR: i64 = 3_600;
 const ROUTING: &str = "{\"schemaVersion\":1,\"timeouts\":{\"lease\":\"2s\"},\"delivery\":{\"backoffInitial\":\"10ms\",\"backoffMax\":\"100ms\"}}";
 
-/// A sidecar with a clock of its own.
+/// A sidecar with its own clock.
 struct Timed {
     place: Place,
     clock: WallClock,
@@ -49,7 +49,7 @@ impl Timed {
     }
 }
 
-/// Loads sidecars over one store while their clocks jump, then judges what they promised.
+/// Puts load on sidecars of one store while their clocks jump, then checks the guarantees.
 async fn judge_over_jumps(probes: &Probes, sidecars: Vec<Timed>) {
     let seed = parameter("ANGZARR_SEED", rand::rng().random_range(0..1_000_000));
     println!("ANGZARR_SEED={seed}");
@@ -67,16 +67,13 @@ async fn judge_over_jumps(probes: &Probes, sidecars: Vec<Timed>) {
     for _ in 0..JUMPS {
         let jumping = &sidecars[random.random_range(0..sidecars.len())];
         jumping.clock.jump_to(random.random_range(-HOUR..=HOUR));
-        // How long the load runs between two jumps; nothing is awaited by it.
+        // The time that the load runs between two jumps; no condition is awaited.
         sleep(Duration::from_millis(random.random_range(200..600))).await;
     }
     is_over.store(true, Ordering::Relaxed);
     load::gather(crowd, &mut history).await;
     let first = &sidecars[0].place;
-    assert!(
-        has_jumped(first).await,
-        "the times of the events go back somewhere"
-    );
+    assert!(has_jumped(first).await, "the times of some events go back");
     let evidence = Evidence::gather(first, &history, &live, ROOTS).await;
     guarantees::g1_acknowledged_is_durable(&evidence).await;
     guarantees::g2_each_event_follows_from_all_before(&evidence);
@@ -85,7 +82,7 @@ async fn judge_over_jumps(probes: &Probes, sidecars: Vec<Timed>) {
     guarantees::g5_every_event_reaches_every_consumer(&evidence, probes).await;
     guarantees::g6_a_saga_takes_effect_once_per_trigger(&evidence).await;
     guarantees::g10_a_snapshot_changes_no_result(&evidence).await;
-    assert!(!reading.is_finished(), "the reader reads on");
+    assert!(!reading.is_finished(), "the reader still reads");
     reading.abort();
     for sidecar in sidecars {
         assert!(sidecar.process.terminate().await.success());
@@ -106,7 +103,7 @@ async fn has_jumped(place: &Place) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_sidecar_promised_holds_while_its_clock_jumps() {
+async fn guarantees_hold_while_a_clock_jumps() {
     let probes = Probes::start().await;
     let place = Place::new(PROGRAM, &probes.components());
     let sidecars = vec![Timed::start(place).await];
@@ -114,7 +111,7 @@ async fn what_a_sidecar_promised_holds_while_its_clock_jumps() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_sidecars_of_one_database_promised_holds_while_their_clocks_jump_apart() {
+async fn guarantees_hold_while_the_clocks_of_sidecars_of_one_database_jump_apart() {
     let probes = Probes::start().await;
     let database = Server::shared().await.database().await;
     let mut sidecars = Vec::new();

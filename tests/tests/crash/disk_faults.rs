@@ -1,4 +1,4 @@
-//! Fills the disk of a sidecar, and lets its flushes fail: what is acknowledged stays, what is refused is not there.
+//! Fills the disk of a sidecar, and makes its flushes fail: acknowledged events stay, refused ones are not stored.
 
 use std::collections::BTreeSet;
 
@@ -13,10 +13,10 @@ use rand::rngs::StdRng;
 use tonic::Code;
 
 use crate::PROGRAM;
-/// Bytes of a command that soon fills a log.
+/// Bytes of a command that fills a log fast.
 const BULK: usize = 500_000;
 
-/// A command whose event holds its id, padded to a size.
+/// A command whose event has its id, padded to a size.
 fn add(to: u8, id: &str, bytes: usize) -> v1::CommandBook {
     let mut book = command("Add", root(to), id);
     let mut payload = id.as_bytes().to_vec();
@@ -25,7 +25,7 @@ fn add(to: u8, id: &str, bytes: usize) -> v1::CommandBook {
     book
 }
 
-/// The ids of the commands whose events are there, in order; each event was computed from all before it.
+/// The ids of the commands whose events are stored, in order; each event was computed from all before it.
 async fn stored(place: &Place) -> Vec<String> {
     let read = pages(place.channel(), "tally", root(1)).await.unwrap();
     let other = pages(place.channel(), "tally", root(2)).await.unwrap();
@@ -87,7 +87,7 @@ impl Cramped {
         self.acknowledged.push(id.to_owned());
     }
 
-    /// Sends commands until one is refused for want of room; answers its id.
+    /// Sends commands until one is refused because the disk is full; returns its id.
     async fn send_until_full(&mut self, bytes: usize) -> String {
         let mut turn = 0;
         loop {
@@ -104,7 +104,7 @@ impl Cramped {
         }
     }
 
-    /// Sends more commands, to another root; answers how many were refused, each for want of room.
+    /// Sends more commands to another root; returns how many were refused, each because the disk is full.
     async fn send_more(&mut self, bytes: usize) -> usize {
         let mut refused = 0;
         for turn in 0..MORE {
@@ -120,7 +120,7 @@ impl Cramped {
         refused
     }
 
-    /// What was acknowledged is there, and nothing that was refused.
+    /// Acknowledged events are stored, and no refused ones.
     async fn check(&self) {
         assert_eq!(stored(&self.place).await, self.acknowledged);
         let other = pages(self.place.channel(), "tally", root(2)).await.unwrap();
@@ -196,7 +196,7 @@ async fn a_store_on_a_full_disk_opens_once_there_is_room() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_failed_flush_ends_the_process_and_costs_nothing_that_was_acknowledged() {
+async fn a_failed_flush_ends_the_process_and_loses_no_acknowledged_event() {
     let probes = Probes::start().await;
     let place = Place::new(PROGRAM, &probes.components());
     let disk = Disk::new();
@@ -221,7 +221,7 @@ async fn a_failed_flush_ends_the_process_and_costs_nothing_that_was_acknowledged
             .unwrap();
     }
     mended.kill().await;
-    // What the failed flush left in memory was never written; what came after it must not stand on that.
+    // Data of the failed flush was never written; later data must not depend on it.
     disk.cut_power(&place, Unflushed::Lost, &mut StdRng::seed_from_u64(0));
     let _last = disk.start(&place, Flushes::Kept);
     place.ready().await;

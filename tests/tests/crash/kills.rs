@@ -1,6 +1,6 @@
-//! Kills a sidecar under load, at every fail point and at any time, and checks what it promised against all that was attempted and seen.
+//! Kills a sidecar under load, at every fail point and at random times, and checks the guarantees against the whole history.
 //!
-//! `ANGZARR_KILLS` says how often it dies at each place, `ANGZARR_SEED` makes the choices those of an earlier run.
+//! `ANGZARR_KILLS` sets the number of kills at each place, `ANGZARR_SEED` repeats the random choices of an earlier run.
 
 use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
@@ -25,17 +25,17 @@ use crate::PROGRAM;
 const ROOTS: u8 = 5;
 /// The root that the journal refuses.
 const POISONED: u8 = 0;
-/// Kills at each place before everything is checked and a new store begins.
+/// Kills at each place before everything is checked and a new store is used.
 const CHAPTER: u64 = 20;
 
-/// Where a sidecar dies.
+/// How a sidecar dies.
 #[derive(Debug, Clone, Copy)]
 enum Death {
-    /// At a passage of a fail point.
+    /// At a fail point.
     At(&'static str),
-    /// At any time.
+    /// At a random time.
     AnyTime,
-    /// By a drain, which loses nothing either and ends well.
+    /// By a drain, which also loses nothing and exits with success.
     Drained,
 }
 
@@ -45,7 +45,7 @@ fn deaths() -> impl Iterator<Item = Death> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_promised_holds_over_every_kill() {
+async fn guarantees_hold_over_every_kill() {
     let kills = parameter("ANGZARR_KILLS", 2);
     let seed = parameter("ANGZARR_SEED", rand::rng().random_range(0..1_000_000));
     println!("ANGZARR_SEED={seed} ANGZARR_KILLS={kills}");
@@ -58,11 +58,11 @@ async fn what_was_promised_holds_over_every_kill() {
     }
 }
 
-/// A store from its first event to the judgement.
+/// A store from its first event to the check.
 struct Chapter {
     probes: Probes,
     place: Place,
-    /// A sidecar that passes commands on and outlives every owner.
+    /// A sidecar that forwards commands and outlives every owner.
     gateway: Place,
     _passing: Process,
     history: History,
@@ -99,7 +99,7 @@ impl Chapter {
         println!("{acknowledged} acknowledged, {refused} refused, {unknown} unknown");
         let _last = self.place.start_ready().await;
         self.judge(&live).await;
-        assert!(!reading.is_finished(), "the reader reads on");
+        assert!(!reading.is_finished(), "the reader still reads");
         reading.abort();
     }
 
@@ -146,14 +146,14 @@ async fn die(mut doomed: Process, death: Death, random: &mut StdRng) {
             assert_eq!(ended.signal(), Some(9), "{death:?} did not kill: {ended}");
         }
         Death::AnyTime => {
-            // The time itself is what is tried here.
+            // The random time itself is tested here.
             tokio::time::sleep(Duration::from_millis(random.random_range(0..300))).await;
             doomed.kill().await;
         }
         Death::Drained => {
             tokio::time::sleep(Duration::from_millis(random.random_range(200..500))).await;
             let ended = doomed.terminate().await;
-            assert!(ended.success(), "a drain ends well: {ended}");
+            assert!(ended.success(), "a drain exits with success: {ended}");
         }
     }
 }
@@ -212,7 +212,7 @@ async fn sixty_four_writers_of_one_root_through_two_sidecars_are_linearizable() 
         }
     }
     assert_eq!(all, (0..640).collect());
-    // The logic checks every history that it is given, so a wrong one would have been refused.
+    // The logic checks every history that it gets, so a wrong one would have been refused.
     assert_eq!(
         pages(owner.channel(), "tally", root(1))
             .await

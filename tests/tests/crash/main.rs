@@ -2,7 +2,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a test that cannot go on says why and ends"
+    reason = "a failed step of a test panics with its reason"
 )]
 
 mod clocks;

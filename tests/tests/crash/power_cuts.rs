@@ -1,6 +1,6 @@
-//! Cuts the power of a sidecar under load: only what was flushed is there afterwards, and that is all that was acknowledged.
+//! Cuts the power of a sidecar under load: only flushed data remains, which includes everything that was acknowledged.
 //!
-//! `ANGZARR_CUTS` says how often, `ANGZARR_SEED` makes the choices those of an earlier run.
+//! `ANGZARR_CUTS` sets the number of cuts, `ANGZARR_SEED` repeats the random choices of an earlier run.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -22,22 +22,22 @@ use rand::{Rng, SeedableRng};
 
 use crate::PROGRAM;
 const ROOTS: u8 = 4;
-/// Cuts before everything is judged and a new store begins.
+/// Cuts before everything is checked and a new store is used.
 const CHAPTER: u64 = 12;
 
-/// Bytes of a command that brings the next checkpoint nearer.
+/// Bytes of a command that leads to the next checkpoint.
 const BULK: usize = 500_000;
 
 /// When the power is cut.
 #[derive(Debug, Clone, Copy)]
 enum Moment {
-    /// At any time.
+    /// At a random time.
     Any,
-    /// While the store moves what it has written into its main file.
+    /// While the store moves its log into its main file.
     Checkpoint,
 }
 
-/// A sidecar on a disk that forgets, and all that was asked of it.
+/// A sidecar on a disk that loses unflushed data, and its whole history.
 struct System {
     disk: Disk,
     probes: Probes,
@@ -60,7 +60,7 @@ impl System {
         }
     }
 
-    /// Loads a sidecar, cuts its power, and goes on with another until every outcome is known that can be.
+    /// Puts load on a sidecar, cuts its power, and continues with another until all outcomes are known that can be.
     async fn load_and_cut(&mut self, name: &str, moment: Moment, unflushed: Unflushed) {
         let doomed = self.disk.start(&self.place, Flushes::Kept);
         self.place.ready().await;
@@ -69,7 +69,7 @@ impl System {
         let mut crowd = load::start(channel, (name, ROOTS), &mut self.random, &is_over);
         match moment {
             Moment::Any => {
-                // The time itself is what is tried here.
+                // The random time itself is tested here.
                 let within = Duration::from_millis(self.random.random_range(50..500));
                 tokio::time::sleep(within).await;
             }
@@ -93,13 +93,13 @@ impl System {
             .cut_power(&self.place, unflushed, &mut self.random);
     }
 
-    /// How many events the synchronous projector saw.
+    /// The number of events that the synchronous projector saw.
     fn counted(&self) -> u32 {
         let counts = (0..ROOTS).map(|number| self.probes.ledger.count(&root(number)));
         counts.sum()
     }
 
-    /// Loads a sidecar on a disk that only says that it flushes, and cuts the power when every outcome is known.
+    /// Puts load on a sidecar on a disk that ignores flushes, and cuts the power when all outcomes are known.
     async fn load_in_vain(&mut self) {
         let before = self.counted();
         let doomed = self.disk.start(&self.place, Flushes::Ignored);
@@ -127,7 +127,7 @@ async fn what_was_acknowledged_is_flushed() {
     }
 }
 
-/// Cuts the power of one system so many times, and judges what it kept of its promises.
+/// Cuts the power of one system a number of times, and checks its guarantees.
 async fn tell(cuts: u64, seed: u64) {
     let mut system = System::new(seed).await;
     let live = Reader::new(system.place.channel(), "tally");
@@ -153,7 +153,7 @@ async fn tell(cuts: u64, seed: u64) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_disk_that_ignores_flushes_is_found_out() {
+async fn a_disk_that_ignores_flushes_is_detected() {
     let seed = parameter("ANGZARR_SEED", rand::random_range(0..1_000_000));
     println!("ANGZARR_SEED={seed}");
     let mut system = System::new(seed).await;

@@ -1,4 +1,4 @@
-//! Configurations that cannot work: each stops the start with a sentence that names the field or file and what to do, and a failing exit code.
+//! Invalid configurations: each stops the start with an error exit code and a message that names the field or file and what to do.
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
@@ -32,7 +32,7 @@ struct Desk {
 }
 
 impl Desk {
-    /// Writes a boot document, in which STORE stands for a file in the folder.
+    /// Writes a boot document, in which STORE is replaced by a file in the folder.
     fn with(boot: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = folder.path().join("store.db");
@@ -45,7 +45,7 @@ impl Desk {
         self.folder.path().join(name)
     }
 
-    /// Runs the sidecar until it ends by itself.
+    /// Runs the sidecar until it exits.
     async fn run(&self, variables: &[(&str, &Path)]) -> Output {
         let mut command = Command::new(PROGRAM);
         command
@@ -55,10 +55,10 @@ impl Desk {
             .stdin(Stdio::null())
             .kill_on_drop(true);
         let ended = timeout(WITHIN, command.output()).await;
-        ended.expect("it ends by itself").unwrap()
+        ended.expect("it exits").unwrap()
     }
 
-    /// Runs the sidecar, which refuses to start; answers what it says.
+    /// Runs the sidecar, which refuses to start; returns its message.
     async fn refusal(&self, variables: &[(&str, &Path)]) -> String {
         let output = self.run(variables).await;
         assert_eq!(output.status.code(), Some(1));
@@ -140,7 +140,7 @@ async fn each_mistake_in_a_boot_document_is_named_with_its_place() {
 }
 
 #[tokio::test]
-async fn documents_that_are_none_are_told() {
+async fn invalid_documents_are_reported() {
     let cases = [
         ("", "empty"),
         ("# nothing\n", "empty"),
@@ -168,7 +168,7 @@ async fn documents_that_are_none_are_told() {
 }
 
 #[tokio::test]
-async fn mistakes_beside_secrets_do_not_show_them() {
+async fn mistakes_next_to_secrets_do_not_show_them() {
     let cases = [
         "storage: {type: sqlite, path: a, password: hunter2\nbus: [\n",
         "storage: {type: sqlite, path: a}\npassword: \"hunter2\n",
@@ -266,7 +266,7 @@ fn database(desk: &Desk, sql: &str) {
 }
 
 #[tokio::test]
-async fn a_database_of_something_else_or_of_the_future_is_left_alone() {
+async fn a_foreign_database_or_one_of_a_newer_version_is_not_touched() {
     let desk = Desk::with(SOUND);
     database(&desk, "CREATE TABLE letters (id INTEGER)");
     let said = desk.refusal(&[]).await;
@@ -285,7 +285,7 @@ async fn a_database_of_something_else_or_of_the_future_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_second_sidecar_on_a_file_and_a_taken_port_are_refused() {
+async fn a_second_sidecar_on_a_file_and_a_port_in_use_are_refused() {
     let probes = Probes::start().await;
     let place = Place::new(PROGRAM, &probes.components());
     let _process = place.start_ready().await;
@@ -300,11 +300,11 @@ async fn a_second_sidecar_on_a_file_and_a_taken_port_are_refused() {
         assert!(said.contains(&port.to_string()), "{said}");
     }
     let added = execute(place.channel(), command("Add", root(1), "a")).await;
-    assert!(added.is_ok(), "the first goes on");
+    assert!(added.is_ok(), "the first continues");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ten_thousand_sources_are_no_hindrance() {
+async fn ten_thousand_sources_are_accepted() {
     let probes = Probes::start().await;
     let sources: Vec<_> = (0..10_000)
         .map(|number| format!("{{domain: d{number}}}"))
@@ -348,7 +348,7 @@ async fn routing_that_flips_under_load_disturbs_no_command() {
         place.route(document);
         let hash = || async { place.status().await["routing"].to_string() };
         let before = hash().await;
-        // It is looked at once a second; whether it is taken or refused, the status changes.
+        // The file is checked once a second; the status changes whether it is accepted or refused.
         until(async || hash().await != before).await;
     }
     is_over.store(true, Ordering::Relaxed);

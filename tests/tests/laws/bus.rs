@@ -21,7 +21,7 @@ use tonic::transport::{Channel, Endpoint, Server};
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 
-/// Where the owner is at the moment.
+/// The current channel to the owner.
 struct Place {
     channel: RwLock<(Channel, CancellationToken)>,
 }

@@ -1,10 +1,10 @@
-//! The contract suites of the ports: every adapter is held to every law, and every store to the model.
+//! The contract suites of the ports: every law is checked for every adapter, and every store is compared with the model.
 //!
-//! Each law and adapter is a trial of its own, so that one failure hides no other: `store::sqlite::NAME`, `bus::direct::NAME`, `model::sqlite::NAME`.
+//! Each law and adapter is a separate trial, so that one failure hides no other: `store::sqlite::NAME`, `bus::direct::NAME`, `model::sqlite::NAME`.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a test that cannot go on says why and ends"
+    reason = "a failed step of a test panics with its reason"
 )]
 
 mod bus;

@@ -1,4 +1,4 @@
-//! The way of a command through a real sidecar, its store, its consumers and a second sidecar.
+//! Commands through a real sidecar, its store, its consumers and a second sidecar.
 
 use angzarr_proto::v1;
 use angzarr_proto::v1::business_coordinator_client::BusinessCoordinatorClient;
@@ -148,7 +148,7 @@ async fn logic_that_refuses_or_breaks_the_contract_stores_nothing() {
 }
 
 #[tokio::test]
-async fn a_call_that_is_given_up_frees_its_root() {
+async fn a_cancelled_call_frees_its_root() {
     let system = System::start().await;
     let impatient = std::time::Duration::from_millis(200);
     let given_up = tokio::time::timeout(impatient, system.add("Hang", 1, "hang")).await;
@@ -158,7 +158,7 @@ async fn a_call_that_is_given_up_frees_its_root() {
 }
 
 #[tokio::test]
-async fn repeats_beside_the_running_first_attempt_take_effect_once() {
+async fn repeats_during_the_first_attempt_take_effect_once() {
     let system = System::start().await;
     let repeats = (0..16).map(|_| system.add("Twice", 1, "same"));
     let answers: Vec<_> = futures::future::try_join_all(repeats).await.unwrap();
@@ -210,7 +210,7 @@ async fn bad_requests_name_the_field() {
 }
 
 #[tokio::test]
-async fn simple_answers_with_the_projections() {
+async fn simple_mode_returns_the_projections() {
     let system = System::start().await;
     for expected in 1..=3_u64 {
         let id = format!("command-{expected}");
@@ -415,7 +415,7 @@ async fn a_poisoned_root_is_parked_alone_and_replayed_on_request() {
 }
 
 #[tokio::test]
-async fn rpcs_of_later_answer_with_a_sentence() {
+async fn unimplemented_rpcs_return_a_message() {
     let system = System::start().await;
     let mut gateway = CommandGatewayClient::new(system.place.channel());
     let refused = gateway
@@ -427,7 +427,7 @@ async fn rpcs_of_later_answer_with_a_sentence() {
 }
 
 #[tokio::test]
-async fn a_drain_ends_the_process_with_everything_kept() {
+async fn a_drain_ends_the_process_and_loses_nothing() {
     let System {
         place,
         process,

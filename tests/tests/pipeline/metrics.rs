@@ -1,4 +1,4 @@
-//! Reads `/metrics` of a sidecar that has worked: every promised name is there, with its labels.
+//! Reads `/metrics` of a sidecar after some work: every documented metric exists, with its labels.
 
 use angzarr_tests::client::{command, execute, execute_simple, pages, root};
 use angzarr_tests::probe::{Probes, aggregates};
@@ -6,7 +6,7 @@ use angzarr_tests::sidecar::{Place, Process, until};
 
 use crate::PROGRAM;
 
-/// What `/metrics` says, a line a sample.
+/// The content of `/metrics`, one line for each sample.
 struct Metrics(String);
 
 impl Metrics {
@@ -56,7 +56,7 @@ async fn worked() -> (Probes, Place, Process) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_store_is_measured_under_the_promised_names() {
+async fn the_metrics_of_the_store_have_the_documented_names() {
     let (_probes, place, _process) = worked().await;
     let metrics = Metrics::read(&place).await;
     for operation in ["write", "load", "read_partition", "acquire"] {
@@ -83,7 +83,7 @@ async fn the_store_is_measured_under_the_promised_names() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_pipeline_is_measured_under_the_promised_names() {
+async fn the_metrics_of_the_pipeline_have_the_documented_names() {
     let (_probes, place, _process) = worked().await;
     let send = async |name, id| execute(place.channel(), command(name, root(1), id)).await;
     send("Add", "add-0").await.unwrap();
@@ -133,11 +133,11 @@ async fn the_pipeline_is_measured_under_the_promised_names() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_saga_sends_again_is_counted() {
+async fn retries_of_a_saga_are_counted() {
     let probes = Probes::start().await;
     let at = probes.port;
     let saga = "kind: saga, name: mirror, startFrom: beginning, sources: [{domain: tally}]";
-    // Nobody serves the domain that the saga commands.
+    // No sidecar serves the domain that the saga sends commands to.
     let components = aggregates(at).lines().next().unwrap().to_owned()
         + &format!("\n- {{{saga}, logic: '127.0.0.1:{at}'}}\n");
     let place = Place::new(PROGRAM, &components);

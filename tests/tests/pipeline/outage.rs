@@ -1,4 +1,4 @@
-//! G7 with logic in a process of its own: whatever is away for long parks nothing, and an event that kills its logic stops its own root only.
+//! G7 with logic in a separate process: long outages park nothing, and an event that kills its logic stops only its own root.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use angzarr_tests::client::{command, execute, execute_simple, pages, root};
 use angzarr_tests::logic;
 use angzarr_tests::probe::{Probes, aggregates, consumers, number};
 use angzarr_tests::sidecar::{Place, Process, always, free_port, until};
-use angzarr_tests::soak::guarantees::set_aside;
+use angzarr_tests::soak::guarantees::parked_roots;
 use tonic::Code;
 
 use crate::PROGRAM;
@@ -14,7 +14,7 @@ const LOGIC: &str = env!("CARGO_BIN_EXE_logic-under-test");
 const ROOTS: u8 = 20;
 const CONSUMERS: [&str; 3] = ["ledger", "journal", "mirror"];
 
-/// A sidecar whose aggregates have their logic, and whose consumers' logic is a process that comes and goes.
+/// A sidecar whose aggregates have their logic, and whose consumers have logic that starts and stops.
 struct System {
     place: Place,
     _process: Process,
@@ -53,7 +53,7 @@ impl System {
     async fn parked(&self) -> [u64; 3] {
         let mut parked = [0; 3];
         for (count, consumer) in parked.iter_mut().zip(CONSUMERS) {
-            *count = set_aside(&self.place, consumer).await;
+            *count = parked_roots(&self.place, consumer).await;
         }
         parked
     }
@@ -69,7 +69,7 @@ impl System {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn consumers_whose_logic_is_away_for_long_lose_nothing_and_park_nothing() {
+async fn consumers_with_a_long_outage_of_their_logic_lose_and_park_nothing() {
     let system = System::start().await;
     until(async || system.place.is_listening()).await;
     for number in 0..ROOTS {
@@ -78,7 +78,7 @@ async fn consumers_whose_logic_is_away_for_long_lose_nothing_and_park_nothing() 
         }
     }
     until(async || system.is_paused().await).await;
-    // Many times the longest pause, and far more tries than attempts are allowed.
+    // Many times the longest pause, and far more tries than the allowed attempts.
     always(Duration::from_secs(3), async || {
         system.parked().await == [0, 0, 0]
     })
@@ -114,11 +114,11 @@ async fn logic_that_is_killed_again_and_again_loses_nothing_of_a_saga() {
     for number in 0..ROOTS {
         until(async || system.mirrored(number).await == 5).await;
     }
-    assert_eq!(set_aside(&system.place, "mirror").await, 0);
+    assert_eq!(parked_roots(&system.place, "mirror").await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_event_that_kills_its_logic_stops_its_own_root_only() {
+async fn an_event_that_kills_its_logic_stops_only_its_own_root() {
     const DEADLY: u8 = 7;
     let system = System::start().await;
     until(async || system.place.is_listening()).await;
@@ -140,7 +140,7 @@ async fn an_event_that_kills_its_logic_stops_its_own_root_only() {
 }
 
 #[tokio::test]
-async fn an_aggregate_whose_logic_dies_in_a_call_answers_and_goes_on_when_it_is_back() {
+async fn an_aggregate_whose_logic_dies_in_a_call_replies_and_continues_when_it_is_back() {
     let port = free_port();
     let place = Place::new(PROGRAM, &aggregates(port));
     let mut logic = logic::start(LOGIC, port, None).await;

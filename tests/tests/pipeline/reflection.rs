@@ -1,4 +1,4 @@
-//! Asks a sidecar what it serves, as `grpcurl list` does.
+//! Lists the services of a sidecar, like `grpcurl list`.
 
 use angzarr_tests::probe::Probes;
 use angzarr_tests::sidecar::Place;
@@ -8,7 +8,7 @@ use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 
 #[tokio::test]
-async fn listed_is_what_the_sidecar_serves_and_nothing_that_logic_does() {
+async fn reflection_lists_the_services_of_the_sidecar_and_none_of_logic() {
     let probes = Probes::start().await;
     let program = env!("CARGO_BIN_EXE_sidecar-under-test");
     let place = Place::new(program, &probes.components());
@@ -24,7 +24,7 @@ async fn listed_is_what_the_sidecar_serves_and_nothing_that_logic_does() {
         .into_inner();
     let answer = answers.message().await.unwrap().unwrap().message_response;
     let Some(MessageResponse::ListServicesResponse(list)) = answer else {
-        panic!("the answer is {answer:?}");
+        panic!("the reply is {answer:?}");
     };
     let mut names: Vec<_> = list.service.into_iter().map(|it| it.name).collect();
     names.sort();

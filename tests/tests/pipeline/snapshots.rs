@@ -1,4 +1,4 @@
-//! G10: a snapshot never changes a result, whatever was taken when, and whatever the fold has become since.
+//! G10: a snapshot never changes a result, whenever it was taken and however the fold has changed since.
 
 use std::hash::{DefaultHasher, Hasher};
 use std::sync::{Arc, Mutex};
@@ -21,14 +21,14 @@ use proptest::prelude::*;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// What happens next.
+/// The next step.
 #[derive(Debug, Clone)]
 enum Step {
-    /// A command brings so many events, and a snapshot or none.
+    /// A command with a number of events, and a snapshot or none.
     Command { events: u8, has_snapshot: bool },
-    /// The fold is corrected and the version declared anew.
+    /// The fold is corrected and the version raised.
     Correct,
-    /// The command is tried after an event of the past, as a share of all events.
+    /// The command is tried at an earlier event, given as a share of all events.
     Try { share: f64 },
 }
 
@@ -62,7 +62,7 @@ fn payload(value: &[u8]) -> Payload {
     }
 }
 
-/// Logic that folds what it is given, notes the state, and answers what it was told to.
+/// Logic that folds its input, records the state, and returns a preset reply.
 #[derive(Default)]
 struct Folding {
     version: Mutex<SnapshotVersion>,
@@ -107,7 +107,7 @@ fn page(value: &[u8]) -> AnswerPage {
     }
 }
 
-/// A root, and all that was ever recorded in it.
+/// A root, and all events recorded in it.
 struct World {
     logic: Arc<Folding>,
     store: Arc<SqliteStore>,
@@ -186,7 +186,7 @@ impl World {
         }
     }
 
-    /// The logic saw what a full replay of the first events would have shown it.
+    /// The logic saw the same state as after a full replay of the first events.
     fn expect_state_after(&self, events: usize) {
         let version = *self.logic.version.lock().unwrap();
         let replayed = folded(version, self.values[..events].iter().map(Vec::as_slice));

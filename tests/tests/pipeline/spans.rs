@@ -1,4 +1,4 @@
-//! Runs a sidecar within the test, under a subscriber that keeps every span: the promised names are there, each with root and workflow.
+//! Runs a sidecar within the test, with a subscriber that keeps every span: all documented spans exist, with root and correlation id.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -18,7 +18,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 
-/// The promised spans, each with the one that it stands in.
+/// The documented spans, each with its parent.
 const PROMISED: [(&str, Option<&str>); 12] = [
     ("aggregate.handle", None),
     ("aggregate.load_events", Some("aggregate.handle")),
@@ -75,7 +75,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Spans {
 }
 
 impl Spans {
-    /// Whether a span was opened in another, or anywhere, with all that it must tell.
+    /// Whether a span with all its fields was opened in a parent, or anywhere.
     fn has(&self, name: &str, within: Option<&str>) -> bool {
         let spans = self.0.lock().unwrap();
         let is_whole = |seen: &Seen| {
@@ -94,12 +94,12 @@ impl Spans {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_promised_span_tells_root_and_workflow() {
+async fn every_documented_span_has_root_and_correlation_id() {
     let spans = Spans::default();
     let registry = tracing_subscriber::registry().with(spans.clone());
     tracing::subscriber::set_global_default(registry).unwrap();
     let probes = Probes::start().await;
-    // Nobody serves the domain of the saga's facts, so they are sent again and again.
+    // No sidecar serves the domain of the saga's facts, so that they are retried.
     let mut components = aggregates(probes.port);
     components.truncate(
         components
@@ -121,7 +121,7 @@ async fn every_promised_span_tells_root_and_workflow() {
     let running = tokio::spawn(run(settings, start_metrics().unwrap(), stop.clone()));
     place.ready().await;
 
-    // A projector that was faster than the command that waits for it has nothing to fetch.
+    // A projector that is faster than the command that waits for it has nothing to fetch.
     let mut turn = 0;
     until(async || {
         turn += 1;

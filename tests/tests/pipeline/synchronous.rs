@@ -1,4 +1,4 @@
-//! G9: a command in mode SIMPLE returns only when the synchronous projectors got there, or says who did not.
+//! G9: a command in mode SIMPLE returns only when the synchronous projectors have handled it, or lists those that have not.
 
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ impl System {
         Self::with_budget("1s").await
     }
 
-    /// Starts it with a budget of the synchronous stage.
+    /// Starts it with a timeout of the synchronous stage.
     async fn with_budget(sync: &str) -> Self {
         let probes = Probes::start().await;
         let place = Place::new(PROGRAM, &probes.components());
@@ -43,8 +43,8 @@ impl System {
     }
 }
 
-/// What a response says of the only synchronous projector: the number in its projection, or its error.
-fn told(response: &v1::CommandResponse) -> Result<u64, v1::ReactionError> {
+/// The result of the only synchronous projector in a response: the number in its projection, or its error.
+fn projection_of(response: &v1::CommandResponse) -> Result<u64, v1::ReactionError> {
     let receipt = response.receipt.as_ref().unwrap();
     match (&response.projections[..], &response.reaction_errors[..]) {
         ([projection], []) => {
@@ -67,24 +67,24 @@ async fn a_slow_projector_is_waited_for() {
     system.probes.ledger.behave(Behaviour::Delays(delay));
     let began = Instant::now();
     let answer = system.simple(1, "a").await;
-    assert_eq!(told(&answer), Ok(1));
+    assert_eq!(projection_of(&answer), Ok(1));
     assert!(began.elapsed() >= delay);
     assert_eq!(system.probes.ledger.count(&root(1)), 1);
 }
 
 #[tokio::test]
-async fn a_failing_projector_is_named_and_the_events_stand() {
+async fn a_failing_projector_is_named_and_the_events_stay() {
     let system = System::start().await;
     system.probes.ledger.poison(Some(root(1)));
     for id in ["a", "b", "c"] {
-        let error = told(&system.simple(1, id).await).unwrap_err();
-        // Where the subscription came first, and later, the root waits or is set aside, which is told at once.
+        let error = projection_of(&system.simple(1, id).await).unwrap_err();
+        // If the subscription was first, and later, the root waits or is parked, which is reported at once.
         let is_refusal = error.code == Code::FailedPrecondition as i32
             && error.message.contains("does not take this root");
         assert!(error.not_reached || is_refusal, "{error:?}");
         assert!(!(error.not_reached && is_refusal), "{error:?}");
     }
-    assert_eq!(told(&system.simple(2, "d").await), Ok(1));
+    assert_eq!(projection_of(&system.simple(2, "d").await), Ok(1));
     let read = pages(system.place.channel(), "tally", root(1)).await;
     assert_eq!(read.unwrap().len(), 3);
 }
@@ -95,7 +95,7 @@ async fn a_projector_that_hangs_is_named_when_the_time_is_over() {
     system.probes.ledger.behave(Behaviour::Hangs);
     let began = Instant::now();
     let answer = system.simple(1, "a").await;
-    let error = told(&answer).unwrap_err();
+    let error = projection_of(&answer).unwrap_err();
     assert!(error.not_reached, "{error:?}");
     assert_eq!(error.code, Code::DeadlineExceeded as i32);
     let took = began.elapsed();
@@ -105,7 +105,7 @@ async fn a_projector_that_hangs_is_named_when_the_time_is_over() {
 }
 
 #[tokio::test]
-async fn what_the_subscription_brought_before_is_not_waited_for_again() {
+async fn an_append_that_the_subscription_delivered_is_not_waited_for() {
     let system = System::start().await;
     for to in 1..=5 {
         let id = format!("command-{to}");
@@ -116,19 +116,19 @@ async fn what_the_subscription_brought_before_is_not_waited_for_again() {
         // The repeat runs the synchronous stage, for an append that was delivered long ago.
         let answer = system.simple(to, &id).await;
         assert!(answer.receipt.as_ref().unwrap().replayed);
-        assert_eq!(told(&answer), Ok(1));
+        assert_eq!(projection_of(&answer), Ok(1));
     }
     assert_eq!(system.probes.ledger.faults(), [""; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn under_load_every_answer_holds_a_projection_that_is_past_its_command() {
+async fn under_load_every_reply_has_a_projection_that_includes_its_command() {
     let system = System::with_budget("20s").await;
     let writers = (0..16).map(async |writer| {
         for turn in 0..10 {
             let answer = system.simple(writer % 2, &format!("{writer}-{turn}")).await;
             let last = *sequences(&answer).last().unwrap();
-            let projected = told(&answer).unwrap();
+            let projected = projection_of(&answer).unwrap();
             assert!(projected > u64::from(last), "{projected} after {last}");
         }
     });

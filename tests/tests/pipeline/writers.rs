@@ -1,4 +1,4 @@
-//! Many writers of one root within a process, beside each other and beside a consumer that cannot keep up.
+//! Many concurrent writers of one root within a process, and writers with a consumer that cannot keep up.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -116,7 +116,7 @@ fn executor(store: &Arc<SqliteStore>, writes: &WriteQueue) -> Executor {
     Executor::new(settings, ports)
 }
 
-/// Executes until it is not outrun any more.
+/// Executes a command until no other one is faster.
 async fn insist(executor: &Executor, id: &str) -> Executed {
     loop {
         let deadline = Instant::now() + Duration::from_secs(60);
@@ -148,7 +148,7 @@ async fn write(executor: Arc<Executor>, writer: usize) -> Seen {
     seen
 }
 
-/// Where each command stands in the log.
+/// The place of each command in the log.
 async fn placed(log: &dyn Log) -> BTreeMap<String, Placed> {
     let read = PartitionRead {
         domain: stream().domain,
@@ -206,7 +206,7 @@ async fn sixty_four_writers_of_one_root_that_race_in_one_store_are_linearizable(
     assert_eq!(unexplained_in_log(&seen, &log), [""; 0]);
 }
 
-/// G11: what a consumer leaves undone costs no memory, and commands go on.
+/// G11: the backlog of a consumer costs no memory, and commands continue.
 async fn judge_slow_consumer(probes: &Probes, place: &Place) {
     const ROUND: usize = 600;
     let second = Duration::from_secs(1);
@@ -232,7 +232,7 @@ async fn judge_slow_consumer(probes: &Probes, place: &Place) {
     }
     let lag = place.status().await["consumers"].to_string();
     let grown = process.memory_bytes().saturating_sub(before);
-    // The events that nobody took are more than twice that.
+    // The undelivered events are more than twice that size.
     assert!(grown < 12 << 20, "{grown} bytes: {lag}");
     let taken: u32 = (0..30)
         .map(|number| probes.journal.count(&root(number)))
@@ -248,16 +248,16 @@ async fn a_consumer_that_takes_one_event_a_second_costs_no_memory() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_consumer_that_takes_one_event_a_second_costs_no_memory_beside_a_database() {
+async fn a_consumer_that_takes_one_event_a_second_costs_no_memory_on_a_database() {
     let probes = Probes::start().await;
     let database = Server::shared().await.database().await;
     let place = Place::over(PROGRAM, &database.url(), &probes.components());
     judge_slow_consumer(&probes, &place).await;
 }
 
-/// G11: large events that a consumer leaves undone stay with their owner.
+/// G11: large undelivered events of a consumer stay with their owner.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_consumer_that_hangs_before_large_events_costs_no_memory() {
+async fn a_consumer_that_hangs_with_large_events_costs_no_memory() {
     const EVENTS: usize = 100;
     let probes = Probes::start().await;
     let place = Place::new(PROGRAM, &probes.components());
@@ -277,6 +277,6 @@ async fn a_consumer_that_hangs_before_large_events_costs_no_memory() {
     probes.journal.behave(Behaviour::Hangs);
     fill("left").await;
     let grown = process.memory_bytes().saturating_sub(before);
-    // Much less than what was left.
+    // Much less than the backlog.
     assert!(grown < 45 << 20, "{grown} bytes");
 }

@@ -1,6 +1,6 @@
-//! Breaks what three sidecars share, and the sidecars, under load, and checks what they promised against all that was attempted and seen.
+//! Breaks three sidecars and their shared database and network under load, and checks the guarantees against the whole history.
 //!
-//! `ANGZARR_FAULTS` says how many faults happen, `ANGZARR_SEED` makes the choices those of an earlier run.
+//! `ANGZARR_FAULTS` sets the number of faults, `ANGZARR_SEED` repeats the random choices of an earlier run.
 
 use std::cell::Cell;
 use std::os::unix::process::ExitStatusExt;
@@ -36,18 +36,18 @@ const PAST_LEASE: Duration = Duration::from_secs(3);
 /// Longer than a statement may take.
 const PAST_STATEMENT: Duration = Duration::from_secs(6);
 
-/// What goes wrong.
+/// A fault.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Fault {
-    /// A sidecar dies at a passage of a fail point, and the others with it.
+    /// A sidecar is killed at a fail point, and then the others.
     SidecarDiesAt(&'static str),
-    /// A sidecar dies at any time.
+    /// A sidecar is killed at a random time.
     SidecarDies,
-    /// A sidecar is stopped for longer than its leases last, then goes on.
+    /// A sidecar is paused for longer than its leases, and then continues.
     SidecarStops,
-    /// The server's processes die.
+    /// The processes of the server are killed.
     ServerDies,
-    /// The server is shut down without any care, and recovers.
+    /// The server is shut down in immediate mode, and recovers.
     ServerStopsAtOnce,
     /// The server is shut down and started.
     ServerRestarts,
@@ -57,11 +57,11 @@ enum Fault {
     NetworkDelays,
     /// The network breaks.
     NetworkCuts,
-    /// What is asked arrives, answers do not.
+    /// Requests arrive, but replies do not.
     AnswersAreLost,
     /// Connections stay open and nothing arrives.
     NetworkSwallows,
-    /// Appends linger between their positions and their commit.
+    /// Appends wait between the assignment of positions and the commit.
     CommitsLinger,
 }
 
@@ -91,7 +91,7 @@ const FAULTS: [Fault; 22] = [
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_promised_holds_over_every_fault() {
+async fn guarantees_hold_over_every_fault() {
     let count = parameter("ANGZARR_FAULTS", 8);
     let seed = parameter("ANGZARR_SEED", rand::rng().random_range(0..1_000_000));
     println!("ANGZARR_SEED={seed} ANGZARR_FAULTS={count}");
@@ -110,7 +110,7 @@ async fn what_was_promised_holds_over_every_fault() {
         stage.suffer(fault, number, &mut random).await;
     }
     stage.judge(&live).await;
-    assert!(!reading.is_finished(), "the reader reads on");
+    assert!(!reading.is_finished(), "the reader still reads");
     reading.abort();
 }
 
@@ -132,7 +132,7 @@ async fn a_full_disk_refuses_commands_until_there_is_room_and_loses_nothing() {
     let filler = stage.database.server.small_disk().join("filler");
     fill(&filler);
     until(async || stage.refuses().await).await;
-    assert!(read().await > 0, "what is there is still read");
+    assert!(read().await > 0, "stored events can still be read");
     std::fs::remove_file(&filler).unwrap();
     sleep(Duration::from_millis(500)).await;
     is_over.store(true, Ordering::Relaxed);
@@ -157,7 +157,7 @@ fn fill(file: &std::path::Path) {
     }
 }
 
-/// Three sidecars over one database, behind a proxy.
+/// Three sidecars on one database, behind a proxy.
 struct Stage {
     probes: Probes,
     database: Database,
@@ -165,7 +165,7 @@ struct Stage {
     places: Vec<Place>,
     running: Vec<Option<Process>>,
     history: History,
-    /// Which sidecar the next client talks to.
+    /// The sidecar of the next client.
     next: Cell<usize>,
 }
 
@@ -222,7 +222,7 @@ impl Stage {
         load::gather(crowd, &mut self.history).await;
     }
 
-    /// Kills all sidecars and starts each with a fail point: whichever acts comes to it.
+    /// Kills all sidecars and starts each with a fail point, so that the active one reaches it.
     async fn arm(&mut self, name: &str, random: &mut StdRng) {
         self.kill_all().await;
         for (place, running) in self.places.iter().zip(&mut self.running) {
@@ -237,7 +237,7 @@ impl Stage {
         }
     }
 
-    /// Waits until one dies at its fail point, then kills the others, which may do so at any time, and starts all.
+    /// Waits until one dies at its fail point, then kills the others, which may also die at any time, and starts all.
     async fn one_dies(&mut self) {
         let mut deaths: Vec<_> = self
             .running
@@ -291,7 +291,7 @@ impl Stage {
         self.proxy.set(mode);
         sleep(within).await;
         if mode == Mode::Swallows {
-            // What was swallowed is lost with its connections.
+            // Swallowed bytes are lost with their connections.
             self.proxy.set(Mode::Cuts);
         }
         self.proxy.set(Mode::Passes);
@@ -307,7 +307,7 @@ impl Stage {
         }
     }
 
-    /// Lets some appends sleep at the end of their transaction, when they have their positions and are not committed.
+    /// Makes some appends sleep at the end of their transaction, after the assignment of positions and before the commit.
     async fn linger(&self, within: Duration) {
         let mut conn = self.database.connect().await;
         let slow = "CREATE FUNCTION angzarr.nap() RETURNS trigger LANGUAGE plpgsql AS
@@ -321,7 +321,7 @@ impl Stage {
             .unwrap();
     }
 
-    /// Whether a command is refused for want of room.
+    /// Whether a command is refused because the disk is full.
     async fn refuses(&self) -> bool {
         let id = format!("probe-{}", rand::random::<u64>());
         let book = command("Nothing", root(ROOTS), &id);
@@ -329,7 +329,7 @@ impl Stage {
         answer.is_err_and(|status| status.code() == tonic::Code::ResourceExhausted)
     }
 
-    /// Ends all sidecars and judges by one that comes after them.
+    /// Stops all sidecars and checks the guarantees with a new one.
     async fn judge(&mut self, live: &Reader) {
         let [acknowledged, refused, unknown] = self.history.outcomes();
         println!("{acknowledged} acknowledged, {refused} refused, {unknown} unknown");

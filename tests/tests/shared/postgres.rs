@@ -1,4 +1,4 @@
-//! What the PostgreSQL adapter promises beyond the laws of the ports: who is refused, what is survived, what it costs.
+//! Guarantees of the PostgreSQL adapter beyond the laws of the ports: refusals, survived failures, round trips.
 
 use std::error::Error as _;
 use std::path::Path;
@@ -134,7 +134,7 @@ async fn a_batch_and_a_load_take_one_round_trip_each() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_batch_whose_answer_is_lost_is_recorded_once_and_answered_as_recorded() {
+async fn a_batch_whose_reply_is_lost_is_recorded_once_and_reported_as_recorded() {
     let database = fresh().await;
     let port = database.url().parse::<url::Url>().unwrap().port().unwrap();
     let proxy = Proxy::start(port).await;
@@ -163,10 +163,10 @@ async fn a_batch_whose_answer_is_lost_is_recorded_once_and_answered_as_recorded(
                 .await
         }
     });
-    // Another way to the database shows when the lost batch is recorded.
+    // A second connection shows when the lost batch is recorded.
     let witness = open(database.settings()).await;
     while length(&witness, 1).await < 3 {
-        assert!(!appending.is_finished(), "no answer arrives");
+        assert!(!appending.is_finished(), "no reply arrives");
     }
     proxy.set(Mode::Passes);
     let outcomes = appending.await.unwrap().unwrap();
@@ -190,7 +190,7 @@ async fn a_batch_whose_answer_is_lost_is_recorded_once_and_answered_as_recorded(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connections_that_the_server_ends_are_opened_anew() {
+async fn connections_that_the_server_ends_are_opened_again() {
     let database = fresh().await;
     let store = open(database.settings()).await;
     let mut conn = database.connect().await;
@@ -210,7 +210,7 @@ async fn connections_that_the_server_ends_are_opened_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_one_appends_is_told_to_the_others() {
+async fn appends_of_one_store_are_notified_to_the_others() {
     let database = fresh().await;
     let (writer, heads) = (open(database.settings()).await, Heads::default());
     let _reader = PostgresStore::open(database.settings(), heads.clone()).await;
@@ -227,8 +227,8 @@ async fn what_one_appends_is_told_to_the_others() {
         let mut at = appended(format!("command-{turn}")).await;
         while watched.borrow_and_update().0 < turn {
             let heard = tokio::time::timeout(Duration::from_secs(10), watched.changed()).await;
-            // The first may be told before the reader listens.
-            assert!(turn == 1 || heard.is_ok(), "it is told");
+            // The first notification may come before the reader listens.
+            assert!(turn == 1 || heard.is_ok(), "it is notified");
             if heard.is_err() {
                 at = appended("once more".to_owned()).await;
             }
@@ -236,7 +236,7 @@ async fn what_one_appends_is_told_to_the_others() {
         delays.push(at.elapsed());
     }
     delays.sort();
-    println!("told after {:?} (median)", delays[10]);
+    println!("notified after {:?} (median)", delays[10]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -279,7 +279,7 @@ async fn a_format_that_needs_a_newer_reader_is_refused_and_one_that_does_not_is_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_that_open_an_empty_database_at_once_make_one_store() {
+async fn concurrent_openings_of_an_empty_database_create_one_store() {
     let database = fresh().await;
     let opening = (0..8).map(|_| open(database.settings()));
     let stores = futures::future::join_all(opening).await;
@@ -289,7 +289,7 @@ async fn many_that_open_an_empty_database_at_once_make_one_store() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_schema_of_somebody_else_is_left_alone() {
+async fn a_foreign_schema_is_not_touched() {
     let database = fresh().await;
     let mut conn = database.connect().await;
     conn.execute("CREATE SCHEMA theirs; CREATE TABLE theirs.things (id integer)")
@@ -311,7 +311,7 @@ async fn a_schema_of_somebody_else_is_left_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_store_that_was_replaced_under_an_open_one_ends_it() {
+async fn a_store_that_is_replaced_while_open_fails() {
     let database = fresh().await;
     let store = open(database.settings()).await;
     let mut conn = database.connect().await;
@@ -325,7 +325,7 @@ async fn a_store_that_was_replaced_under_an_open_one_ends_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_password_comes_from_a_file_and_is_read_anew() {
+async fn a_password_comes_from_a_file_and_is_read_again() {
     let server = Arc::new(Server::alone(&[]).await);
     let database = server.database().await;
     let folder = tempfile::tempdir().unwrap();
@@ -355,7 +355,7 @@ async fn a_password_comes_from_a_file_and_is_read_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_must_prove_who_it_is_where_its_authority_is_given() {
+async fn a_server_certificate_is_verified_if_its_authority_is_set() {
     let folder = tempfile::tempdir().unwrap();
     let (key, cert) = (folder.path().join("key"), folder.path().join("cert"));
     make_certificate(&key, &cert);
@@ -389,7 +389,7 @@ async fn a_server_must_prove_who_it_is_where_its_authority_is_given() {
     assert!(refused.to_string().contains("certificate"), "{refused}");
 }
 
-/// Makes a certificate for 127.0.0.1 that the server's user can read.
+/// Creates a certificate for 127.0.0.1 that the user of the server can read.
 fn make_certificate(key: &Path, cert: &Path) {
     let made = std::process::Command::new("openssl")
         .args([
@@ -408,7 +408,7 @@ fn make_certificate(key: &Path, cert: &Path) {
         .arg("-out")
         .arg(cert)
         .output()
-        .expect("openssl makes certificates");
+        .expect("openssl creates certificates");
     assert!(made.status.success(), "{made:?}");
     angzarr_servers::postgres::give_to_server_user(key.parent().unwrap()).unwrap();
 }

@@ -1,18 +1,18 @@
-//! The shop over one database: the resources of a cluster, run as declared, with the demonstration's checks.
+//! The shop on one database: the resources of a cluster, run as declared, with the checks of the demonstration.
 
 use std::path::{Path, PathBuf};
 
 use angzarr_servers::postgres::Server;
 use tokio::process::Command;
 
-/// The folder of the programs, which stands two levels above a test.
+/// The folder of the programs, two levels above a test.
 fn programs() -> PathBuf {
     let own = std::env::current_exe().unwrap();
     own.ancestors().nth(2).unwrap().to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_shop_holds_its_checks_over_one_database() {
+async fn the_shop_passes_its_checks_on_one_database() {
     let database = Server::shared().await.database().await;
     let folder = tempfile::tempdir().unwrap();
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
@@ -39,7 +39,7 @@ async fn the_shop_holds_its_checks_over_one_database() {
     let said = String::from_utf8_lossy(&told.stdout);
     let complained = String::from_utf8_lossy(&told.stderr);
     assert!(told.status.success(), "{said}\n{complained}");
-    // All of it stands in the one database, and nothing beside it.
+    // All data is in the one database.
     let mut conn = database.connect().await;
     let domains =
         sqlx::query_scalar::<_, String>("SELECT domain FROM angzarr.partitions ORDER BY 1");

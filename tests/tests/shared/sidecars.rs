@@ -1,4 +1,4 @@
-//! Several sidecars over one database: each serves everything, a consumer acts in one of them only.
+//! Several sidecars on one database: each serves everything, each consumer is active in only one of them.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -13,10 +13,10 @@ use tokio::task::JoinSet;
 use tonic::Code;
 
 use crate::PROGRAM;
-/// A short lease, so that a takeover is soon.
+/// A short lease, so that a takeover is fast.
 const ROUTING: &str = "{\"schemaVersion\":1,\"timeouts\":{\"lease\":\"2s\"},\"delivery\":{\"backoffInitial\":\"10ms\",\"backoffMax\":\"100ms\"}}";
 
-/// Sidecars over one database, all alike.
+/// Identical sidecars on one database.
 struct Fleet {
     database: Database,
     places: Vec<Place>,
@@ -40,7 +40,7 @@ impl Fleet {
         fleet
     }
 
-    /// Which sidecar acts for a consumer, of those that can be asked.
+    /// The sidecar in which a consumer is active, among the given ones.
     async fn holder(&self, consumer: &str, of: &[usize]) -> Option<usize> {
         for index in of {
             let status = self.places[*index].status().await;
@@ -99,7 +99,7 @@ async fn sixty_four_writers_of_one_root_through_three_sidecars_are_linearizable(
                 let began = Instant::now();
                 let answer = loop {
                     match execute(channel.clone(), book.clone()).await {
-                        // Others came first too often; nothing was stored.
+                        // Other writers were faster too often; nothing was stored.
                         Err(status) if status.code() == Code::Aborted => {}
                         answer => break answer.unwrap(),
                     }
@@ -120,17 +120,17 @@ async fn sixty_four_writers_of_one_root_through_three_sidecars_are_linearizable(
     for (sequence, began, ended) in &all {
         assert!(
             *ended >= latest_start,
-            "{sequence} stands behind what began after it ended"
+            "{sequence} is after a command that began later"
         );
         latest_start = latest_start.max(*began);
     }
-    // The logic checks every history that it is given, so a wrong one would have been refused.
+    // The logic checks every history that it gets, so a wrong one would have been refused.
     let read = pages(fleet.places[0].channel(), "tally", root(1)).await;
     assert_eq!(read.unwrap().len(), 640);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_consumer_acts_in_one_replica_and_the_others_pass_calls_on() {
+async fn a_consumer_is_active_in_one_replica_and_the_others_forward_calls() {
     let probes = Probes::start().await;
     let mut fleet = Fleet::start(2, &probes.components()).await;
     let holder = fleet.holder("ledger", &[0, 1]).await.unwrap();
@@ -152,7 +152,7 @@ async fn a_consumer_acts_in_one_replica_and_the_others_pass_calls_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_holder_that_was_stopped_past_its_lease_cannot_write_when_it_goes_on() {
+async fn a_holder_that_was_paused_past_its_lease_cannot_write_afterwards() {
     let probes = Probes::start().await;
     let fleet = Fleet::start(2, &probes.components()).await;
     let until_holder = async |consumer: &str, index: usize| {
@@ -165,7 +165,7 @@ async fn a_holder_that_was_stopped_past_its_lease_cannot_write_when_it_goes_on()
         let book = command("Add", to, &format!("before-{turn}"));
         execute(fleet.places[second].channel(), book).await.unwrap();
     }
-    // Whatever it is doing with these appends stops with it.
+    // Its work on these appends stops with it.
     fleet.running[first].signal(Signal::STOP);
     until_holder("mirror", second).await;
     for turn in 0..20 {
@@ -200,7 +200,7 @@ async fn a_holder_that_was_stopped_past_its_lease_cannot_write_when_it_goes_on()
     assert_eq!(probes.ledger.faults(), [""; 0]);
 }
 
-/// Whether every consumer that acts in a sidecar has handled all up to a position, and has nothing left to send.
+/// Whether every active consumer of a sidecar has handled all events up to a position and has nothing left to send.
 async fn is_done(place: &Place, position: u64) -> bool {
     let status = place.status().await;
     let consumers = status["consumers"].as_array().unwrap();
@@ -210,7 +210,7 @@ async fn is_done(place: &Place, position: u64) -> bool {
     })
 }
 
-/// Every row that a consumer's progress consists of, save for how long leases run.
+/// All rows of the progress of consumers, except the expiry of leases.
 async fn progress(database: &Database) -> Vec<String> {
     let mut conn = database.connect().await;
     let rows = sqlx::query_scalar(

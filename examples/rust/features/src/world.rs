@@ -41,7 +41,7 @@ fn subject() -> anyhow::Result<&'static Subject> {
 /// One scenario.
 #[derive(Debug, Default, cucumber::World)]
 pub(crate) struct World {
-    /// The events of the root that come with a command, after the snapshot if there is one.
+    /// The events of the root that are sent with a command, after the snapshot if there is one.
     pub(crate) history: Vec<Any>,
     /// The state of the snapshot, with the last sequence that it includes.
     pub(crate) snapshot: Option<(u32, Any)>,

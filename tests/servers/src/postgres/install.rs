@@ -1,4 +1,4 @@
-//! Where the server comes from, and the folder that it runs over.
+//! The programs and the data folder of the server.
 
 use std::fs;
 use std::io;
@@ -8,16 +8,16 @@ use std::process::{Command, Stdio};
 
 use super::URL;
 
-/// Where Debian keeps the programs, one folder a version.
+/// The folder where Debian installs the programs, one folder for each version.
 const PROGRAMS: &str = "/usr/lib/postgresql";
-/// How the folders of servers are called; the id of the test's process follows.
+/// The prefix of the folders of servers; the process id of the test follows.
 pub(super) const FOLDER: &str = "angzarr-postgres-";
-/// Who owns the server's databases.
+/// The owner of the databases.
 pub(super) const USER: &str = "angzarr";
-/// The user's password, with everything that a URL has to escape.
+/// The password of the user, with characters that a URL must escape.
 pub(super) const PASSWORD: &str = "a pass/word: with @ signs";
 
-/// The server refuses to run as root; then it is the user that its package made.
+/// The server refuses to run as root, so that root runs it as the user of its package.
 pub(super) fn as_server_user() -> Command {
     let mut command = Command::new("setpriv");
     if rustix::process::geteuid().is_root() {
@@ -41,7 +41,7 @@ pub(super) fn find_programs() -> PathBuf {
     })
 }
 
-/// Installs the server; a fresh machine does not know its packages yet.
+/// Installs the server; a new machine needs the package lists first.
 fn install() {
     let apt_get = |words: &[&str]| {
         let ran = Command::new("apt-get")
@@ -93,7 +93,7 @@ pub(super) fn initialise(programs: &Path, folder: &Path, port: u16, settings: &[
     fs::write(&file, usual + &conf).unwrap();
 }
 
-/// Gives a folder and what is in it to the server's user.
+/// Makes the user of the server the owner of a folder and its content.
 pub fn give_to_server_user(folder: &Path) -> io::Result<()> {
     if !rustix::process::geteuid().is_root() {
         return Ok(());
@@ -106,7 +106,7 @@ pub fn give_to_server_user(folder: &Path) -> io::Result<()> {
         let text = String::from_utf8(asked.stdout).unwrap();
         text.trim()
             .parse::<u32>()
-            .expect("the package made the user postgres")
+            .expect("the package created the user postgres")
     };
     let (user, group) = (id("-u"), id("-g"));
     chown(folder, Some(user), Some(group))?;
@@ -129,7 +129,7 @@ pub(super) fn sweep() {
         if let Some(owner) = owner
             && !Path::new("/proc").join(owner).exists()
         {
-            // Another test may sweep, too.
+            // Another test may also remove it.
             let _ = fs::remove_dir_all(entry.path());
         }
     }

@@ -1,6 +1,6 @@
-//! A PostgreSQL server of our own: started with durable settings over a folder of its own, ended with the test.
+//! A PostgreSQL server for tests: started with durable settings in a temporary folder, and stopped with the test.
 //!
-//! `ANGZARR_POSTGRES_URL` names another server, whose user may create databases; it is then used instead, and cannot be crashed.
+//! `ANGZARR_POSTGRES_URL` selects another server, whose user must be allowed to create databases. It is then used instead, and cannot be crashed.
 
 mod install;
 
@@ -24,7 +24,7 @@ pub use install::give_to_server_user;
 use crate::{WITHIN, free_port};
 use install::{FOLDER, PASSWORD, USER, as_server_user, find_programs, initialise, sweep};
 
-/// The variable that names another server.
+/// The variable that selects another server.
 const URL: &str = "ANGZARR_POSTGRES_URL";
 /// The password as a URL holds it.
 const PASSWORD_IN_URL: &str = "a%20pass%2Fword%3A%20with%20%40%20signs";
@@ -40,7 +40,7 @@ struct Own {
     folder: PathBuf,
     programs: PathBuf,
     port: u16,
-    /// How large its folder `small` is, if that is a disk of its own.
+    /// The size in MiB of its folder `small`, if that is a separate disk.
     small: Option<u32>,
     running: Mutex<Option<Child>>,
 }
@@ -63,20 +63,20 @@ impl Server {
         server
     }
 
-    /// Ends the server of this process, if it runs and nobody else has it.
+    /// Stops the server of this process, if it runs and is not in use.
     pub fn end_shared() {
         SHARED.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
-    /// A server that only the caller uses, and may crash; `settings` are lines of its configuration.
+    /// A server that only the caller uses and may crash; `settings` are lines of its configuration.
     ///
     /// # Panics
-    /// When another server is named by the environment: it is not ours to crash.
+    /// When the environment selects another server, since tests must not crash it.
     pub async fn alone(settings: &[&str]) -> Self {
         Self::start_alone(settings, None).await
     }
 
-    /// A server like that of [`Server::alone`], with a tablespace `small` on a disk of its own with so many MiB; root only.
+    /// A server like that of [`Server::alone`], with a tablespace `small` on a separate disk of that many MiB; needs root.
     ///
     /// # Panics
     /// As [`Server::alone`] does.
@@ -124,28 +124,28 @@ impl Server {
         }
     }
 
-    /// Starts the server after it ended.
+    /// Starts the stopped server.
     pub fn start(&self) {
         if let Some(own) = &self.own {
             let mut running = own.running();
-            assert!(running.is_none(), "the server runs already");
+            assert!(running.is_none(), "the server is already running");
             *running = Some(own.spawn());
         }
     }
 
-    /// Waits until the server answers.
+    /// Waits until the server accepts connections.
     pub async fn ready(&self) {
         let deadline = Instant::now() + WITHIN;
         while let Err(error) = self.try_connect("postgres").await {
             assert!(
                 Instant::now() < deadline,
-                "the server does not answer: {error}"
+                "the server does not accept connections: {error}"
             );
             sleep(Duration::from_millis(50)).await;
         }
     }
 
-    /// Ends the server as a crash does: none of its processes gets to do anything.
+    /// Kills all processes of the server, like a crash.
     pub fn kill(&self) {
         self.end(Signal::KILL);
     }
@@ -169,7 +169,7 @@ impl Server {
         }
     }
 
-    /// Its small disk, as it is seen from here.
+    /// The path of its small disk for this process.
     pub fn small_disk(&self) -> PathBuf {
         let own = self.own.as_ref().expect("the server is our own");
         let running = own.running();
@@ -202,7 +202,7 @@ impl Server {
         USER
     }
 
-    /// Connects to a database, past every store.
+    /// Connects to a database without a store.
     pub async fn connect(&self, database: &str) -> PgConnection {
         self.try_connect(database).await.unwrap()
     }
@@ -212,12 +212,12 @@ impl Server {
         options.database(database).connect().await
     }
 
-    /// Makes an empty database.
+    /// Creates an empty database.
     pub async fn database(self: &Arc<Self>) -> Database {
         self.database_in("").await
     }
 
-    /// Makes an empty database with further clauses, such as ` TABLESPACE small`.
+    /// Creates an empty database with further clauses, such as ` TABLESPACE small`.
     pub async fn database_in(self: &Arc<Self>, clauses: &str) -> Database {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -265,14 +265,14 @@ impl Database {
         })
     }
 
-    /// Connects to it, past the store.
+    /// Connects to it without a store.
     pub async fn connect(&self) -> PgConnection {
         self.server.connect(&self.name).await
     }
 }
 
 impl Drop for Database {
-    /// Removes it from a server that goes on; one of our own goes as a whole.
+    /// Removes it from an external server; a server of the test is removed as a whole.
     fn drop(&mut self) {
         if self.server.own.is_some() {
             return;
@@ -304,7 +304,7 @@ impl Own {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The server's program, which ends with its parent. A small disk is mounted where only the server sees it, so it goes with the server.
+    /// The command of the server, which ends with its parent. A small disk is mounted in the namespace of the server only, so that it is removed with the server.
     fn command(&self) -> Command {
         let mut server = as_server_user();
         server

@@ -1,4 +1,4 @@
-//! Abuse of the streams that sidecars open among themselves.
+//! Misuse of the streams between sidecars.
 
 use std::time::Duration;
 
@@ -19,10 +19,10 @@ use tonic::{Code, Status, Streaming};
 
 use super::System;
 
-/// How long nothing comes before nothing is believed to come.
+/// How long a test waits to assert that nothing arrives.
 const SOON: Duration = Duration::from_millis(300);
 
-/// A subscription that is sent by hand.
+/// A subscription whose messages the test sends.
 struct Subscribed {
     requests: mpsc::Sender<SubscribeRequest>,
     delivered: Streaming<Delivered>,
@@ -49,7 +49,7 @@ impl Subscribed {
         self.requests.send(request).await.unwrap();
     }
 
-    /// The next append; what is no append is passed over.
+    /// The next append; other messages are skipped.
     async fn append(&mut self) -> Result<AppendRecord, Status> {
         let coming = async {
             loop {
@@ -61,10 +61,10 @@ impl Subscribed {
                 }
             }
         };
-        timeout(WITHIN, coming).await.expect("it comes in time")
+        timeout(WITHIN, coming).await.expect("it arrives in time")
     }
 
-    /// No append comes for a while.
+    /// Asserts that no append arrives for a while.
     async fn expect_nothing(&mut self) {
         assert!(timeout(SOON, self.append()).await.is_err());
     }
@@ -113,7 +113,7 @@ fn resume(head: &HeadResponse) -> ResumePoint {
 }
 
 #[tokio::test]
-async fn nothing_comes_without_credit_and_no_more_than_there_is_with_too_much() {
+async fn nothing_arrives_without_credit_and_only_existing_appends_with_too_much() {
     let system = System::start().await;
     system.fill().await;
     let mut subscribed = system
@@ -137,7 +137,7 @@ async fn nothing_comes_without_credit_and_no_more_than_there_is_with_too_much() 
 }
 
 #[tokio::test]
-async fn a_place_that_is_none_of_this_history_is_refused_for_good() {
+async fn a_position_of_another_history_is_refused() {
     let system = System::start().await;
     system.fill().await;
     let sound = resume(&system.head().await);
@@ -195,7 +195,7 @@ async fn a_place_that_is_none_of_this_history_is_refused_for_good() {
 }
 
 #[tokio::test]
-async fn what_is_no_subscription_is_refused_with_a_sentence() {
+async fn an_invalid_subscription_is_refused_with_a_message() {
     let system = System::start().await;
     let of = |domain: &str, consumer: &str| {
         Asked::Start(SubscribeStart {
@@ -228,7 +228,7 @@ async fn what_is_no_subscription_is_refused_with_a_sentence() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn subscriptions_that_are_opened_and_left_leave_nothing_behind() {
+async fn abandoned_subscriptions_leave_nothing_behind() {
     let system = System::start().await;
     system.fill().await;
     let before = system.memory_bytes();
@@ -244,7 +244,7 @@ async fn subscriptions_that_are_opened_and_left_leave_nothing_behind() {
 }
 
 #[tokio::test]
-async fn fetches_beyond_the_end_bring_nothing() {
+async fn fetches_beyond_the_end_return_nothing() {
     let system = System::start().await;
     system.fill().await;
     let fetch = |from_sequence, after_position| FetchAppendsRequest {

@@ -1,4 +1,4 @@
-//! Too many calls, calls that are given up, readers that do not read.
+//! Too many calls, cancelled calls, readers that do not read.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use tonic::Code;
 use super::System;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn calls_given_up_at_any_stage_are_stored_whole_or_not_at_all() {
+async fn calls_cancelled_at_any_stage_are_stored_completely_or_not_at_all() {
     let system = System::start().await;
     let mut random = StdRng::seed_from_u64(7);
     let channel = system.place.channel();
@@ -29,7 +29,7 @@ async fn calls_given_up_at_any_stage_are_stored_whole_or_not_at_all() {
         let asked = command(name, to, &format!("given-up-{number}"));
         let patience = Duration::from_micros(random.random_range(0..40_000));
         let channel = channel.clone();
-        // What became of them is judged by what is stored.
+        // Their outcome is checked with the stored events.
         calls.spawn(async move { timeout(patience, execute(channel, asked)).await.is_ok() });
     }
     while let Some(call) = calls.join_next().await {
@@ -42,7 +42,7 @@ async fn calls_given_up_at_any_stage_are_stored_whole_or_not_at_all() {
         let notes: Vec<_> = events.map(angzarr_tests::probe::note).collect();
         let commands = notes.chunk_by(|one, next| one == next);
         for command in commands.filter(|command| command[0].starts_with(b"given-up")) {
-            assert_eq!(command.len(), 2, "a command is stored whole");
+            assert_eq!(command.len(), 2, "a command is stored completely");
         }
         let distinct: BTreeSet<_> = notes.iter().collect();
         let runs = notes.chunk_by(|one, next| one == next).count();
@@ -74,7 +74,10 @@ async fn ten_thousand_calls_at_once_are_bounded_and_leave_nothing_behind() {
     let refused = codes
         .iter()
         .filter(|code| **code == Code::ResourceExhausted);
-    assert!(refused.count() > 1_000, "what is too much is refused");
+    assert!(
+        refused.count() > 1_000,
+        "calls beyond the limit are refused"
+    );
     let open = |code: &Code| {
         matches!(
             code,
@@ -91,7 +94,7 @@ async fn ten_thousand_calls_at_once_are_bounded_and_leave_nothing_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_root_that_everybody_waits_for_refuses_the_rest() {
+async fn a_root_with_too_many_waiting_calls_refuses_the_rest() {
     let system =
         System::start_with("\"timeouts\":{\"command\":\"3s\"},\"limits\":{\"inFlightPerRoot\":10}")
             .await;
@@ -118,7 +121,7 @@ async fn a_root_that_everybody_waits_for_refuses_the_rest() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn dry_runs_count_among_what_is_in_flight() {
+async fn dry_runs_count_as_in_flight() {
     let system =
         System::start_with("\"timeouts\":{\"command\":\"3s\"},\"limits\":{\"inFlight\":5}").await;
     let tries = (0..20).map(async |number| {
@@ -159,7 +162,7 @@ async fn readers_that_do_not_read_cost_no_memory() {
         readers.push(books);
     }
     angzarr_tests::sidecar::always(Duration::from_millis(500), async || {
-        // Two books and two windows each: far from the stream itself.
+        // Two books and two windows each, far less than the stream itself.
         system.memory_bytes().saturating_sub(before) < 30 * (6 << 20)
     })
     .await;

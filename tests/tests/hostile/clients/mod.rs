@@ -1,4 +1,4 @@
-//! Clients that send what they must not send, too much of it, or go away: each gets a clear error, nothing is half stored, all others go on.
+//! Clients that send invalid or too many requests, or disconnect: each gets a clear error, nothing is stored partially, other clients continue.
 
 mod delivery;
 mod floods;
@@ -46,7 +46,7 @@ impl System {
         read.unwrap()
     }
 
-    /// A command to a root takes effect behind all that is stored there; the logic checks that history.
+    /// A command to a root takes effect after all stored events; the logic checks that history.
     async fn expect_whole(&self, number: u8) {
         let stored = u32::try_from(self.stored(number).await.len()).unwrap();
         let id = format!("whole-{stored}");
@@ -54,7 +54,7 @@ impl System {
         assert!(sequences(&answer)[0] >= stored);
     }
 
-    /// The memory that the process holds.
+    /// The resident memory of the process.
     fn memory_bytes(&self) -> usize {
         self.process.memory_bytes()
     }

@@ -1,4 +1,4 @@
-//! The ports themselves: health and reflection under load, bytes that are no request.
+//! The ports: health and reflection under load, and bytes that are not a request.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,12 +37,12 @@ async fn services(system: &System) -> Vec<String> {
             .into_iter()
             .map(|service| service.name)
             .collect(),
-        other => panic!("a list was asked for: {other:?}"),
+        other => panic!("expected a list: {other:?}"),
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn health_and_reflection_tell_the_truth_under_load() {
+async fn health_and_reflection_are_correct_under_load() {
     let system = System::start().await;
     let is_over = Arc::new(AtomicBool::new(false));
     let mut random = StdRng::seed_from_u64(1);
@@ -75,10 +75,10 @@ async fn health_and_reflection_tell_the_truth_under_load() {
     assert!(history.outcomes()[0] > 0);
 }
 
-/// Writes bytes to a port and waits until it has said what it has to say.
+/// Writes bytes to a port and waits for the end of the response.
 async fn throw(port: u16, bytes: &[u8]) {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-    // It may hang up in the middle.
+    // It may close the connection in between.
     let _ = stream.write_all(bytes).await;
     let _ = stream.shutdown().await;
     let mut said = Vec::new();
@@ -86,7 +86,7 @@ async fn throw(port: u16, bytes: &[u8]) {
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_request_disturb_nobody() {
+async fn bytes_that_are_not_a_request_disturb_no_other_client() {
     let system = System::start().await;
     let garbage: [&[u8]; 8] = [
         b"",
@@ -117,7 +117,7 @@ async fn bytes_that_are_no_request_disturb_nobody() {
 }
 
 #[tokio::test]
-async fn admin_requests_that_make_no_sense_get_a_sentence() {
+async fn invalid_admin_requests_get_a_message() {
     let system = System::start().await;
     let cases = [
         ("GET", "/nothing", "404"),

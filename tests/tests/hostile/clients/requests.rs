@@ -15,7 +15,7 @@ use tonic::Code;
 
 use super::System;
 
-/// A sound command, spoiled.
+/// A valid command, made invalid.
 fn spoiled(spoil: impl FnOnce(&mut v1::CommandBook)) -> v1::CommandBook {
     let mut book = command("Add", root(1), "spoiled");
     spoil(&mut book);
@@ -57,7 +57,7 @@ fn sized(pages: usize, bytes: usize) -> v1::CommandBook {
     })
 }
 
-/// What is sent, the code it gets and what the message names.
+/// The command, its status code, and the text in the message.
 fn cases() -> Vec<(v1::CommandBook, Code, &'static str)> {
     use Code::{InvalidArgument, NotFound, Unimplemented};
     let long = "d".repeat(64);
@@ -140,7 +140,7 @@ fn cases() -> Vec<(v1::CommandBook, Code, &'static str)> {
 }
 
 #[tokio::test]
-async fn a_spoiled_command_names_the_field_and_stores_nothing() {
+async fn an_invalid_command_names_the_field_and_stores_nothing() {
     let system = System::start().await;
     let mut wrong = Vec::new();
     for (book, code, says) in cases() {
@@ -197,7 +197,7 @@ fn fact(id: &str) -> v1::EventPage {
 }
 
 #[tokio::test]
-async fn spoiled_facts_name_the_field_and_store_nothing() {
+async fn invalid_facts_name_the_field_and_store_nothing() {
     let system = System::start().await;
     let at = |seconds, nanos| v1::EventPage {
         created_at: Some(prost_types::Timestamp { seconds, nanos }),
@@ -249,7 +249,7 @@ fn asking(selection: Option<Selection>) -> v1::Query {
 }
 
 #[tokio::test]
-async fn queries_at_the_edges_are_answered_or_refused_with_a_sentence() {
+async fn queries_at_the_limits_are_executed_or_refused_with_a_message() {
     let system = System::start().await;
     system.ask("Twice", 1, "a").await.unwrap();
     let temporal = |point| Some(Selection::Temporal(v1::TemporalQuery { point }));
@@ -309,7 +309,7 @@ async fn a_dry_run_beyond_the_end_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_two_payloads_under_one_id_one_takes_effect_and_the_other_is_told() {
+async fn of_two_payloads_under_one_id_one_takes_effect_and_the_other_is_refused() {
     let system = System::start().await;
     let attempts = (0..32).map(|number| {
         let name = if number % 2 == 0 { "Add" } else { "Twice" };
@@ -329,7 +329,7 @@ async fn of_two_payloads_under_one_id_one_takes_effect_and_the_other_is_told() {
 }
 
 #[tokio::test]
-async fn deadlines_of_nothing_store_nothing_by_halves_and_free_the_root() {
+async fn deadlines_of_zero_store_nothing_partially_and_free_the_root() {
     let system = System::start().await;
     let mut client = CommandGatewayClient::new(system.place.channel());
     for millis in [0, 0, 1, 1, 2, 5] {

@@ -1,4 +1,4 @@
-//! Projectors and sagas that answer what they must not answer.
+//! Projectors and sagas with invalid replies.
 
 use angzarr_proto::v1;
 use angzarr_proto::v1::projector_server::{Projector, ProjectorServer};
@@ -6,7 +6,7 @@ use angzarr_proto::v1::saga_server::{Saga, SagaServer};
 use angzarr_tests::client::{command, cover, execute, pages, root};
 use angzarr_tests::probe::{any, note};
 use angzarr_tests::sidecar::until;
-use angzarr_tests::soak::guarantees::set_aside;
+use angzarr_tests::soak::guarantees::parked_roots;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
@@ -109,7 +109,7 @@ fn facts(book: &v1::EventBook, name: &str) -> Vec<v1::EventBook> {
 #[tonic::async_trait]
 impl Saga for Reacting {
     async fn handle(&self, _: Request<v1::EventBook>) -> Result<Response<()>, Status> {
-        Err(Status::unimplemented("it answers with commands"))
+        Err(Status::unimplemented("it returns commands"))
     }
 
     async fn handle_sync(
@@ -128,7 +128,7 @@ impl Saga for Reacting {
 #[tonic::async_trait]
 impl Projector for Reacting {
     async fn handle(&self, _: Request<v1::EventBook>) -> Result<Response<()>, Status> {
-        Err(Status::unimplemented("it answers with projections"))
+        Err(Status::unimplemented("it returns projections"))
     }
 
     async fn handle_sync(
@@ -195,7 +195,7 @@ async fn with_saga() -> System {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_saga_may_not_ask_for_is_set_aside_alone_and_the_root_goes_on() {
+async fn an_invalid_command_of_a_saga_is_parked_alone_and_the_root_continues() {
     let system = with_saga().await;
     let refused = [
         ("oversized", "bytes"),
@@ -207,7 +207,7 @@ async fn what_a_saga_may_not_ask_for_is_set_aside_alone_and_the_root_goes_on() {
     for (index, (name, _)) in refused.iter().enumerate() {
         let number = u8::try_from(index).unwrap() + 1;
         system.note(number, name).await;
-        // The well-behaved saga mirrors each append once, too.
+        // The well-behaved saga also mirrors each append once.
         until(async || system.length("mirror", number).await == 2).await;
     }
     let facts = ["facts-without-event", "facts-none", "facts-many"];
@@ -221,12 +221,12 @@ async fn what_a_saga_may_not_ask_for_is_set_aside_alone_and_the_root_goes_on() {
     for (name, says) in refused {
         assert!(said.contains(says), "{name} in {said}");
     }
-    assert_eq!(set_aside(&system.place, "odd").await, 0);
+    assert_eq!(parked_roots(&system.place, "odd").await, 0);
     system.expect_health("a saga").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_command_to_a_domain_that_nobody_serves_waits_without_holding_up_other_roots() {
+async fn a_command_to_an_unserved_domain_waits_without_blocking_other_roots() {
     let system = with_saga().await;
     system.note(1, "unknown-domain").await;
     system.note(2, "plain").await;
@@ -236,13 +236,13 @@ async fn a_command_to_a_domain_that_nobody_serves_waits_without_holding_up_other
         status.contains("no route leads to domain nowhere")
     })
     .await;
-    // What comes after it in the order of its trigger waits, too.
+    // Later commands of the same trigger also wait.
     assert_eq!(system.length("mirror", 1).await, 1);
-    assert_eq!(set_aside(&system.place, "odd").await, 0);
+    assert_eq!(parked_roots(&system.place, "odd").await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ids_are_derived_commands_to_oneself_end_and_many_keep_their_order() {
+async fn ids_are_derived_and_self_commands_end_and_many_commands_keep_their_order() {
     let system = with_saga().await;
     system.note(1, "own-id").await;
     until(async || system.length("mirror", 1).await == 3).await;
@@ -255,7 +255,7 @@ async fn ids_are_derived_commands_to_oneself_end_and_many_keep_their_order() {
     for page in read.unwrap() {
         let note = note(page.event.as_ref().unwrap()).to_vec();
         let number = u32::from_le_bytes(note.try_into().unwrap());
-        // The other saga's only note is 0, too, and may stand anywhere.
+        // The only note of the other saga is also 0, and may be anywhere.
         if number > 0 {
             assert_eq!(number, last.unwrap_or(0) + 1);
             last = Some(number);
@@ -264,7 +264,7 @@ async fn ids_are_derived_commands_to_oneself_end_and_many_keep_their_order() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_projection_that_breaks_the_contract_parks_its_root_only() {
+async fn a_projection_that_breaks_the_contract_parks_only_its_root() {
     let port = serve().await;
     let odd = format!(
         "- {{kind: projector, name: odd, mode: sync, sources: [{{domain: tally}}], logic: '127.0.0.1:{port}'}}\n"
@@ -276,7 +276,7 @@ async fn a_projection_that_breaks_the_contract_parks_its_root_only() {
     }
     system.note(9, "plain").await;
     let parked = breaches.len() as u64;
-    until(async || set_aside(&system.place, "odd").await == parked).await;
+    until(async || parked_roots(&system.place, "odd").await == parked).await;
     let asked = v1::CommandBook {
         cover: Some(cover("tally", root(9))),
         ..command("Add", root(9), "simple")
@@ -284,6 +284,6 @@ async fn a_projection_that_breaks_the_contract_parks_its_root_only() {
     let answer = angzarr_tests::client::execute_simple(system.place.channel(), asked).await;
     let reached = answer.unwrap().receipt.unwrap().consumers_reached;
     assert_eq!(reached, ["ledger", "odd"]);
-    assert_eq!(set_aside(&system.place, "ledger").await, 0);
+    assert_eq!(parked_roots(&system.place, "ledger").await, 0);
     assert_eq!(system.probes.ledger.faults(), [""; 0]);
 }

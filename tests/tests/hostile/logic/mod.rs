@@ -1,4 +1,4 @@
-//! Logic that answers what it must not answer, or nothing that can be called an answer: each gets a clear error, nothing is stored, all else goes on.
+//! Logic with invalid replies, or none: the client gets a clear error, nothing is stored, and everything else continues.
 
 mod consumers;
 mod raw;
@@ -48,7 +48,7 @@ impl System {
         read.unwrap().len()
     }
 
-    /// A well-behaved domain goes on.
+    /// A well-behaved domain still works.
     async fn expect_health(&self, after: &str) {
         let asked = command("Add", root(9), &format!("after-{after}"));
         let answered = execute(self.place.channel(), asked).await;
@@ -57,7 +57,7 @@ impl System {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_answer_that_breaks_the_contract_is_named_and_stores_nothing() {
+async fn a_reply_that_breaks_the_contract_is_reported_and_stores_nothing() {
     let logic = scripted::serve().await;
     let hostile = format!("- {{kind: aggregate, domain: hostile, logic: '127.0.0.1:{logic}'}}\n");
     let system = System::start(&hostile).await;
@@ -93,7 +93,7 @@ async fn every_status_of_the_logic_passes_unchanged() {
 }
 
 #[tokio::test]
-async fn a_snapshot_may_stand_alone_in_an_answer_but_not_before_the_first_event() {
+async fn a_reply_may_have_only_a_snapshot_but_not_before_the_first_event() {
     let logic = scripted::serve().await;
     let hostile = format!("- {{kind: aggregate, domain: hostile, logic: '127.0.0.1:{logic}'}}\n");
     let system = System::start(&hostile).await;
@@ -110,7 +110,7 @@ async fn a_snapshot_may_stand_alone_in_an_answer_but_not_before_the_first_event(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_no_answer_at_all_is_told_and_stores_nothing() {
+async fn an_unreadable_reply_is_reported_and_stores_nothing() {
     let mut hostile = String::new();
     let mut cases = Vec::new();
     for (name, oddity, code) in raw::oddities() {
@@ -132,7 +132,7 @@ async fn what_is_no_answer_at_all_is_told_and_stores_nothing() {
 }
 
 #[tokio::test]
-async fn odd_but_whole_events_come_back_as_they_were() {
+async fn unusual_but_valid_events_are_returned_unchanged() {
     let logic = scripted::serve().await;
     let hostile = format!("- {{kind: aggregate, domain: hostile, logic: '127.0.0.1:{logic}'}}\n");
     let system = System::start(&hostile).await;

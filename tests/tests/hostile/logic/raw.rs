@@ -1,4 +1,4 @@
-//! Servers that speak no gRPC, or speak it badly.
+//! Servers that do not speak gRPC, or speak it badly.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -18,22 +18,22 @@ use tonic::codegen::http::{HeaderMap, Request, Response};
 use tonic::server::NamedService;
 use tonic::transport::Server;
 
-/// What a server does.
+/// The behaviour of a server.
 #[derive(Debug, Clone)]
 pub(crate) enum Oddity {
-    /// Writes bytes that are no HTTP/2.
+    /// Writes bytes that are not HTTP/2.
     Garbage,
     /// Resets each connection in the middle of the first request.
     Resets,
     /// Closes each connection at once.
     Closes,
-    /// Accepts and never says anything.
+    /// Accepts connections and never replies.
     Silent,
-    /// Speaks HTTP/2 and answers with these headers, pieces of a body and trailers.
+    /// Speaks HTTP/2 and replies with these headers, pieces of a body and trailers.
     Answers(Answer),
 }
 
-/// An answer over HTTP/2.
+/// A reply over HTTP/2.
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {
     status: u16,
@@ -43,7 +43,7 @@ pub(crate) struct Answer {
     grpc_status: Option<&'static str>,
 }
 
-/// A frame of gRPC: flag, length and bytes; the length need not be true.
+/// A frame of gRPC: flag, length and bytes; the length may be wrong.
 fn frame(flag: u8, length: u32, bytes: &[u8]) -> Vec<u8> {
     let mut frame = vec![flag];
     frame.extend(length.to_be_bytes());
@@ -60,7 +60,7 @@ fn answers(pieces: Vec<Vec<u8>>, grpc_status: Option<&'static str>) -> Oddity {
     })
 }
 
-/// The oddities by the domain that gets them, with the code that it gets.
+/// The oddities, each with its domain and the expected status code.
 pub(crate) fn oddities() -> Vec<(&'static str, Oddity, Code)> {
     const BROKEN: Code = Code::Unavailable;
     const BREACH: Code = Code::Internal;
@@ -155,7 +155,7 @@ async fn misbehave(mut connection: TcpStream, oddity: Oddity) {
     }
 }
 
-/// Answers every call of the logic's service with the same.
+/// Replies to every call of the service of the logic in the same way.
 #[derive(Clone)]
 struct Odd(Answer);
 

@@ -1,4 +1,4 @@
-//! An aggregate's logic that answers by the name of the command.
+//! Logic of an aggregate whose reply is selected by the name of the command.
 
 use angzarr_proto::v1;
 use angzarr_proto::v1::business_logic_server::{BusinessLogic, BusinessLogicServer};
@@ -10,7 +10,7 @@ use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
 use tonic::{Code, Request, Response, Status, Streaming};
 
-/// Answers that break the contract: the command that brings it, the code, and what the message names. The root has one event.
+/// Replies that break the contract: the name of the command, the status code, and the text in the message. The root has one event.
 pub(crate) const BREACHES: &[(&str, Code, &str)] = &[
     ("OtherDomain", Code::Internal, "cover.domain"),
     ("OtherRoot", Code::Internal, "cover.root"),
@@ -33,7 +33,7 @@ pub(crate) const BREACHES: &[(&str, Code, &str)] = &[
     ("Hang", Code::Unavailable, "logic"),
 ];
 
-/// Types that are unusual, and whole.
+/// Unusual but valid types.
 pub(crate) fn odd_types() -> Vec<Any> {
     let named = |type_url: &str| Any {
         type_url: type_url.to_owned(),
@@ -190,7 +190,7 @@ impl BusinessLogic for Scripted {
         }
         let book = of_cover(name).or_else(|| of_pages(name, next));
         book.map(Response::new)
-            .ok_or_else(|| Status::invalid_argument(format!("{name} is no command")))
+            .ok_or_else(|| Status::invalid_argument(format!("{name} is not a command")))
     }
 
     async fn handle_stream(

@@ -1,4 +1,4 @@
-//! What is asked for a consumer: progress, backlog and leases. Epochs and places need only ascend, so each side is given its own.
+//! Operations on a consumer: progress, backlog and leases. Epochs and places only need to ascend, so each side gets its own.
 
 use angzarr_coordinator::model::{ConsumerId, Status};
 use angzarr_coordinator::port::leases::Grant;
@@ -70,7 +70,7 @@ impl Pair {
         }
     }
 
-    /// Reads all that a consumer left.
+    /// Reads all state of a consumer.
     pub(crate) async fn compare_consumer(&mut self, consumer: u8) -> Checked {
         self.read_progress(consumer).await?;
         self.list_work(consumer, 0, ALL).await?;
@@ -129,7 +129,7 @@ impl Pair {
         }
     }
 
-    /// An epoch as the model and as the store granted it.
+    /// An epoch as granted by the model and by the store.
     fn epoch(&self, consumer: u8, which: Epoch) -> (u64, u64) {
         let granted = self.epochs.get(&consumer).map_or(&[][..], Vec::as_slice);
         let back = match which {
@@ -171,7 +171,7 @@ fn without_place(refused: angzarr_coordinator::port::backlog::Refused) -> (Outgo
 
 type WorkOf = (Vec<Outgoing>, Vec<(Outgoing, Status)>);
 
-/// Waiting and refused work after the first `skip` pieces of each.
+/// Waiting and refused work after the first `skip` items of each.
 async fn work(
     ports: &Ports,
     consumer: &ConsumerId,

@@ -1,4 +1,4 @@
-//! What is asked of the log and the catalogue.
+//! Operations on the log and the catalogue.
 
 use std::collections::BTreeMap;
 

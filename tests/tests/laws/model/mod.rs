@@ -1,6 +1,6 @@
-//! Random histories are applied to the model of a store and to each real store; every answer must be the same.
+//! Random histories are applied to the model of a store and to each real store; all results must be equal.
 //!
-//! `ANGZARR_CASES` is the number of histories for each store, `ANGZARR_SEED` the seed; a failure prints both, with the shortest history found.
+//! `ANGZARR_CASES` is the number of histories for each store, `ANGZARR_SEED` the seed; a failure prints both, with the shortest failing history.
 
 mod consumers;
 mod log;
@@ -37,7 +37,7 @@ fn compare(store: Store) -> Result<(), Failed> {
 pub(crate) fn trials() -> impl Iterator<Item = Trial> {
     STORES.iter().map(|store| {
         let name = format!(
-            "model::{}::answers_every_history_like_the_model",
+            "model::{}::behaves_like_the_model_in_every_history",
             store.name
         );
         Trial::test(name, move || compare(*store))

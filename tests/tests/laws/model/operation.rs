@@ -1,13 +1,13 @@
-//! What may be asked of a store, in small numbers: few streams, ids and places, so that operations meet.
+//! The operations on a store, with few streams, ids and places, so that operations collide.
 
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
-/// How many operations one history has.
+/// The number of operations of a history.
 const OPERATIONS: std::ops::Range<usize> = 1..40;
 
-/// One call, or a few that belong together.
+/// One call, or several related calls.
 #[derive(Debug, Clone)]
 pub(crate) enum Operation {
     OfLog(OfLog),
@@ -19,7 +19,7 @@ pub(crate) enum Operation {
 #[derive(Debug, Clone)]
 pub(crate) enum OfLog {
     Append(Vec<Propose>),
-    /// The last batch once more, as after a lost answer.
+    /// The last batch again, as after a lost reply.
     Repeat,
     Load(Vec<LoadOf>),
     ReadStream {
@@ -83,12 +83,12 @@ pub(crate) enum OfConsumer {
     },
 }
 
-/// A proposal; what is relative is so to the events of the stream, those of the batch included.
+/// A proposal; relative values refer to the events of the stream, including those of the batch.
 #[derive(Debug, Clone)]
 pub(crate) struct Propose {
     pub(crate) stream: u8,
     pub(crate) cause: Cause,
-    /// How far the expected sequence is from the right one.
+    /// The difference of the expected sequence from the correct one.
     pub(crate) off: Option<i8>,
     pub(crate) correlation: u8,
 }
@@ -101,13 +101,13 @@ pub(crate) enum Cause {
         sizes: Vec<u8>,
         snapshot: Option<SnapshotOf>,
     },
-    /// External ids, each with what stands for its payload.
+    /// External ids, each with a number for its payload.
     Facts(Vec<(u8, u8)>),
 }
 
 #[derive(Debug, Clone)]
 pub(crate) struct SnapshotOf {
-    /// How many events of the proposal it does not include.
+    /// The number of events of the proposal that it does not include.
     pub(crate) behind: u8,
     pub(crate) version: u32,
 }
@@ -121,11 +121,11 @@ pub(crate) struct LoadOf {
     pub(crate) limit: usize,
 }
 
-/// Which epoch of a consumer's lease is given.
+/// The epoch of a consumer's lease that is used.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Epoch {
     Current,
-    /// So many grants ago.
+    /// That of an earlier grant.
     Former(u8),
     NeverGranted,
 }
@@ -199,7 +199,7 @@ fn propose() -> impl Strategy<Value = Propose> {
     })
 }
 
-/// What stands for a payload: seldom another one than usual.
+/// The number of a payload, rarely another one than usual.
 fn hash() -> impl Strategy<Value = u8> {
     prop_oneof![6 => Just(0), 1 => Just(1)]
 }

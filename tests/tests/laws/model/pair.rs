@@ -1,4 +1,4 @@
-//! The model beside a store: both are asked the same, and every answer is compared.
+//! The model and a store: both get the same calls, and all results are compared.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -12,10 +12,10 @@ use super::operation::{CONSUMERS, Epoch, OfConsumer, Operation};
 
 pub(crate) type Checked = Result<(), TestCaseError>;
 
-/// A limit that nothing reaches.
+/// A limit that is never reached.
 pub(crate) const ALL: usize = 1 << 20;
 
-/// A store beside the model.
+/// A store and the model.
 pub(crate) struct Pair {
     model: Model,
     store: Box<dyn Bench>,
@@ -36,7 +36,7 @@ impl Pair {
         }
     }
 
-    /// Applies a whole history, then compares all that is left of it, before and after a restart.
+    /// Applies a whole history, then compares all stored state, before and after a restart.
     pub(crate) async fn run(&mut self, history: &[Operation]) -> Checked {
         for operation in history {
             match operation {
@@ -55,7 +55,7 @@ impl Pair {
         (self.model.ports(), self.store.ports())
     }
 
-    /// Leases are given back first: what a restart does to held ones depends on how many processes may open the store.
+    /// Leases are released first, since the effect of a restart on held ones depends on how many processes may open the store.
     async fn restart(&mut self) -> Checked {
         for consumer in 0..CONSUMERS {
             let epoch = Epoch::Current;
@@ -76,7 +76,7 @@ impl Pair {
     }
 }
 
-/// The two answers must be equal; an error is compared by its sentence.
+/// The two results must be equal; errors are compared by their message.
 pub(crate) fn same<T: PartialEq + Debug>(
     model: Result<T, Error>,
     store: Result<T, Error>,
@@ -85,7 +85,7 @@ pub(crate) fn same<T: PartialEq + Debug>(
     if model == store {
         return Ok(());
     }
-    let differ = format!("the model answers {model:#?}, the store {store:#?}");
+    let differ = format!("the model returned {model:#?}, the store {store:#?}");
     Err(TestCaseError::fail(differ))
 }
 
@@ -93,7 +93,7 @@ fn said<T>(answer: Result<T, Error>) -> Result<T, String> {
     answer.map_err(|error| error.to_string())
 }
 
-/// An answer that must be there.
+/// A result that must be present.
 pub(crate) fn present<T>(answer: Result<T, Error>) -> Result<T, TestCaseError> {
     said(answer).map_err(TestCaseError::fail)
 }

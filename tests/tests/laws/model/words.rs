@@ -1,4 +1,4 @@
-//! From the numbers of an operation to what a store is given.
+//! Converts the numbers of an operation to values of the ports.
 
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ pub(crate) fn holder(number: u8) -> &'static str {
     ["http://127.0.0.1:1", "http://127.0.0.1:2"][usize::from(number)]
 }
 
-/// How long a lease is asked for: over at once, or longer than any trial.
+/// The duration of a lease: over at once, or longer than any trial.
 pub(crate) fn ttl(is_over: bool) -> Duration {
     Duration::from_secs(if is_over { 0 } else { 3_600 })
 }
@@ -54,7 +54,7 @@ pub(crate) fn correlation(number: u8) -> CorrelationId {
     CorrelationId::parse(&format!("workflow-{number}")).unwrap()
 }
 
-/// A place in a source, the same whenever it is named.
+/// A place in a source, the same for the same number.
 pub(crate) fn cursor(at: u64) -> Cursor {
     Cursor {
         position: Position(at),
@@ -100,7 +100,7 @@ fn fact((id, size): (u8, u8)) -> NewEvent {
     }
 }
 
-/// Makes a proposal of a stream that has `length` events so far; ids of appends are numbered.
+/// Builds a proposal for a stream that has `length` events; ids of appends are numbered.
 pub(crate) fn proposal(propose: &Propose, length: u32, number: u128) -> Proposal {
     let expected = propose
         .off
@@ -114,7 +114,7 @@ pub(crate) fn proposal(propose: &Propose, length: u32, number: u128) -> Proposal
         } => {
             let events: Vec<_> = sizes.iter().copied().map(event).collect();
             let snapshot = snapshot.as_ref().and_then(|snapshot| {
-                // Only where the sequence is checked is it known which event is the last.
+                // The last event is known only if the sequence is checked.
                 snapshot_of(snapshot, expected? + u32::try_from(events.len()).unwrap())
             });
             (Some(self::key((*id, *payload))), events, snapshot)
@@ -165,7 +165,7 @@ pub(crate) fn work_id(number: u8) -> OutgoingId {
     OutgoingId(format!("work-{number}"))
 }
 
-/// Work by its number; the same number asked for by another root is another work under the same id.
+/// Work by its number; the same number from another root is other work under the same id.
 fn work(number: u8, trigger: StreamId) -> Outgoing {
     let target = stream(number % 4);
     let facts = |events| {
