@@ -9,6 +9,7 @@ use angzarr_coordinator::model::{Domain, SnapshotVersion};
 use angzarr_coordinator::port::clock::Clock;
 use angzarr_coordinator::port::log::Log;
 use angzarr_coordinator::port::logic::AggregateLogic;
+use angzarr_coordinator::port::observer::Observer;
 use angzarr_coordinator::write_queue::WriteQueue;
 
 /// An aggregate as it is configured for the life of the process.
@@ -29,6 +30,8 @@ pub struct Shared {
     pub writes: WriteQueue,
     /// The time of events.
     pub clock: Arc<dyn Clock>,
+    /// Receives how commands end.
+    pub observer: Arc<dyn Observer>,
 }
 
 /// The executors of all aggregates, made anew when the limits change.
@@ -117,6 +120,7 @@ fn build(
             writes: shared.writes.clone(),
             logic: Arc::clone(&aggregate.logic),
             clock: Arc::clone(&shared.clock),
+            observer: Arc::clone(&shared.observer),
         };
         let executor = Executor::new(settings, ports);
         (aggregate.domain.clone(), Arc::new(executor))

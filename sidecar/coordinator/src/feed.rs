@@ -4,8 +4,6 @@
 //! The producer keeps no cursor: a feed reads pages of the partition after its own position and waits for the head to move. The head watch is a
 //! hint that saves polling; the log decides what is delivered, so a missed hint costs time only.
 
-mod instruments;
-
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -17,7 +15,7 @@ use tokio::time::Instant;
 use crate::model::{Append, Cursor, Domain, Position};
 use crate::port::bus::{self, Bus, Delivery, From, Subscribe, Subscription};
 use crate::port::log::{Log, PartitionPage, PartitionRead};
-use instruments::Published;
+use crate::port::observer::Observer;
 
 /// How long a feed waits for a hint before it looks at the log by itself.
 const POLL: Duration = Duration::from_millis(250);
@@ -72,7 +70,7 @@ pub struct Feed {
     is_caught_up: bool,
     /// When what is pending was read.
     read_at: Instant,
-    published: Published,
+    observer: Arc<dyn Observer>,
 }
 
 impl Feed {
@@ -80,12 +78,9 @@ impl Feed {
     ///
     /// # Errors
     /// [`bus::Error::Diverged`] when the cursor is not of this history, [`bus::Error::Unavailable`] when the log did not answer.
-    pub async fn open(
-        log: Arc<dyn Log>,
-        heads: &Heads,
-        subscribe: Subscribe,
-    ) -> Result<Self, bus::Error> {
-        let head = heads.watch(&subscribe.domain);
+    pub async fn open(source: &InProcess, subscribe: Subscribe) -> Result<Self, bus::Error> {
+        let log = Arc::clone(&source.log);
+        let head = source.heads.watch(&subscribe.domain);
         let identity = log.identity();
         let beginning = Cursor {
             position: Position::ORIGIN,
@@ -111,7 +106,7 @@ impl Feed {
             log,
             head,
             read_at: Instant::now(),
-            published: Published::new(&subscribe.domain),
+            observer: Arc::clone(&source.observer),
             domain: subscribe.domain,
             opened,
             last: opened.position,
@@ -138,7 +133,8 @@ impl Feed {
         self.last = append.last_position;
         self.credit -= 1;
         self.is_caught_up = false;
-        self.published.note(self.read_at.elapsed());
+        self.observer
+            .append_taken(&self.domain, self.read_at.elapsed());
         Ok(Some(append))
     }
 }
@@ -225,12 +221,14 @@ pub struct InProcess {
     pub log: Arc<dyn Log>,
     /// Where commits are announced.
     pub heads: Heads,
+    /// Receives what subscribers take.
+    pub observer: Arc<dyn Observer>,
 }
 
 #[async_trait]
 impl Bus for InProcess {
     async fn subscribe(&self, subscribe: Subscribe) -> Result<Box<dyn Subscription>, bus::Error> {
-        let feed = Feed::open(Arc::clone(&self.log), &self.heads, subscribe).await?;
+        let feed = Feed::open(self, subscribe).await?;
         Ok(Box::new(feed))
     }
 }

@@ -8,6 +8,7 @@ use angzarr_coordinator::feed::{Heads, InProcess};
 use angzarr_coordinator::model::{Domain, SnapshotVersion};
 use angzarr_coordinator::port::clock::{Clock, SystemClock};
 use angzarr_coordinator::port::logic::AggregateLogic;
+use angzarr_coordinator::port::observer::Observer;
 use angzarr_coordinator::port::store::Store;
 use angzarr_coordinator::write_queue::WriteQueue;
 use anyhow::{Context, Result};
@@ -20,6 +21,7 @@ use crate::logic::GrpcAggregate;
 use crate::open;
 use crate::places::Places;
 use crate::routes::Routes;
+use crate::telemetry::Measures;
 
 /// The open store and what stands directly on it.
 pub(super) struct Base {
@@ -46,11 +48,13 @@ impl Base {
         let fatal = CancellationToken::new();
         let (writes, writing) =
             WriteQueue::start(Arc::clone(&store.writer), heads.clone(), fatal.clone());
+        let observer: Arc<dyn Observer> = Arc::new(Measures::of_global_meter());
         let (aggregates, components) = read_aggregates(boot)?;
         let shared = Shared {
             log: Arc::clone(&store.log),
             writes: writes.clone(),
             clock: Arc::clone(&clock),
+            observer: Arc::clone(&observer),
         };
         let places = Places {
             aggregates: Arc::new(Aggregates::new(aggregates, shared, &routing.limits)),
@@ -59,6 +63,7 @@ impl Base {
         let source = InProcess {
             log: Arc::clone(&store.log),
             heads,
+            observer,
         };
         let base = Self {
             store,

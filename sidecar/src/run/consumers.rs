@@ -145,6 +145,7 @@ impl Shared<'_> {
             logic,
             commands: Arc::clone(&self.commands),
             appends: Arc::clone(&self.appends),
+            observer: Arc::clone(&self.base.source.observer),
         }
     }
 }

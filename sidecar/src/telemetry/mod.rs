@@ -5,9 +5,11 @@
 mod aggregates;
 mod consumers;
 mod logs;
+mod measures;
 mod metrics;
 
 pub use aggregates::observe_aggregates;
 pub use consumers::observe_consumers;
 pub use logs::start_logs;
+pub use measures::Measures;
 pub use metrics::start_metrics;

@@ -13,6 +13,7 @@ use angzarr_coordinator::model::{
 };
 use angzarr_coordinator::port::clock::SystemClock;
 use angzarr_coordinator::port::logic::{AggregateLogic, Error};
+use angzarr_coordinator::port::observer::NoObserver;
 use angzarr_coordinator::write_queue::WriteQueue;
 use angzarr_sidecar::aggregates::decode_limits;
 use angzarr_stores::sqlite::SqliteStore;
@@ -205,6 +206,7 @@ fn executor(store: &Arc<SqliteStore>, writes: &WriteQueue, logic: &Arc<Folding>)
         writes: writes.clone(),
         logic: Arc::clone(logic) as Arc<dyn AggregateLogic>,
         clock: Arc::new(SystemClock),
+        observer: Arc::new(NoObserver),
     };
     Executor::new(settings, ports)
 }

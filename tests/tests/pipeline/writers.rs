@@ -14,6 +14,7 @@ use angzarr_coordinator::model::{
 use angzarr_coordinator::port::clock::SystemClock;
 use angzarr_coordinator::port::log::{Log, PartitionRead};
 use angzarr_coordinator::port::logic::{self, AggregateLogic};
+use angzarr_coordinator::port::observer::NoObserver;
 use angzarr_coordinator::write_queue::WriteQueue;
 use angzarr_servers::postgres::Server;
 use angzarr_sidecar::aggregates::decode_limits;
@@ -112,6 +113,7 @@ fn executor(store: &Arc<SqliteStore>, writes: &WriteQueue) -> Executor {
         writes: writes.clone(),
         logic: Arc::new(Adding),
         clock: Arc::new(SystemClock),
+        observer: Arc::new(NoObserver),
     };
     Executor::new(settings, ports)
 }

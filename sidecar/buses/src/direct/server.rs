@@ -68,10 +68,9 @@ impl DeliveryService {
     }
 
     async fn open(&self, subscribe: Subscribe) -> Result<(Feed, Cursor), Status> {
-        let log = Arc::clone(&self.source.log);
         let from = subscribe.from;
         let domain = subscribe.domain.clone();
-        let feed = Feed::open(log, &self.source.heads, subscribe)
+        let feed = Feed::open(&self.source, subscribe)
             .await
             .map_err(|error| encode_bus(&error))?;
         let head = match from {

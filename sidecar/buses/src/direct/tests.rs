@@ -10,6 +10,7 @@ use angzarr_coordinator::model::{
 };
 use angzarr_coordinator::port::bus::{Delivery, From};
 use angzarr_coordinator::port::log::{Load, Loaded, Log, PartitionPage, PartitionRead};
+use angzarr_coordinator::port::observer::NoObserver;
 use angzarr_coordinator::port::store;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -178,6 +179,7 @@ impl Bench {
         let source = InProcess {
             log: log.clone(),
             heads: heads.clone(),
+            observer: Arc::new(NoObserver),
         };
         let closing = CancellationToken::new();
         let service = server::DeliveryService::new([till()], source.clone(), closing.clone());

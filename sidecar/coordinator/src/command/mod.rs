@@ -8,8 +8,8 @@ mod answer;
 mod dry_run;
 mod error;
 mod hash;
-mod instruments;
 mod record;
+mod report;
 mod settings;
 pub mod span;
 
@@ -33,11 +33,11 @@ use crate::model::{
 use crate::port::clock::Clock;
 use crate::port::log::{Load, Loaded, Log};
 use crate::port::logic::AggregateLogic;
+use crate::port::observer::{Limit, Observer};
 use crate::port::writer::{Entry, Outcome, Proposal};
 use crate::turns::{Ticket, Turn, Turns};
 use crate::write_queue::WriteQueue;
 use answer::{Checked, Context};
-use instruments::Measured;
 
 /// How often a command is run anew after other writers came first.
 const MAX_RACES: u32 = 32;
@@ -53,6 +53,8 @@ pub struct Ports {
     pub logic: Arc<dyn AggregateLogic>,
     /// The time of events.
     pub clock: Arc<dyn Clock>,
+    /// Receives how commands end.
+    pub observer: Arc<dyn Observer>,
 }
 
 /// Executes the commands of one domain.
@@ -61,7 +63,6 @@ pub struct Executor {
     ports: Ports,
     turns: Turns<StreamId>,
     in_flight: Semaphore,
-    measured: Measured,
 }
 
 enum Ran {
@@ -74,13 +75,11 @@ impl Executor {
     pub fn new(settings: Settings, ports: Ports) -> Self {
         let turns = Turns::new(settings.limits.in_flight_per_root);
         let in_flight = Semaphore::new(settings.limits.in_flight);
-        let measured = Measured::new(&settings.domain, &settings.limits);
         Self {
             settings,
             ports,
             turns,
             in_flight,
-            measured,
         }
     }
 
@@ -107,7 +106,7 @@ impl Executor {
     pub async fn execute(&self, command: Command, deadline: Instant) -> Result<Executed, Error> {
         let began = Instant::now();
         let executed = self.execute_in_turn(command, deadline).await;
-        self.measured.done(&executed, began.elapsed());
+        self.report_end(&executed, began.elapsed());
         executed
     }
 
@@ -147,7 +146,7 @@ impl Executor {
         if stream.domain != self.settings.domain {
             return Err(Error::ForeignDomain(stream.domain.to_string()));
         }
-        self.measured.pages(sizes.clone());
+        self.report_pages(sizes.clone());
         let pages = sizes.len();
         if pages == 0 || pages > limits.append_pages {
             return Err(Error::Invalid(format!(
@@ -176,15 +175,17 @@ impl Executor {
 
     fn admit(&self) -> Result<SemaphorePermit<'_>, Error> {
         let permit = self.in_flight.try_acquire();
-        self.measured.in_flight(self.in_flight());
+        self.report_use(Limit::InFlight, self.in_flight());
         permit.map_err(|_| Error::Busy("too many commands are in flight"))
     }
 
     async fn turn(&self, stream: &StreamId, deadline: Instant) -> Result<Turn<StreamId>, Error> {
         let taken = self.turns.take(stream.clone());
         let all = self.settings.limits.in_flight_per_root;
-        self.measured
-            .waiting(taken.as_ref().map_or(all, Ticket::waiting));
+        self.report_use(
+            Limit::InFlightPerRoot,
+            taken.as_ref().map_or(all, Ticket::waiting),
+        );
         let ticket = taken?;
         timeout_at(deadline, ticket.granted())
             .await
@@ -220,8 +221,10 @@ impl Executor {
             } => (snapshot, events, next_sequence),
         };
         fail_point::hit("after_load");
-        self.measured
-            .history(history_size(snapshot.as_ref(), &events));
+        self.report_use(
+            Limit::HistoryBytes,
+            history_size(snapshot.as_ref(), &events),
+        );
         check_expected(command, next_sequence)?;
         let history = History {
             stream: command.stream.clone(),
@@ -272,8 +275,7 @@ impl Executor {
             .instrument(span)
             .await?;
         let pages = answer.pages.iter();
-        self.measured
-            .pages(pages.map(|page| page.payload.as_ref().map_or(0, Payload::size)));
+        self.report_pages(pages.map(|page| page.payload.as_ref().map_or(0, Payload::size)));
         let context = Context {
             command,
             next_sequence,
@@ -306,7 +308,7 @@ impl Executor {
     }
 
     fn too_large(&self, stream: &StreamId) -> Error {
-        self.measured.history(self.settings.limits.history_bytes);
+        self.report_use(Limit::HistoryBytes, self.settings.limits.history_bytes);
         Error::HistoryTooLarge {
             stream: stream.clone(),
             limit: self.settings.limits.history_bytes,

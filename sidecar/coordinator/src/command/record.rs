@@ -15,7 +15,7 @@ impl Executor {
     pub async fn record(&self, facts: Facts, deadline: Instant) -> Result<Executed, Error> {
         let began = Instant::now();
         let recorded = self.record_in_turn(facts, deadline).await;
-        self.measured.done(&recorded, began.elapsed());
+        self.report_end(&recorded, began.elapsed());
         recorded
     }
 

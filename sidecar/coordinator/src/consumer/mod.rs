@@ -18,7 +18,6 @@ mod board;
 mod committer;
 mod derive;
 mod error;
-mod instruments;
 mod outgoing;
 mod parked;
 mod prefix;

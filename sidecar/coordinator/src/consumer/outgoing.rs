@@ -14,7 +14,6 @@ use tracing::Instrument;
 use super::active::Active;
 use super::backoff::Backoff;
 use super::error::{Error, describe};
-use super::instruments;
 use crate::fail_point;
 use crate::model::{Code, CorrelationId, Status, StreamId};
 use crate::port::progress::{Outgoing, Step, Work};
@@ -233,7 +232,8 @@ async fn attempt(
     let (stream, correlation) = target(&outgoing.work)?;
     let span = span(stream, correlation, is_repeat);
     if is_repeat {
-        instruments::retried(&active.settings.id, &stream.domain);
+        let observer = &active.ports.observer;
+        observer.outgoing_repeated(&active.settings.id, &stream.domain);
     }
     let budget = active.settings.command_budget;
     let _permit = permits.acquire().await;

@@ -9,11 +9,11 @@ use super::active::Active;
 use super::board::Needed;
 use super::derive::derive;
 use super::error::Error;
-use super::instruments;
 use crate::fail_point;
 use crate::model::{Append, Code, ConsumerKind, Position, Projection, Sequence, Status, StreamId};
 use crate::port::bus;
 use crate::port::logic::{self, Reaction};
+use crate::port::observer::LogicCall;
 use crate::port::progress::{Outgoing, RootProgress};
 
 /// Why an append was not handled.
@@ -196,12 +196,12 @@ async fn call(active: &Active, append: &Append) -> Result<Reaction, Trouble> {
         .instrument(span)
         .await
         .unwrap_or_else(|_| Err(logic::Error::Broken(out_of_time(budget))));
-    instruments::called(
-        &settings.id,
-        &append.stream.domain,
-        &called,
-        began.elapsed(),
-    );
+    active.ports.observer.logic_called(&LogicCall {
+        consumer: &settings.id,
+        domain: &append.stream.domain,
+        error: called.as_ref().err(),
+        took: began.elapsed(),
+    });
     called.map_err(|error| blame(append.first_sequence, error))
 }
 

@@ -10,6 +10,7 @@ use crate::port::backlog::Backlog;
 use crate::port::bus::Bus;
 use crate::port::leases::Leases;
 use crate::port::logic::ConsumerLogic;
+use crate::port::observer::Observer;
 use crate::port::peers::{Appends, Commands};
 use crate::port::progress::Progress;
 use crate::write_queue::WriteQueue;
@@ -98,4 +99,6 @@ pub struct Ports {
     pub commands: Arc<dyn Commands>,
     /// Reads missing appends from their owner.
     pub appends: Arc<dyn Appends>,
+    /// Receives how calls to the logic end.
+    pub observer: Arc<dyn Observer>,
 }

@@ -7,10 +7,10 @@ use tracing::Instrument;
 
 use super::active::Active;
 use super::board::Needed;
-use super::instruments;
 use super::root::{Handled, Trouble, catch_up};
 use crate::model::{Append, Code, CorrelationId, Projection, Sequence, Status, StreamId};
 use crate::port::logic;
+use crate::port::observer::LogicCall;
 use crate::port::progress::{Outgoing, RootProgress};
 
 /// How far a synchronous call wants the consumer to be. The events are read from their owner, whoever asks.
@@ -204,8 +204,12 @@ async fn ask_projection(
             "the logic did not answer in time",
         ));
     };
-    let id = &active.settings.id;
-    instruments::called(id, &stream.domain, &answer, began.elapsed());
+    active.ports.observer.logic_called(&LogicCall {
+        consumer: &active.settings.id,
+        domain: &stream.domain,
+        error: answer.as_ref().err(),
+        took: began.elapsed(),
+    });
     answer.map_err(|error| match error {
         logic::Error::Answered(status) => status,
         logic::Error::Contract(reason) => Status::new(Code::Internal, reason),

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod leases;
 pub mod log;
 pub mod logic;
+pub mod observer;
 pub mod peers;
 pub mod progress;
 pub mod store;

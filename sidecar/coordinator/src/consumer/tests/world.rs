@@ -17,6 +17,7 @@ use crate::port::backlog::{Backlog, Queued, Refused};
 use crate::port::bus::{self, Bus, Delivery, From, Subscribe, Subscription};
 use crate::port::leases::{Grant, Leases};
 use crate::port::logic::{self, ConsumerLogic, Reaction, Request};
+use crate::port::observer::NoObserver;
 use crate::port::peers::{Appends, Commands};
 use crate::port::progress::*;
 use crate::port::store;
@@ -240,6 +241,7 @@ impl World {
             logic: Arc::new(self.clone()),
             commands: Arc::new(self.clone()),
             appends: Arc::new(self.clone()),
+            observer: Arc::new(NoObserver),
         }
     }
 

@@ -12,6 +12,7 @@ use crate::model::{
 };
 use crate::port::bus::{Delivery, Error, From, Subscribe, Subscription};
 use crate::port::log::{Log, PartitionRead};
+use crate::port::observer::NoObserver;
 use crate::port::store::Store;
 use crate::port::writer::{Entry, Outcome, Proposal};
 
@@ -104,6 +105,7 @@ impl Stage {
         let source = InProcess {
             log,
             heads: self.heads.clone(),
+            observer: Arc::new(NoObserver),
         };
         self.adapter.connect(source).await
     }
