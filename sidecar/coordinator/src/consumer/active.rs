@@ -11,14 +11,15 @@ use super::board::{Board, Needed};
 use super::committer::{Ended, Handle};
 use super::error::{Error, describe};
 use super::lock;
+use super::progress_cache::ProgressCache;
 use super::root::Trouble;
 use super::settings::{Ports, Settings};
 use crate::model::{Append, Domain, Position, Sequence, Status, StreamId};
 use crate::port::progress::{Outgoing, Parked, RootProgress, Step};
 use crate::turns::Turns;
 
-/// Roots whose progress is kept in memory; more start anew from the store.
-const MAX_KNOWN_ROOTS: usize = 10_000;
+/// Bytes of the progress of roots that is kept in memory; what was unused longest is read from the store again.
+const CACHED_PROGRESS_BYTES: usize = 4 << 20;
 
 /// Synchronous calls and replays that may wait for one root.
 const MAX_WAITING: usize = 256;
@@ -45,7 +46,7 @@ pub(super) struct Active {
     /// Ends all waiting.
     pub(super) stop: CancellationToken,
     failure: Mutex<Option<Error>>,
-    roots: Mutex<HashMap<StreamId, RootProgress>>,
+    roots: Mutex<ProgressCache>,
     failing: Mutex<HashMap<StreamId, Failing>>,
 }
 
@@ -79,7 +80,7 @@ impl Active {
             recovered: Notify::new(),
             stop: CancellationToken::new(),
             failure: Mutex::default(),
-            roots: Mutex::default(),
+            roots: Mutex::new(ProgressCache::new(CACHED_PROGRESS_BYTES)),
             failing: Mutex::default(),
         }
     }
@@ -102,7 +103,7 @@ impl Active {
     /// How far the consumer got in a root; to be asked under the root's turn.
     pub(super) async fn read_root(&self, stream: &StreamId) -> Result<RootProgress, Trouble> {
         if let Some(known) = lock(&self.roots).get(stream) {
-            return Ok(known.clone());
+            return Ok(known);
         }
         let id = &self.settings.id;
         let read = self
@@ -117,16 +118,8 @@ impl Active {
             }
             Err(error) => return Err(Trouble::Fatal(Error::from_store(id, error))),
         };
-        self.know_root(stream, progress.clone());
+        lock(&self.roots).insert(stream.clone(), progress.clone());
         Ok(progress)
-    }
-
-    fn know_root(&self, stream: &StreamId, progress: RootProgress) {
-        let mut roots = lock(&self.roots);
-        if roots.len() >= MAX_KNOWN_ROOTS && !roots.contains_key(stream) {
-            roots.clear();
-        }
-        roots.insert(stream.clone(), progress);
     }
 
     /// Stores that a root is handled below `append`'s end, with what that caused; under the root's turn.
@@ -148,10 +141,7 @@ impl Active {
         steps.extend(settled);
         self.commit(steps, done.map(|done| (stream.domain.clone(), done)))
             .await?;
-        // A root that is not kept in memory any more may be set aside; the store knows.
-        if let Some(known) = lock(&self.roots).get_mut(stream) {
-            known.next_sequence = Some(next);
-        }
+        lock(&self.roots).advance(stream, next);
         lock(&self.failing).remove(stream);
         if has_outgoing {
             self.outgoing.notify_one();
@@ -186,7 +176,7 @@ impl Active {
         if progress.parked.replace(parked).is_none() {
             self.board.parked_one();
         }
-        self.know_root(stream, progress);
+        lock(&self.roots).insert(stream.clone(), progress);
         lock(&self.failing).remove(stream);
         Ok(())
     }
@@ -201,7 +191,7 @@ impl Active {
         if progress.parked.take().is_some() {
             self.board.unparked_one();
         }
-        self.know_root(stream, progress);
+        lock(&self.roots).insert(stream.clone(), progress);
         Ok(())
     }
 

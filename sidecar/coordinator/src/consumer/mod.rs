@@ -21,6 +21,7 @@ mod error;
 mod outgoing;
 mod parked;
 mod prefix;
+mod progress_cache;
 mod root;
 mod settings;
 mod source;

@@ -223,4 +223,9 @@ impl Status {
             details: bytes::Bytes::new(),
         }
     }
+
+    /// The bytes of its message and details.
+    pub(crate) fn size(&self) -> usize {
+        self.message.len() + self.details.len()
+    }
 }
