@@ -36,6 +36,8 @@ pub(super) struct Active {
     pub(super) lanes: Turns<StreamId>,
     /// How many deliveries are with the logic.
     pub(super) permits: Semaphore,
+    /// Who among the roots whose calls broke may be tried again.
+    pub(super) suspects: Semaphore,
     /// Calls of others that must not end in the middle when the caller goes.
     pub(super) calls: TaskTracker,
     /// Says that outgoing work was stored.
@@ -68,6 +70,7 @@ impl Active {
     ) -> Self {
         Self {
             permits: Semaphore::new(settings.concurrency.max(1)),
+            suspects: Semaphore::new(1),
             settings,
             ports,
             board,
@@ -241,6 +244,12 @@ impl Active {
     pub(super) fn was_healthy(&self, stream: &StreamId, at: Sequence) -> bool {
         let mut failing = lock(&self.failing);
         entry(&mut failing, stream, at).was_healthy
+    }
+
+    /// Whether a call about the root broke and would count if it broke again.
+    pub(super) fn is_suspect(&self, stream: &StreamId) -> bool {
+        let failing = lock(&self.failing);
+        failing.get(stream).is_some_and(|root| root.was_healthy)
     }
 
     /// Notes that the logic was healthy for a while after a call about the root broke.

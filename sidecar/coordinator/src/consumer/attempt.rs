@@ -43,10 +43,15 @@ async fn attempt(active: &Active, append: &Append) -> Result<Option<Pause>, ()> 
     };
     let working = async {
         let turn = ticket.granted().await;
+        // Of the roots whose calls broke, one at a time is tried, so that the one that kills the logic cannot make others look like it.
+        let alone = match active.is_suspect(stream) {
+            true => Some(active.suspects.acquire().await),
+            false => None,
+        };
         let permit = active.permits.acquire().await;
-        (turn, permit)
+        (turn, alone, permit)
     };
-    let (_turn, _permit) = tokio::select! {
+    let (_turn, _alone, _permit) = tokio::select! {
         biased;
         () = active.stop.cancelled() => return Err(()),
         working = working => working,
