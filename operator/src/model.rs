@@ -69,9 +69,25 @@ pub struct Store {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Storage {
     /// A file for each component, which one process opens.
-    Sqlite,
+    File,
     /// A database on a server that all components share.
-    Postgres(Box<Postgres>),
+    Server(Box<Server>),
+}
+
+/// A kind of server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Server {
+    /// PostgreSQL.
+    Postgres(Postgres),
+}
+
+impl Server {
+    /// The Secret that says how to reach it.
+    pub fn secret(&self) -> &str {
+        match self {
+            Self::Postgres(spec) => &spec.connection.secret_ref.name,
+        }
+    }
 }
 
 /// The bus of a store.

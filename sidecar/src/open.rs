@@ -1,6 +1,6 @@
 //! From configuration to adapters: one exhaustive match.
 
-use angzarr_config::boot::Storage;
+use angzarr_config::boot::{Server, Storage};
 use angzarr_coordinator::feed::Heads;
 use angzarr_coordinator::port::store::Store;
 use angzarr_stores::Instrumented;
@@ -14,15 +14,17 @@ use anyhow::Context;
 /// The adapter's sentence on why it cannot be used.
 pub async fn store(storage: &Storage, heads: &Heads) -> anyhow::Result<Store> {
     match storage {
-        Storage::Sqlite { path } => {
-            let store = SqliteStore::open(path).context(
+        Storage::File(file) => {
+            let store = SqliteStore::open(&file.path).context(
                 "storage.path must name a store that no other process has open, or a new file in a folder that exists and may be written",
             )?;
             Ok(Store::of(Instrumented::new(store, "sqlite")))
         }
-        Storage::Postgres(settings) => {
-            let opened = PostgresStore::open(settings.clone(), heads.clone());
-            Ok(Store::of(Instrumented::new(opened.await?, "postgres")))
-        }
+        Storage::Server(server) => match &**server {
+            Server::Postgres(settings) => {
+                let opened = PostgresStore::open(settings.clone(), heads.clone());
+                Ok(Store::of(Instrumented::new(opened.await?, "postgres")))
+            }
+        },
     }
 }

@@ -22,10 +22,10 @@ pub fn write(
 ) -> Result<BTreeMap<StoreKey, PathBuf>> {
     let mut folders = BTreeMap::new();
     for (key, store) in &system.stores {
-        let Storage::Postgres(postgres) = &store.storage else {
+        let Storage::Server(server) = &store.storage else {
             continue;
         };
-        let name = &postgres.connection.secret_ref.name;
+        let name = server.secret();
         let secret = secrets.get(name).with_context(|| {
             let store = &key.name;
             format!("local.yaml has no Secret {name}, which EventStore {store} names; add it under secrets, such as {name}: {{uri: ...}}")

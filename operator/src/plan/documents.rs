@@ -10,7 +10,7 @@ use angzarr_config::postgres::{Connection, Keys, Postgres};
 use angzarr_config::routing::Routing;
 use angzarr_crds as crds;
 
-use crate::model::{Bus, Component, Key, Role, Storage, Store, StoreKey, System};
+use crate::model::{Bus, Component, Key, Role, Server, Storage, Store, StoreKey, System};
 
 /// Where a component is; decided by whoever runs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -173,10 +173,12 @@ fn build_boot(key: &Key, component: &Component, store: &Store, place: &Place) ->
     Boot {
         namespace: key.namespace.clone(),
         storage: match &store.storage {
-            Storage::Sqlite => boot::Storage::Sqlite {
+            Storage::File => boot::Storage::File(boot::Sqlite {
                 path: place.store.clone(),
-            },
-            Storage::Postgres(spec) => boot::Storage::Postgres(build_postgres(spec, place)),
+            }),
+            Storage::Server(server) => boot::Storage::Server(Box::new(match &**server {
+                Server::Postgres(spec) => boot::Server::Postgres(build_postgres(spec, place)),
+            })),
         },
         bus: match store.bus {
             Bus::Direct => boot::Bus::Direct,

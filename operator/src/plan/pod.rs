@@ -44,8 +44,8 @@ pub(super) fn build(scope: &Scope, bare: Bare, boot: &str) -> Value {
     let volumes = build_volumes(scope, boot, has_token);
     list(&mut spec, "volumes").extend(volumes.iter().map(plain));
     match scope.store.storage {
-        Storage::Sqlite => own_files(&mut spec),
-        Storage::Postgres(_) => {}
+        Storage::File => own_files(&mut spec),
+        Storage::Server(_) => {}
     }
     let grace = sidecar::grace_seconds(scope.component.sidecar.drain_seconds);
     raise(&mut spec, "terminationGracePeriodSeconds", grace.into());
@@ -135,7 +135,7 @@ fn build_volumes(scope: &Scope, boot: &str, has_token: bool) -> Vec<Volume> {
         },
     ];
     volumes.push(match &scope.store.storage {
-        Storage::Sqlite => Volume {
+        Storage::File => Volume {
             name: sidecar::DATA_VOLUME.to_owned(),
             persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
                 claim_name: names::data(scope.key),
@@ -143,10 +143,10 @@ fn build_volumes(scope: &Scope, boot: &str, has_token: bool) -> Vec<Volume> {
             }),
             ..Volume::default()
         },
-        Storage::Postgres(spec) => Volume {
+        Storage::Server(server) => Volume {
             name: sidecar::CONNECTION_VOLUME.to_owned(),
             secret: Some(SecretVolumeSource {
-                secret_name: Some(spec.connection.secret_ref.name.clone()),
+                secret_name: Some(server.secret().to_owned()),
                 ..SecretVolumeSource::default()
             }),
             ..Volume::default()

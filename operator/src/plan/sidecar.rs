@@ -211,8 +211,8 @@ fn build_mounts(scope: &Scope, hides_token: bool) -> Vec<VolumeMount> {
         mount(ROUTING_VOLUME, ROUTING_FOLDER, true),
     ];
     mounts.push(match scope.store.storage {
-        Storage::Sqlite => mount(DATA_VOLUME, DATA_FOLDER, false),
-        Storage::Postgres(_) => mount(CONNECTION_VOLUME, CONNECTION_FOLDER, true),
+        Storage::File => mount(DATA_VOLUME, DATA_FOLDER, false),
+        Storage::Server(_) => mount(CONNECTION_VOLUME, CONNECTION_FOLDER, true),
     });
     if hides_token {
         mounts.push(mount(NO_TOKEN_VOLUME, TOKEN_FOLDER, true));

@@ -30,8 +30,8 @@ pub(super) fn build_service_account(scope: &Scope) -> Option<ServiceAccount> {
 /// The claim of the volume with the component's file.
 pub(super) fn build_volume(scope: &Scope) -> Option<PersistentVolumeClaim> {
     match scope.store.storage {
-        Storage::Sqlite => {}
-        Storage::Postgres(_) => return None,
+        Storage::File => {}
+        Storage::Server(_) => return None,
     }
     let declared = &scope.component.volume;
     Some(PersistentVolumeClaim {

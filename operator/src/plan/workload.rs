@@ -89,8 +89,8 @@ pub(super) fn has_own_account(spec: &Map<String, Value>) -> bool {
 fn build_strategy(scope: &Scope) -> DeploymentStrategy {
     let strategy = match scope.store.storage {
         // The file has one user.
-        Storage::Sqlite => Strategy::Recreate,
-        Storage::Postgres(_) => scope.component.rollout.strategy,
+        Storage::File => Strategy::Recreate,
+        Storage::Server(_) => scope.component.rollout.strategy,
     };
     match strategy {
         Strategy::Recreate => DeploymentStrategy {

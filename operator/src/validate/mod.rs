@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use angzarr_crds as crds;
 
 use crate::manifest::{Mistake, Resource, Spec};
-use crate::model::{Bus, Component, Key, Scale, Storage, Store, StoreKey, System};
+use crate::model::{Bus, Component, Key, Scale, Server, Storage, Store, StoreKey, System};
 use index::Index;
 
 /// Resolves resources.
@@ -94,7 +94,7 @@ fn store_of(spec: &crds::EventStoreSpec, report: &mut Report) -> Option<Store> {
 
 fn storage_of(spec: &crds::Storage, report: &mut Report) -> Option<Storage> {
     match spec.type_ {
-        crds::StorageType::Sqlite => Some(Storage::Sqlite),
+        crds::StorageType::Sqlite => Some(Storage::File),
         crds::StorageType::Postgres => {
             if spec.postgres.is_none() {
                 report.say(
@@ -103,7 +103,7 @@ fn storage_of(spec: &crds::Storage, report: &mut Report) -> Option<Storage> {
                 );
             }
             let postgres = spec.postgres.clone();
-            postgres.map(|postgres| Storage::Postgres(Box::new(postgres)))
+            postgres.map(|postgres| Storage::Server(Box::new(Server::Postgres(postgres))))
         }
         crds::StorageType::Mongodb | crds::StorageType::Redis => {
             let message = "is not supported yet; write sqlite or postgres";

@@ -27,21 +27,65 @@ pub struct Boot {
     pub components: Vec<Component>,
 }
 
-/// A store.
+/// A store. In documents it is one object whose `type` names the kind of database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "camelCase")]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "there is one in a process, and it is never moved in bulk"
-)]
+#[serde(from = "Database", into = "Database")]
 pub enum Storage {
-    /// A file that only this process opens.
-    Sqlite {
-        /// The database file; its folder must exist.
-        path: PathBuf,
-    },
+    /// An SQLite file that only this process opens.
+    File(Sqlite),
     /// A database on a server that all sidecars of the EventStore share.
+    Server(Box<Server>),
+}
+
+/// A file of a store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Sqlite {
+    /// The database file; its folder must exist.
+    pub path: PathBuf,
+}
+
+/// A kind of server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Server {
+    /// PostgreSQL.
     Postgres(Postgres),
+}
+
+/// A store as documents write it.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "camelCase")]
+enum Database {
+    Sqlite(Sqlite),
+    Postgres(Box<Postgres>),
+}
+
+impl From<Database> for Storage {
+    fn from(database: Database) -> Self {
+        match database {
+            Database::Sqlite(file) => Self::File(file),
+            Database::Postgres(settings) => Self::Server(Box::new(Server::Postgres(*settings))),
+        }
+    }
+}
+
+impl From<Storage> for Database {
+    fn from(storage: Storage) -> Self {
+        match storage {
+            Storage::File(file) => Self::Sqlite(file),
+            Storage::Server(server) => match *server {
+                Server::Postgres(settings) => Self::Postgres(Box::new(settings)),
+            },
+        }
+    }
+}
+
+impl Server {
+    fn validate(&self, path: &str) -> Result<(), Error> {
+        match self {
+            Self::Postgres(settings) => settings.validate(path),
+        }
+    }
 }
 
 /// A bus.
@@ -185,8 +229,8 @@ impl Boot {
 
     pub(crate) fn validate(&self) -> Result<(), Error> {
         match &self.storage {
-            Storage::Sqlite { .. } => {}
-            Storage::Postgres(postgres) => postgres.validate("storage")?,
+            Storage::File(_) => {}
+            Storage::Server(server) => server.validate("storage")?,
         }
         if self.components.is_empty() {
             return Err(Error::at(

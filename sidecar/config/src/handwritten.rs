@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::boot::{
-    self, Aggregate, Boot, Bus, Component, Mode, Ports, Projector, Saga, Source, Start, Storage,
+    self, Aggregate, Boot, Bus, Component, Mode, Ports, Projector, Saga, Server, Source, Sqlite,
+    Start, Storage,
 };
 use crate::endpoint::Endpoint;
 use crate::parse::{self, Error};
@@ -176,10 +177,10 @@ fn resolve_storage(entry: StorageEntry) -> Result<Storage, Error> {
         let url = entry
             .path
             .ok_or_else(|| Error::at("storage.path", missing))?;
-        return Ok(Storage::Postgres(Postgres {
+        return Ok(Storage::Server(Box::new(Server::Postgres(Postgres {
             database: entry.database,
             ..Postgres::new(Connection::Url { url })
-        }));
+        }))));
     }
     if entry.database.is_some() {
         return Err(Error::at(
@@ -190,9 +191,9 @@ fn resolve_storage(entry: StorageEntry) -> Result<Storage, Error> {
     let path = entry
         .path
         .ok_or_else(|| Error::at("storage.path", "is missing; name the database file"))?;
-    Ok(Storage::Sqlite {
+    Ok(Storage::File(Sqlite {
         path: path.reveal().into(),
-    })
+    }))
 }
 
 /// A consumer without sources takes all domains of the file.

@@ -1,9 +1,18 @@
 //! Documents as people and the operator write them: what is accepted, and what each mistake is answered with.
 #![allow(clippy::unwrap_used, reason = "a failed assumption fails the test")]
 
-use angzarr_config::boot::{Component, Mode, Start, Storage};
-use angzarr_config::postgres::Connection;
+use angzarr_config::boot::{Component, Mode, Server, Sqlite, Start, Storage};
+use angzarr_config::postgres::{Connection, Postgres};
 use angzarr_config::{Boot, Routing, handwritten};
+
+fn postgres(boot: &Boot) -> &Postgres {
+    match &boot.storage {
+        Storage::Server(server) => match &**server {
+            Server::Postgres(settings) => settings,
+        },
+        Storage::File(file) => unreachable!("{file:?}"),
+    }
+}
 
 const LOCAL: &str = "
 storage:
@@ -28,9 +37,9 @@ fn a_file_written_by_hand_runs_all_it_lists_in_one_process() {
     let boot = handwritten::parse(LOCAL).unwrap();
     assert_eq!(
         boot.storage,
-        Storage::Sqlite {
+        Storage::File(Sqlite {
             path: "./data/events.db".into()
-        }
+        })
     );
     assert_eq!(boot.ports.grpc, 9000);
     let [
@@ -211,9 +220,7 @@ fn a_server_store_by_hand_has_its_credentials_in_the_url() {
         "type: postgres\n  path: postgres://till:sesame@db:5432/shop\n  database: events",
     );
     let boot = handwritten::parse(&text).unwrap();
-    let Storage::Postgres(postgres) = &boot.storage else {
-        unreachable!("{:?}", boot.storage)
-    };
+    let postgres = postgres(&boot);
     assert_eq!(postgres.database.as_deref(), Some("events"));
     assert_eq!(postgres.schema, "angzarr");
     let Connection::Url { url } = &postgres.connection else {
@@ -229,9 +236,7 @@ fn a_server_store_by_hand_has_its_credentials_in_the_url() {
 #[test]
 fn a_server_store_of_an_operator_has_them_in_files() {
     let boot = Boot::parse(SHARED).unwrap();
-    let Storage::Postgres(postgres) = &boot.storage else {
-        unreachable!("{:?}", boot.storage)
-    };
+    let postgres = postgres(&boot);
     let Connection::Folder { path, keys } = &postgres.connection else {
         unreachable!("{:?}", postgres.connection)
     };

@@ -145,8 +145,8 @@ fn holder(settings: &Settings, address: SocketAddr) -> Result<String> {
         .iter()
         .any(|component| !matches!(component, boot::Component::Aggregate(_)));
     let is_shared = match settings.boot.storage {
-        boot::Storage::Sqlite { .. } => false,
-        boot::Storage::Postgres(_) => true,
+        boot::Storage::File(_) => false,
+        boot::Storage::Server(_) => true,
     };
     ensure!(
         !(is_shared && has_consumers && address.ip().is_unspecified()),
