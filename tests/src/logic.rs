@@ -7,8 +7,8 @@ use tokio::process::Command;
 
 use crate::sidecar::{Process, until};
 
-/// Starts the probes as a process and waits until they listen; the synchronous ledger exits on events of the root `deadly`.
-pub async fn start(program: &str, port: u16, deadly: Option<u8>) -> Process {
+/// Starts the probes as a process; the synchronous ledger exits on events of the root `deadly`.
+fn spawn(program: &str, port: u16, deadly: Option<u8>) -> Process {
     let mut command = Command::new(program);
     command
         .env("PORT", port.to_string())
@@ -17,14 +17,20 @@ pub async fn start(program: &str, port: u16, deadly: Option<u8>) -> Process {
     if let Some(deadly) = deadly {
         command.env("PROBE_DIES_OF", deadly.to_string());
     }
-    let process = Process::new(command.spawn().unwrap());
+    Process::new(command.spawn().unwrap())
+}
+
+/// Starts the probes as a process and waits until they listen.
+pub async fn start(program: &str, port: u16) -> Process {
+    let process = spawn(program, port, None);
     until(async || TcpStream::connect(("127.0.0.1", port)).is_ok()).await;
     process
 }
 
-/// Starts the probes again whenever they exit, while the future is polled.
-pub async fn keep_running(program: &str, port: u16, deadly: Option<u8>) {
+/// Starts the probes again whenever they exit, while the future is polled. It does not wait until they listen, since an event of `deadly` can end them
+/// before that is noticed.
+pub async fn keep_running(program: &str, port: u16, deadly: u8) {
     loop {
-        start(program, port, deadly).await.wait().await;
+        spawn(program, port, Some(deadly)).wait().await;
     }
 }

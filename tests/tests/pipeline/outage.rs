@@ -83,7 +83,7 @@ async fn consumers_with_a_long_outage_of_their_logic_lose_and_park_nothing() {
         system.parked().await == [0, 0, 0]
     })
     .await;
-    let _logic = logic::start(LOGIC, system.logic, None).await;
+    let _logic = logic::start(LOGIC, system.logic).await;
     for number in 0..ROOTS {
         until(async || system.mirrored(number).await == 2).await;
     }
@@ -102,7 +102,7 @@ async fn logic_that_is_killed_again_and_again_loses_nothing_of_a_saga() {
     let system = System::start().await;
     until(async || system.place.is_listening()).await;
     for round in 0..5 {
-        let logic = logic::start(LOGIC, system.logic, None).await;
+        let logic = logic::start(LOGIC, system.logic).await;
         for number in 0..ROOTS {
             system.add(number, &format!("{number}-{round}")).await;
         }
@@ -110,7 +110,7 @@ async fn logic_that_is_killed_again_and_again_loses_nothing_of_a_saga() {
         until(async || system.mirrored(0).await > before).await;
         logic.kill().await;
     }
-    let _logic = logic::start(LOGIC, system.logic, None).await;
+    let _logic = logic::start(LOGIC, system.logic).await;
     for number in 0..ROOTS {
         until(async || system.mirrored(number).await == 5).await;
     }
@@ -133,7 +133,7 @@ async fn an_event_that_kills_its_logic_stops_only_its_own_root() {
     };
     tokio::select! {
         () = others_go_on => {}
-        () = logic::keep_running(LOGIC, system.logic, Some(DEADLY)) => {}
+        () = logic::keep_running(LOGIC, system.logic, DEADLY) => {}
     }
     let (_, said) = system.place.ask(&["parked", "list"]).await;
     assert!(said.contains(&"07".repeat(4)), "{said}");
@@ -143,7 +143,7 @@ async fn an_event_that_kills_its_logic_stops_only_its_own_root() {
 async fn an_aggregate_whose_logic_dies_in_a_call_replies_and_continues_when_it_is_back() {
     let port = free_port();
     let place = Place::new(PROGRAM, &aggregates(port));
-    let mut logic = logic::start(LOGIC, port, None).await;
+    let mut logic = logic::start(LOGIC, port).await;
     let _process = place.start_ready().await;
     let asked = command("Abort", root(1), "abort");
     let refused = execute(place.channel(), asked).await.unwrap_err();
@@ -153,7 +153,7 @@ async fn an_aggregate_whose_logic_dies_in_a_call_replies_and_continues_when_it_i
     let refused = execute(place.channel(), asked).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unavailable, "{refused}");
     assert!(refused.message().contains("logic"), "{refused}");
-    let _logic = logic::start(LOGIC, port, None).await;
+    let _logic = logic::start(LOGIC, port).await;
     until(async || {
         let asked = command("Add", root(1), "back");
         execute(place.channel(), asked).await.is_ok()
