@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rand::Rng;
+use angzarr_coordinator::retry::{Bound, Jitter, Policy, Retries};
 use tokio::time::{Instant, sleep, timeout};
 use tonic::{Response, Status};
 
@@ -10,8 +10,12 @@ use crate::transport::{Failure, judge};
 
 /// How often a call is made at the most.
 const MAX_ATTEMPTS: u32 = 4;
-/// The longest pause before the second attempt; it doubles.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// The pauses between attempts.
+const PAUSES: Policy = Policy {
+    first: Duration::from_millis(50),
+    longest: Duration::from_millis(400),
+    jitter: Jitter::Full,
+};
 
 /// Makes a call until it is answered, the deadline comes or the attempts are used up. The call must be harmless when repeated: a command has its
 /// id before it is passed on.
@@ -29,7 +33,8 @@ where
     let mut last = Status::deadline_exceeded(
         "the deadline passed before the owner was asked; nothing was stored",
     );
-    for attempt in 0..MAX_ATTEMPTS {
+    let mut retries = Retries::new(PAUSES, Bound::Attempts(MAX_ATTEMPTS));
+    loop {
         let budget = deadline.saturating_duration_since(Instant::now());
         if budget.is_zero() {
             break;
@@ -53,7 +58,9 @@ where
             "reach the owner of the domain: {}",
             status.message()
         ));
-        let pause = (FIRST_PAUSE * 2_u32.pow(attempt)).mul_f64(rand::rng().random());
+        let Some(pause) = retries.next_delay() else {
+            break;
+        };
         sleep(pause.min(deadline.saturating_duration_since(Instant::now()))).await;
     }
     Err(if is_unknown { unknown(&last) } else { last })

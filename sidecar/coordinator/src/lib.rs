@@ -19,6 +19,7 @@ pub mod model;
 pub mod port;
 pub mod query;
 pub mod reaction;
+pub mod retry;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 pub mod turns;

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use angzarr_config::boot::{self, Start};
 use angzarr_config::routing::Routing;
-use angzarr_coordinator::consumer::{Consumer, Error, Policy, Settings, Source, Start as Begin};
+use angzarr_coordinator::consumer::{Consumer, Error, Settings, Source, Start as Begin};
 use angzarr_coordinator::model::{ConsumerId, Domain};
+use angzarr_coordinator::retry::{Jitter, Policy};
 use anyhow::{Context, Result};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -122,6 +123,7 @@ pub(super) fn settings(
         backoff: Policy {
             first: delivery.backoff_initial,
             longest: delivery.backoff_max,
+            jitter: Jitter::Half,
         },
         grace: GRACE,
     }

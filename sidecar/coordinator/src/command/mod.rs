@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 use tracing::Instrument;
 
 pub use dry_run::Point;
@@ -35,12 +35,19 @@ use crate::port::log::{Load, Loaded, Log};
 use crate::port::logic::AggregateLogic;
 use crate::port::observer::{Limit, Observer};
 use crate::port::writer::{Entry, Outcome, Proposal};
+use crate::retry::{Bound, Jitter, Policy, Retries};
 use crate::turns::{Ticket, Turn, Turns};
 use crate::write_queue::WriteQueue;
 use answer::{Checked, Context};
 
-/// How often a command is run anew after other writers came first.
+/// How often a command is run while other writers come first.
 const MAX_RACES: u32 = 32;
+/// The pauses between those runs.
+const RACES: Policy = Policy {
+    first: Duration::from_millis(1),
+    longest: Duration::from_millis(64),
+    jitter: Jitter::Full,
+};
 
 /// What an executor works with.
 #[derive(Clone)]
@@ -125,16 +132,20 @@ impl Executor {
         };
         let _in_flight = self.admit()?;
         let _turn = self.turn(&command.stream, deadline).await?;
-        for race in 0..MAX_RACES {
+        let mut retries = Retries::new(RACES, Bound::Attempts(MAX_RACES));
+        loop {
             match self.run(&command, &key, deadline).await? {
                 Ran::Done(executed) => return Ok(executed),
-                Ran::LostRace => back_off(race).await,
+                Ran::LostRace => {}
             }
+            let Some(pause) = retries.next_delay() else {
+                return Err(Error::Contended {
+                    stream: command.stream,
+                    races: MAX_RACES,
+                });
+            };
+            sleep(pause).await;
         }
-        Err(Error::Contended {
-            stream: command.stream,
-            races: MAX_RACES,
-        })
     }
 
     fn validate(
@@ -355,9 +366,4 @@ fn propose(command: &Command, key: &CommandKey, next: Sequence, checked: Checked
         events: checked.events,
         snapshot: checked.snapshot,
     }
-}
-
-async fn back_off(race: u32) {
-    let ceiling = Duration::from_millis(1 << race.min(6));
-    tokio::time::sleep(ceiling.mul_f64(rand::random::<f64>())).await;
 }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use tokio::time::{Duration, sleep};
 
 use super::active::Active;
-use super::backoff::Backoff;
 use super::board::Needed;
 use super::root::{self, Trouble};
 use crate::model::{Append, StreamId};
+use crate::retry::Backoff;
 use crate::turns::Ticket;
 
 /// How long the delivery that looks for all others waits at the most.
@@ -27,7 +27,7 @@ enum Pause {
 /// Delivers an append in its place of the root's lane. Ends early, with the append neither handled nor set aside, when the consumer ends.
 pub(super) async fn deliver(active: Arc<Active>, append: Append, place: Ticket<StreamId>) {
     let _lane = place.granted().await;
-    let mut backoff = Backoff::new(active.settings.backoff);
+    let mut backoff = active.settings.backoff();
     while let Ok(Some(pause)) = attempt(&active, &append).await {
         active.set_waiting(&append.stream, true);
         wait(&active, &append.stream, pause, &mut backoff).await;
@@ -108,8 +108,8 @@ fn pause(active: &Active, stream: &StreamId, needed: Needed, reason: String) {
 async fn wait(active: &Active, stream: &StreamId, pause: Pause, backoff: &mut Backoff) {
     let waiting = async {
         match pause {
-            Pause::Outage => await_recovery(active, backoff.next()).await,
-            Pause::Delay => sleep(backoff.next()).await,
+            Pause::Outage => await_recovery(active, backoff.next_delay()).await,
+            Pause::Delay => sleep(backoff.next_delay()).await,
             Pause::Health => {
                 stay_healthy(active, backoff).await;
                 active.note_healthy(stream);
@@ -137,7 +137,7 @@ async fn await_recovery(active: &Active, delay: Duration) {
 /// Waits until the logic answers probes at both ends of a delay.
 async fn stay_healthy(active: &Active, backoff: &mut Backoff) {
     loop {
-        let delay = backoff.next();
+        let delay = backoff.next_delay();
         if is_up(active).await {
             sleep(delay).await;
             if is_up(active).await {

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::backoff::Backoff;
 use super::board::{Board, Needed};
 use super::error::{Error, describe};
 use super::lock;
@@ -184,7 +183,7 @@ impl Committer {
     /// Commits, again and again while the store is away: a commit may be repeated unchanged.
     async fn commit(&self, steps: Vec<Step>) -> Result<(), Error> {
         let id = &self.settings.id;
-        let mut backoff = Backoff::for_outage(self.settings.backoff);
+        let mut backoff = self.settings.outage_backoff();
         fail_point::hit("before_progress");
         loop {
             let entry = Entry::Steps(ConsumerSteps {
@@ -198,7 +197,7 @@ impl Committer {
                 Err(write_queue::Error::Store(error)) if error.is_retryable() => {
                     tracing::warn!(consumer = %id, error = describe(&error), "progress waits for the store");
                     self.board.pause(Needed::Store, describe(&error));
-                    tokio::time::sleep(backoff.next()).await;
+                    tokio::time::sleep(backoff.next_delay()).await;
                 }
                 Err(error) => return Err(Error::from_write(id, &error)),
             }

@@ -13,7 +13,6 @@
 
 mod active;
 mod attempt;
-mod backoff;
 mod board;
 mod committer;
 mod derive;
@@ -37,7 +36,6 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-pub use backoff::Policy;
 pub use board::{Holder, Snapshot, SourceSnapshot, SourceState};
 pub use error::Error;
 pub use settings::{Ports, Settings, Source, Start};
@@ -47,7 +45,6 @@ use crate::model::{Projection, Status};
 use crate::port::leases::Grant;
 use crate::port::progress::Outgoing;
 use active::Active;
-use backoff::Backoff;
 use board::Board;
 use committer::Committer;
 use error::describe;
@@ -186,7 +183,7 @@ impl Consumer {
         shutdown: &CancellationToken,
     ) -> Result<Option<u64>, Error> {
         let name = settings.id.to_string();
-        let mut backoff = Backoff::new(settings.backoff);
+        let mut backoff = settings.backoff();
         loop {
             let asked = self
                 .ports
@@ -210,7 +207,7 @@ impl Consumer {
                         error = describe(&error),
                         "the lease waits for the store"
                     );
-                    backoff.next()
+                    backoff.next_delay()
                 }
                 Some(Err(error)) => return Err(Error::from_store(&settings.id, error)),
             };
@@ -303,7 +300,7 @@ impl Consumer {
 
     async fn count_parked(&self, settings: &Settings) -> Result<u64, Error> {
         let id = &settings.id;
-        let mut backoff = Backoff::new(settings.backoff);
+        let mut backoff = settings.backoff();
         let mut last = None;
         let mut count = 0;
         loop {
@@ -319,7 +316,7 @@ impl Consumer {
                     }
                     last = page.into_iter().last().map(|(stream, _)| stream);
                 }
-                Err(error) if error.is_retryable() => sleep(backoff.next()).await,
+                Err(error) if error.is_retryable() => sleep(backoff.next_delay()).await,
                 Err(error) => return Err(Error::from_store(id, error)),
             }
         }

@@ -12,11 +12,11 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::Instrument;
 
 use super::active::Active;
-use super::backoff::Backoff;
 use super::error::{Error, describe};
 use crate::fail_point;
 use crate::model::{Code, CorrelationId, Status, StreamId};
 use crate::port::progress::{Outgoing, Step, Work};
+use crate::retry::Backoff;
 
 /// Pieces of work in memory.
 const WINDOW: usize = 1_024;
@@ -76,7 +76,7 @@ pub(super) async fn run(active: Arc<Active>) {
         queued: 0,
         lanes: HashMap::new(),
         running: JoinSet::new(),
-        backoff: Backoff::for_outage(active.settings.backoff),
+        backoff: active.settings.outage_backoff(),
         active,
     };
     dispatcher.dispatch().await;
@@ -125,7 +125,7 @@ impl Dispatcher {
             }
             Err(error) if error.is_retryable() => {
                 tracing::warn!(consumer = %id, error = describe(&error), "outgoing work waits for the store");
-                Some(self.backoff.next())
+                Some(self.backoff.next_delay())
             }
             Err(error) => {
                 self.active.fail(Error::from_store(id, error));
@@ -183,8 +183,8 @@ impl Dispatcher {
 
 /// Sends one piece of work until it has its final answer and that is stored, or the consumer ends.
 async fn send(active: &Active, permits: &Semaphore, outgoing: Outgoing) {
-    let mut backoff = Backoff::new(active.settings.backoff);
-    let mut outage = Backoff::for_outage(active.settings.backoff);
+    let mut backoff = active.settings.backoff();
+    let mut outage = active.settings.outage_backoff();
     let mut sent = 0u32;
     let mut counted = 0u32;
     // Until then an earlier attempt may still take effect.
@@ -284,7 +284,7 @@ async fn wait(active: &Active, outgoing: &Outgoing, reason: Option<Status>, back
             target(&outgoing.work).map(|(stream, _)| format!("{}: {reason}", stream.domain));
         active.board.set_outgoing_waits(waits.ok());
     }
-    pause_until(active, Instant::now() + backoff.next()).await;
+    pause_until(active, Instant::now() + backoff.next_delay()).await;
 }
 
 async fn pause_until(active: &Active, until: Instant) {

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::backoff::Policy;
 use crate::model::{Append, ConsumerId, Domain};
 use crate::port::backlog::Backlog;
 use crate::port::bus::Bus;
@@ -13,7 +12,11 @@ use crate::port::logic::ConsumerLogic;
 use crate::port::observer::Observer;
 use crate::port::peers::{Appends, Commands};
 use crate::port::progress::Progress;
+use crate::retry::{Backoff, Policy};
 use crate::write_queue::WriteQueue;
+
+/// The longest delay where one attempt is cheap and its success ends an outage.
+const OUTAGE: Duration = Duration::from_secs(2);
 
 /// How a consumer works. Whoever makes one says all of it; there are no defaults here.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,6 +46,18 @@ pub struct Settings {
 }
 
 impl Settings {
+    pub(super) fn backoff(&self) -> Backoff {
+        Backoff::new(self.backoff)
+    }
+
+    /// A backoff for reaching something outside, where waiting long only prolongs the outage.
+    pub(super) fn outage_backoff(&self) -> Backoff {
+        Backoff::new(Policy {
+            longest: self.backoff.longest.min(OUTAGE),
+            ..self.backoff
+        })
+    }
+
     pub(super) fn source(&self, domain: &Domain) -> Option<&Source> {
         self.sources.iter().find(|source| source.domain == *domain)
     }

@@ -7,13 +7,13 @@ use tokio::time::{sleep, timeout};
 
 use super::active::Active;
 use super::attempt;
-use super::backoff::Backoff;
 use super::board::SourceState;
 use super::error::{Error, describe};
 use super::settings::{Source, Start};
 use crate::model::{Append, Cursor};
 use crate::port::bus::{self, Delivery, From, Subscribe, Subscription};
 use crate::port::store;
+use crate::retry::Backoff;
 
 /// Bytes of appends under way at which a source brings no more for now; what a slow consumer leaves undone stays with its owner.
 const MOST_BYTES: usize = 16 << 20;
@@ -42,7 +42,7 @@ struct Reader {
 /// Reads a source until the consumer ends, then waits for what is under way.
 pub(super) async fn run(active: Arc<Active>, source: Source) {
     let mut reader = Reader {
-        backoff: Backoff::for_outage(active.settings.backoff),
+        backoff: active.settings.outage_backoff(),
         active,
         source,
         last: None,
@@ -77,7 +77,7 @@ impl Reader {
                     let stop = self.active.stop.clone();
                     tokio::select! {
                         () = stop.cancelled() => return,
-                        () = sleep(self.backoff.next()) => {}
+                        () = sleep(self.backoff.next_delay()) => {}
                     }
                 }
             }

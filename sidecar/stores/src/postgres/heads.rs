@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use angzarr_coordinator::feed::Heads;
 use angzarr_coordinator::model::{Domain, Position};
+use angzarr_coordinator::retry::{Backoff, Policy};
 use sqlx::postgres::{PgConnection, PgListener, PgPoolOptions};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -29,8 +30,8 @@ const SEND_WITHIN: Duration = Duration::from_secs(5);
 const MOST: usize = 80;
 /// A connection on which nothing was heard for so long may be dead without a sign, and is opened anew.
 const QUIET: Duration = Duration::from_secs(30);
-/// The pause before a lost connection is opened anew.
-const PAUSE: Duration = Duration::from_millis(500);
+/// The pauses before a lost connection is opened again.
+const PAUSES: Policy = Policy::every(Duration::from_millis(500));
 
 /// Growth that is yet to be told.
 #[derive(Default)]
@@ -68,6 +69,7 @@ pub(super) fn start(pool: &Arc<Pool>, growth: &Arc<Growth>, heads: Heads) -> Joi
 
 async fn tell(pool: Arc<Pool>, growth: Arc<Growth>) {
     let mut conn = None;
+    let mut backoff = Backoff::new(PAUSES);
     loop {
         growth.wake.notified().await;
         loop {
@@ -78,7 +80,7 @@ async fn tell(pool: Arc<Pool>, growth: Arc<Growth>) {
             if let Err(fault) = send(&pool, &mut conn, &grown).await {
                 tracing::debug!(error = %fault, "others were not told that the log grew; they look by themselves");
                 conn = None;
-                sleep(PAUSE).await;
+                sleep(backoff.next_delay()).await;
             }
             sleep(GAP).await;
         }
@@ -119,12 +121,13 @@ async fn open(pool: &Pool) -> Result<PgConnection, Fault> {
 }
 
 async fn hear(pool: Arc<Pool>, heads: Heads) {
+    let mut backoff = Backoff::new(PAUSES);
     loop {
         match listen(&pool, &heads).await {
             Ok(()) => {}
             Err(fault) => {
                 tracing::debug!(error = %fault, "others are not heard; the log is looked at instead");
-                sleep(PAUSE).await;
+                sleep(backoff.next_delay()).await;
             }
         }
     }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use angzarr_config::postgres::Postgres as Settings;
 use angzarr_coordinator::model::StoreIdentity;
 use angzarr_coordinator::port::store::Error;
+use angzarr_coordinator::retry::{Bound, Jitter, Policy, Retries};
 use opentelemetry::{KeyValue, global, metrics};
 use sqlx::postgres::{PgArguments, PgConnection, PgRow};
 use sqlx::{Connection, Postgres};
@@ -22,10 +23,12 @@ use super::error::Fault;
 
 /// How long a lost statement is sent again, beside the time that it takes.
 const RETRY_WITHIN: Duration = Duration::from_secs(3);
-/// The longest pause before the second retry; it doubles. The first comes at once, since connections die while they are idle.
-const FIRST_PAUSE: Duration = Duration::from_millis(25);
-/// The longest pause.
-const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+/// The pauses between retries. The first retry does without, since connections die while they are idle.
+const PAUSES: Policy = Policy {
+    first: Duration::from_millis(12),
+    longest: Duration::from_millis(500),
+    jitter: Jitter::Half,
+};
 /// What an answer may take beyond the statement's own time.
 const MARGIN: Duration = Duration::from_secs(2);
 /// How long a connection may be idle.
@@ -151,23 +154,27 @@ impl Pool {
     ) -> Result<Vec<PgRow>, Error> {
         let counter = &self.counters[operation as usize];
         counter.note_asked();
-        let started = Instant::now();
+        let mut retries = Retries::new(PAUSES, Bound::Within(RETRY_WITHIN));
         let mut sent = 0;
         loop {
             let fault = match self.send(counter, build(sent)).await {
                 Ok(rows) => return Ok(rows),
                 Err(fault) => fault,
             };
-            if !fault.is_lost() || started.elapsed() > RETRY_WITHIN {
+            let retry = if fault.is_lost() {
+                retries.next_delay()
+            } else {
+                None
+            };
+            let Some(pause) = retry else {
                 return Err(match fault.into_error() {
                     // An earlier sending may have found room.
                     Error::Full(cause) if sent > 0 => Error::Unavailable(cause),
                     error => error,
                 });
-            }
+            };
             if sent > 0 {
-                let longest = (FIRST_PAUSE * 2_u32.saturating_pow(sent - 1)).min(LONGEST_PAUSE);
-                sleep(longest.mul_f64(rand::random_range(0.5..1.0))).await;
+                sleep(pause).await;
             }
             sent += 1;
         }

@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use angzarr_config::postgres::Postgres;
 use angzarr_coordinator::model::{Incarnation, StoreId, StoreIdentity};
+use angzarr_coordinator::retry::{Bound, Policy, Retries};
 use sqlx::postgres::PgConnection;
 use sqlx::{Acquire, Executor, PgTransaction, Row};
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use super::connect::{self, server};
 use super::error::{Fault, OpenError};
@@ -33,11 +34,11 @@ const STEPS: [(i32, &[&str]); 2] = [
 ];
 /// How long a server that is not there is waited for.
 const OPEN_WITHIN: Duration = Duration::from_secs(20);
-const PAUSE: Duration = Duration::from_millis(250);
+const PAUSES: Policy = Policy::every(Duration::from_millis(250));
 
 /// Opens a database, makes or migrates its tables, and answers the connection and which history it holds.
 pub(super) async fn open(settings: &Postgres) -> Result<(PgConnection, StoreIdentity), OpenError> {
-    let deadline = Instant::now() + OPEN_WITHIN;
+    let mut retries = Retries::new(PAUSES, Bound::Within(OPEN_WITHIN));
     loop {
         let fault = match open_once(settings).await {
             Ok(opened) => return Ok(opened),
@@ -47,11 +48,11 @@ pub(super) async fn open(settings: &Postgres) -> Result<(PgConnection, StoreIden
             Judged::Refused(refusal) => return Err(refusal),
             Judged::Unreachable(refusal) => refusal,
         };
-        if Instant::now() > deadline {
+        let Some(pause) = retries.next_delay() else {
             return Err(refusal);
-        }
+        };
         tracing::warn!(error = %refusal, "the database is waited for");
-        sleep(PAUSE).await;
+        sleep(pause).await;
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::super::{Consumer, Error, Policy, Ports, Settings, Source, Start};
+use super::super::{Consumer, Error, Ports, Settings, Source, Start};
 use crate::feed::Heads;
 use crate::model::*;
 use crate::port::backlog::{Backlog, Queued, Refused};
@@ -22,6 +22,7 @@ use crate::port::peers::{Appends, Commands};
 use crate::port::progress::*;
 use crate::port::store;
 use crate::port::writer::{ConsumerSteps, Entry, Outcome, Writer};
+use crate::retry::{Jitter, Policy};
 use crate::write_queue::WriteQueue;
 
 pub(super) type Answers = VecDeque<Result<Reaction, logic::Error>>;
@@ -207,6 +208,7 @@ impl World {
             backoff: Policy {
                 first: Duration::from_millis(100),
                 longest: seconds(30),
+                jitter: Jitter::Half,
             },
             grace: seconds(10),
         }
