@@ -7,15 +7,16 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::board::{Board, Needed};
 use super::committer::{Ended, Handle};
+use super::derive::Derived;
 use super::error::{Error, describe};
+use super::live_status::{LiveStatus, Needed};
 use super::lock;
 use super::progress_cache::ProgressCache;
-use super::root::Trouble;
+use super::root::{DeliveryError, Failure};
 use super::settings::{Ports, Settings};
-use crate::model::{Append, Domain, Position, Sequence, Status, StreamId};
-use crate::port::progress::{Outgoing, Parked, RootProgress, Step};
+use crate::model::{Append, Domain, Position, Sequence, StreamId};
+use crate::port::progress::{Parked, RootProgress, Step};
 use crate::turns::Turns;
 
 /// Bytes of the progress of roots that is kept in memory; what was unused longest is read from the store again.
@@ -28,7 +29,7 @@ const MAX_WAITING: usize = 256;
 pub(super) struct Active {
     pub(super) settings: Arc<Settings>,
     pub(super) ports: Ports,
-    pub(super) board: Arc<Board>,
+    pub(super) status: Arc<LiveStatus>,
     pub(super) committer: Handle,
     /// Who may call the logic about a root and store its progress; held for one attempt.
     pub(super) turns: Turns<StreamId>,
@@ -65,7 +66,7 @@ impl Active {
     pub(super) fn new(
         settings: Arc<Settings>,
         ports: Ports,
-        board: Arc<Board>,
+        status: Arc<LiveStatus>,
         committer: Handle,
     ) -> Self {
         Self {
@@ -73,7 +74,7 @@ impl Active {
             suspects: Semaphore::new(1),
             settings,
             ports,
-            board,
+            status,
             committer,
             turns: Turns::new(MAX_WAITING),
             lanes: Turns::new(usize::MAX),
@@ -100,11 +101,11 @@ impl Active {
 
     /// The position after which events of a domain count.
     pub(super) fn start(&self, domain: &Domain) -> Option<Position> {
-        self.board.start(domain).map(|start| start.position)
+        self.status.start(domain).map(|start| start.position)
     }
 
     /// How far the consumer got in a root; to be asked under the root's turn.
-    pub(super) async fn read_root(&self, stream: &StreamId) -> Result<RootProgress, Trouble> {
+    pub(super) async fn read_root(&self, stream: &StreamId) -> Result<RootProgress, DeliveryError> {
         if let Some(known) = lock(&self.roots).get(stream) {
             return Ok(known);
         }
@@ -117,9 +118,9 @@ impl Active {
         let progress = match read {
             Ok(read) => read.into_iter().next().unwrap_or_default(),
             Err(error) if error.is_retryable() => {
-                return Err(Trouble::Outage(Needed::Store, describe(&error)));
+                return Err(DeliveryError::Outage(Needed::Store, describe(&error)));
             }
-            Err(error) => return Err(Trouble::Fatal(Error::from_store(id, error))),
+            Err(error) => return Err(DeliveryError::Fatal(Error::from_store(id, error))),
         };
         lock(&self.roots).insert(stream.clone(), progress.clone());
         Ok(progress)
@@ -129,10 +130,10 @@ impl Active {
     pub(super) async fn advance(
         &self,
         append: &Append,
-        caused: (Vec<Outgoing>, Vec<Step>),
+        caused: Derived,
         done: Option<Position>,
-    ) -> Result<(), Trouble> {
-        let (outgoing, settled) = caused;
+    ) -> Result<(), DeliveryError> {
+        let Derived { outgoing, settled } = caused;
         let has_outgoing = !outgoing.is_empty();
         let stream = &append.stream;
         let next = append.next_sequence();
@@ -153,7 +154,7 @@ impl Active {
     }
 
     /// Stores that an append that was received needs nothing.
-    pub(super) async fn finish(&self, append: &Append) -> Result<(), Trouble> {
+    pub(super) async fn finish(&self, append: &Append) -> Result<(), DeliveryError> {
         let done = (append.stream.domain.clone(), append.last_position);
         self.commit(Vec::new(), Some(done)).await
     }
@@ -164,7 +165,7 @@ impl Active {
         stream: &StreamId,
         parked: Parked,
         done: Option<Position>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), DeliveryError> {
         tracing::error!(
             consumer = %self.settings.id, domain = %stream.domain, root = %stream.root, sequence = parked.sequence.0,
             attempts = parked.attempts, error = %parked.error, "a root is set aside for a consumer"
@@ -177,7 +178,7 @@ impl Active {
         self.commit(vec![step], done.map(|done| (stream.domain.clone(), done)))
             .await?;
         if progress.parked.replace(parked).is_none() {
-            self.board.parked_one();
+            self.status.parked_one();
         }
         lock(&self.roots).insert(stream.clone(), progress);
         lock(&self.failing).remove(stream);
@@ -185,14 +186,14 @@ impl Active {
     }
 
     /// Takes a root back in; under its turn.
-    pub(super) async fn unpark(&self, stream: &StreamId) -> Result<(), Trouble> {
+    pub(super) async fn unpark(&self, stream: &StreamId) -> Result<(), DeliveryError> {
         let mut progress = self.read_root(stream).await?;
         let step = Step::Unpark {
             stream: stream.clone(),
         };
         self.commit(vec![step], None).await?;
         if progress.parked.take().is_some() {
-            self.board.unparked_one();
+            self.status.unparked_one();
         }
         lock(&self.roots).insert(stream.clone(), progress);
         Ok(())
@@ -202,19 +203,19 @@ impl Active {
         &self,
         steps: Vec<Step>,
         done: Option<(Domain, Position)>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), DeliveryError> {
         let committed = self.committer.commit(steps, done).await;
-        committed.map_err(|Ended| Trouble::Ending)
+        committed.map_err(|Ended| DeliveryError::Ending)
     }
 
-    /// Counts an error that the logic answered, and sets the root aside when it was the last attempt; under the root's turn. Answers
-    /// whether it was set aside.
+    /// Counts a failure of the logic, and parks the root when it was the last attempt; under the root's turn. Returns whether it was parked.
     pub(super) async fn count_failure(
         &self,
         stream: &StreamId,
-        (at, error): (Sequence, Status),
+        failure: Failure,
         done: Option<Position>,
-    ) -> Result<bool, Trouble> {
+    ) -> Result<bool, DeliveryError> {
+        let Failure { at, status: error } = failure;
         let attempts = self.count(stream, at);
         tracing::warn!(
             consumer = %self.settings.id, domain = %stream.domain, root = %stream.root, sequence = at.0, attempts,
@@ -261,7 +262,7 @@ impl Active {
 
     /// Notes that what a call needs is there, and wakes those that wait for it.
     pub(super) fn note_recovered(&self) {
-        let was_paused = [Needed::Logic, Needed::Owner].map(|needed| self.board.resume(needed));
+        let was_paused = [Needed::Logic, Needed::Owner].map(|needed| self.status.resume(needed));
         if was_paused.contains(&true) {
             self.recovered.notify_waiters();
         }

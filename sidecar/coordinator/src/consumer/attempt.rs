@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tokio::time::{Duration, sleep};
 
 use super::active::Active;
-use super::board::Needed;
-use super::root::{self, Trouble};
+use super::live_status::Needed;
+use super::root::{self, DeliveryError};
 use crate::model::{Append, StreamId};
 use crate::retry::Backoff;
 use crate::turns::Ticket;
@@ -56,44 +56,44 @@ async fn attempt(active: &Active, append: &Append) -> Result<Option<Pause>, ()> 
         () = active.stop.cancelled() => return Err(()),
         working = working => working,
     };
-    let trouble = match root::handle(active, append).await {
+    let error = match root::handle(active, append).await {
         Ok(()) => {
             active.note_recovered();
             return Ok(None);
         }
-        Err(trouble) => trouble,
+        Err(error) => error,
     };
     let done = Some(append.last_position);
-    let counted = match trouble {
-        Trouble::Outage(needed, reason) => {
+    let counted = match error {
+        DeliveryError::Outage(needed, reason) => {
             pause(active, stream, needed, reason);
             return Ok(Some(Pause::Outage));
         }
-        Trouble::Broken(at, error) if !active.was_healthy(stream, at) => {
-            pause(active, stream, Needed::Logic, error.message);
+        DeliveryError::Broken(failure) if !active.was_healthy(stream, failure.at) => {
+            pause(active, stream, Needed::Logic, failure.status.message);
             return Ok(Some(Pause::Health));
         }
-        Trouble::Broken(at, error) => {
-            let parked = active.count_failure(stream, (at, error), done).await;
+        DeliveryError::Broken(failure) => {
+            let parked = active.count_failure(stream, failure, done).await;
             parked.map(|is_parked| (!is_parked).then_some(Pause::Health))
         }
-        Trouble::Failed(at, error) => {
+        DeliveryError::Failed(failure) => {
             active.note_recovered();
-            let parked = active.count_failure(stream, (at, error), done).await;
+            let parked = active.count_failure(stream, failure, done).await;
             parked.map(|is_parked| (!is_parked).then_some(Pause::Delay))
         }
-        other @ (Trouble::Ending | Trouble::Fatal(_)) => Err(other),
+        other @ (DeliveryError::Ending | DeliveryError::Fatal(_)) => Err(other),
     };
-    counted.or_else(|trouble| match trouble {
-        Trouble::Outage(needed, reason) => {
+    counted.or_else(|error| match error {
+        DeliveryError::Outage(needed, reason) => {
             pause(active, stream, needed, reason);
             Ok(Some(Pause::Outage))
         }
-        Trouble::Fatal(error) => {
+        DeliveryError::Fatal(error) => {
             active.fail(error);
             Err(())
         }
-        Trouble::Ending | Trouble::Broken(..) | Trouble::Failed(..) => Err(()),
+        DeliveryError::Ending | DeliveryError::Broken(..) | DeliveryError::Failed(..) => Err(()),
     })
 }
 
@@ -102,7 +102,7 @@ fn pause(active: &Active, stream: &StreamId, needed: Needed, reason: String) {
         consumer = %active.settings.id, domain = %stream.domain, root = %stream.root, reason,
         "a delivery waits for something outside"
     );
-    active.board.pause(needed, reason);
+    active.status.pause(needed, reason);
 }
 
 async fn wait(active: &Active, stream: &StreamId, pause: Pause, backoff: &mut Backoff) {

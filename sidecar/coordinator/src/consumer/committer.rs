@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::board::{Board, Needed};
 use super::error::{Error, describe};
+use super::live_status::{LiveStatus, Needed};
 use super::lock;
 use super::prefix::Prefix;
 use super::settings::{Ports, Settings};
@@ -83,7 +83,7 @@ impl Handle {
 pub(super) struct Committer {
     pub(super) settings: Arc<Settings>,
     pub(super) ports: Ports,
-    pub(super) board: Arc<Board>,
+    pub(super) status: Arc<LiveStatus>,
     pub(super) epoch: u64,
     entries: mpsc::Receiver<Waiting>,
     sources: Arc<Mutex<HashMap<Domain, Running>>>,
@@ -93,7 +93,7 @@ impl Committer {
     pub(super) fn new(
         settings: Arc<Settings>,
         ports: Ports,
-        board: Arc<Board>,
+        status: Arc<LiveStatus>,
         epoch: u64,
     ) -> (Handle, Self) {
         let (sender, entries) = mpsc::channel(MAX_STEPS);
@@ -105,7 +105,7 @@ impl Committer {
         let committer = Self {
             settings,
             ports,
-            board,
+            status,
             epoch,
             entries,
             sources,
@@ -145,7 +145,7 @@ impl Committer {
             self.commit(steps).await?;
         }
         for (domain, cursor) in cursors {
-            self.board.moved_cursor(&domain, cursor.position);
+            self.status.moved_cursor(&domain, cursor.position);
         }
         for entry in entries.drain(..) {
             // Whoever asked may have gone; what is stored stays.
@@ -196,14 +196,14 @@ impl Committer {
                 Ok(outcome) => return Err(Error::refused(id, outcome)),
                 Err(write_queue::Error::Store(error)) if error.is_retryable() => {
                     tracing::warn!(consumer = %id, error = describe(&error), "progress waits for the store");
-                    self.board.pause(Needed::Store, describe(&error));
+                    self.status.pause(Needed::Store, describe(&error));
                     tokio::time::sleep(backoff.next_delay()).await;
                 }
                 Err(error) => return Err(Error::from_write(id, &error)),
             }
         }
         fail_point::hit("after_progress");
-        self.board.resume(Needed::Store);
+        self.status.resume(Needed::Store);
         Ok(())
     }
 }

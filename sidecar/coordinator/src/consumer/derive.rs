@@ -14,12 +14,17 @@ use crate::model::{
 use crate::port::logic::Request;
 use crate::port::progress::{Outgoing, OutgoingId, Step, Work};
 
-/// Derives the outgoing work of an answer, and the settlement of what can never be sent.
-pub(super) fn derive(
-    consumer: &ConsumerId,
-    append: &Append,
-    requests: Vec<Request>,
-) -> (Vec<Outgoing>, Vec<Step>) {
+/// What the requests of one reaction become.
+#[derive(Debug, Default)]
+pub(super) struct Derived {
+    /// The work to send, in order.
+    pub(super) outgoing: Vec<Outgoing>,
+    /// The settlement of those that can never be sent.
+    pub(super) settled: Vec<Step>,
+}
+
+/// Derives the outgoing work of a reaction.
+pub(super) fn derive(consumer: &ConsumerId, append: &Append, requests: Vec<Request>) -> Derived {
     let mut outgoing = Vec::with_capacity(requests.len());
     let mut settled = Vec::new();
     for (index, request) in (0u32..).zip(requests) {
@@ -44,7 +49,7 @@ pub(super) fn derive(
             work,
         });
     }
-    (outgoing, settled)
+    Derived { outgoing, settled }
 }
 
 /// The name of the work at a place of an answer: the hex digits of a hash, so always a valid id.

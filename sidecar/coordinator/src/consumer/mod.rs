@@ -13,10 +13,10 @@
 
 mod active;
 mod attempt;
-mod board;
 mod committer;
 mod derive;
 mod error;
+mod live_status;
 mod outgoing;
 mod parked;
 mod prefix;
@@ -36,8 +36,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-pub use board::{Holder, Snapshot, SourceSnapshot, SourceState};
 pub use error::Error;
+pub use live_status::{Holder, Snapshot, SourceSnapshot, SourceState};
 pub use settings::{Ports, Settings, Source, Start};
 pub use sync::Until;
 
@@ -45,9 +45,9 @@ use crate::model::{Projection, Status};
 use crate::port::leases::Grant;
 use crate::port::progress::Outgoing;
 use active::Active;
-use board::Board;
 use committer::Committer;
 use error::describe;
+use live_status::LiveStatus;
 
 /// Roots that are counted with one read.
 const PARKED_PAGE: usize = 1_000;
@@ -56,7 +56,7 @@ const PARKED_PAGE: usize = 1_000;
 pub struct Consumer {
     settings: Mutex<Arc<Settings>>,
     ports: Ports,
-    board: Arc<Board>,
+    status: Arc<LiveStatus>,
     active: Mutex<Option<Arc<Active>>>,
     /// Ends the work under way, so that it begins anew with other settings.
     round: Mutex<CancellationToken>,
@@ -68,7 +68,7 @@ impl Consumer {
         Self {
             settings: Mutex::new(Arc::new(settings)),
             ports,
-            board: Arc::default(),
+            status: Arc::default(),
             active: Mutex::default(),
             round: Mutex::default(),
         }
@@ -124,7 +124,7 @@ impl Consumer {
         };
         let ran = self.work(&settings, epoch, &shutdown).await;
         lock(&self.active).take();
-        self.board.ended();
+        self.status.ended();
         let name = settings.id.to_string();
         let released = timeout(settings.lease_ttl, self.ports.leases.release(&name, epoch));
         if !matches!(released.await, Ok(Ok(()))) {
@@ -163,12 +163,12 @@ impl Consumer {
             .iter()
             .map(|source| source.domain.clone())
             .collect();
-        self.board.snapshot(&settings.id, &domains)
+        self.status.snapshot(&settings.id, &domains)
     }
 
     fn active(&self) -> Result<Arc<Active>, Status> {
         lock(&self.active).clone().ok_or_else(|| {
-            let holder = match self.board.holder() {
+            let holder = match self.status.holder() {
                 Holder::Elsewhere(address) => format!("{address} acts for it"),
                 Holder::Unknown | Holder::Here(_) => "it does not run".to_owned(),
             };
@@ -193,12 +193,12 @@ impl Consumer {
                 None => return Ok(None),
                 Some(Ok(Grant::Granted { epoch })) => {
                     tracing::info!(consumer = name, epoch, "the consumer acts");
-                    self.board.set_holder(Holder::Here(epoch));
+                    self.status.set_holder(Holder::Here(epoch));
                     return Ok(Some(epoch));
                 }
                 Some(Ok(Grant::Held { holder })) => {
                     backoff.reset();
-                    self.board.set_holder(Holder::Elsewhere(holder));
+                    self.status.set_holder(Holder::Elsewhere(holder));
                     settings.lease_ttl / 3
                 }
                 Some(Err(error)) if error.is_retryable() => {
@@ -227,13 +227,13 @@ impl Consumer {
         let (handle, committer) = Committer::new(
             Arc::clone(settings),
             self.ports.clone(),
-            Arc::clone(&self.board),
+            Arc::clone(&self.status),
             epoch,
         );
         let active = Arc::new(Active::new(
             Arc::clone(settings),
             self.ports.clone(),
-            Arc::clone(&self.board),
+            Arc::clone(&self.status),
             handle,
         ));
         let finish = CancellationToken::new();
@@ -243,7 +243,7 @@ impl Consumer {
         match until(shutdown, self.count_parked(settings)).await {
             None => active.stop.cancel(),
             Some(Err(error)) => active.fail(error),
-            Some(Ok(parked)) => self.board.set_parked(parked),
+            Some(Ok(parked)) => self.status.set_parked(parked),
         }
         lock(&self.active).replace(Arc::clone(&active));
         let mut workers = JoinSet::new();

@@ -120,7 +120,7 @@ impl Dispatcher {
                     self.after = self.after.max(queued.place);
                     self.queue(queued.outgoing);
                 }
-                self.active.board.set_outgoing(self.queued);
+                self.active.status.set_outgoing(self.queued);
                 None
             }
             Err(error) if error.is_retryable() => {
@@ -159,7 +159,7 @@ impl Dispatcher {
         self.note_panic(&joined);
         let Ok(trigger) = joined else { return };
         self.queued -= 1;
-        self.active.board.set_outgoing(self.queued);
+        self.active.status.set_outgoing(self.queued);
         if self.active.stop.is_cancelled() {
             // What was sent last may be unsettled, so nothing of its trigger may follow it.
             return;
@@ -219,7 +219,7 @@ async fn send(active: &Active, permits: &Semaphore, outgoing: Outgoing) {
             }
         }
     };
-    active.board.set_outgoing_waits(None);
+    active.status.set_outgoing_waits(None);
     settle(active, outgoing, refusal).await;
 }
 
@@ -282,7 +282,7 @@ async fn wait(active: &Active, outgoing: &Outgoing, reason: Option<Status>, back
         );
         let waits =
             target(&outgoing.work).map(|(stream, _)| format!("{}: {reason}", stream.domain));
-        active.board.set_outgoing_waits(waits.ok());
+        active.status.set_outgoing_waits(waits.ok());
     }
     pause_until(active, Instant::now() + backoff.next_delay()).await;
 }

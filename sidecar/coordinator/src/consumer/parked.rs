@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::Consumer;
 use super::active::Active;
+use super::derive::Derived;
 use super::error::describe;
-use super::root::{self, Trouble, catch_up};
+use super::root::{self, DeliveryError, catch_up};
 use super::sync::{not_reached, refuse};
 use crate::model::{Code, Sequence, Status, StreamId};
 use crate::port::backlog::Refused;
@@ -106,7 +107,7 @@ impl Consumer {
         tracing::info!(consumer = %self.settings().id, id = id.0, "refused work is sent again on request");
         let step = Step::Resend { id: id.clone() };
         let stored = active.commit(vec![step], None).await;
-        stored.map_err(|trouble| refuse(&active, trouble))?;
+        stored.map_err(|error| refuse(&active, error))?;
         active.outgoing.notify_one();
         Ok(())
     }
@@ -121,7 +122,7 @@ impl Consumer {
         tracing::info!(consumer = %self.settings().id, id = id.0, "refused work is given up on request");
         let step = Step::Discard { id: id.clone() };
         let stored = active.commit(vec![step], None).await;
-        stored.map_err(|trouble| refuse(&active, trouble))
+        stored.map_err(|error| refuse(&active, error))
     }
 
     async fn bring_back(&self, stream: &StreamId, first: First) -> Result<Sequence, Status> {
@@ -147,40 +148,41 @@ async fn bring_back(active: &Active, stream: &StreamId, first: First) -> Result<
         turn = ticket.granted() => turn,
     };
     let progress = active.read_root(stream).await;
-    let progress = progress.map_err(|trouble| refuse(active, trouble))?;
+    let progress = progress.map_err(|error| refuse(active, error))?;
     let parked = progress.parked.ok_or_else(|| not_parked(stream))?;
-    let replayed = replay(active, stream, (progress.next_sequence, first)).await;
-    let trouble = match replayed {
+    let replayed = replay(active, stream, progress.next_sequence, first).await;
+    let error = match replayed {
         Ok(next) => return Ok(next),
-        Err(trouble) => trouble,
+        Err(error) => error,
     };
-    if let Trouble::Failed(at, error) | Trouble::Broken(at, error) = &trouble {
-        let before = if *at == parked.sequence {
+    if let DeliveryError::Failed(failure) | DeliveryError::Broken(failure) = &error {
+        let before = if failure.at == parked.sequence {
             parked.attempts
         } else {
             0
         };
         let parked = Parked {
-            sequence: *at,
+            sequence: failure.at,
             attempts: before.saturating_add(1),
-            error: error.clone(),
+            error: failure.status.clone(),
         };
-        if let Err(trouble) = active.park(stream, parked, None).await {
-            return Err(refuse(active, trouble));
+        if let Err(error) = active.park(stream, parked, None).await {
+            return Err(refuse(active, error));
         }
     }
-    Err(refuse(active, trouble))
+    Err(refuse(active, error))
 }
 
 async fn replay(
     active: &Active,
     stream: &StreamId,
-    (mut next, first): (Option<Sequence>, First),
-) -> Result<Sequence, Trouble> {
+    mut next: Option<Sequence>,
+    first: First,
+) -> Result<Sequence, DeliveryError> {
     if first == First::Skip {
         let fetched = root::fetch(active, stream, next).await?;
         if let Some(skipped) = fetched.first() {
-            active.advance(skipped, Default::default(), None).await?;
+            active.advance(skipped, Derived::default(), None).await?;
             next = Some(skipped.next_sequence());
         }
     }

@@ -6,9 +6,9 @@ use tokio::time::{Instant, timeout};
 use tracing::Instrument;
 
 use super::active::Active;
-use super::board::Needed;
-use super::derive::derive;
+use super::derive::{Derived, derive};
 use super::error::Error;
+use super::live_status::Needed;
 use crate::fail_point;
 use crate::model::{Append, Code, ConsumerKind, Position, Projection, Sequence, Status, StreamId};
 use crate::port::bus;
@@ -18,17 +18,25 @@ use crate::port::progress::{Outgoing, RootProgress};
 
 /// Why an append was not handled.
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub(super) enum DeliveryError {
     /// Something outside is away, with the reason; this counts nothing.
     Outage(Needed, String),
-    /// The call about the append that begins here broke under way.
-    Broken(Sequence, Status),
-    /// The logic answered an error about the append that begins here.
-    Failed(Sequence, Status),
+    /// The call to the logic broke before the reply.
+    Broken(Failure),
+    /// The logic replied with an error.
+    Failed(Failure),
     /// The consumer is ending.
     Ending,
     /// The consumer must end.
     Fatal(Error),
+}
+
+/// A failed call to the logic.
+#[derive(Debug, Clone)]
+pub(super) struct Failure {
+    /// The first sequence of the append that the call was about.
+    pub(super) at: Sequence,
+    pub(super) status: Status,
 }
 
 /// What handling brought.
@@ -50,7 +58,7 @@ pub(super) enum Plan {
     /// Appends from here on may be missing before it.
     Fetch(Sequence),
     /// It holds both handled and unhandled events, which no append can.
-    Torn,
+    Misaligned,
 }
 
 /// Compares an append with the sequence that a root handles next.
@@ -61,12 +69,12 @@ pub(super) fn plan(next: Option<Sequence>, append: &Append) -> Plan {
         Some(next) if append.next_sequence() <= next => Plan::Repeat,
         Some(next) if append.first_sequence == next => Plan::Deliver,
         Some(next) if append.first_sequence > next => Plan::Fetch(next),
-        Some(_) => Plan::Torn,
+        Some(_) => Plan::Misaligned,
     }
 }
 
 /// Handles an append that a source brought; under the root's turn.
-pub(super) async fn handle(active: &Active, append: &Append) -> Result<(), Trouble> {
+pub(super) async fn handle(active: &Active, append: &Append) -> Result<(), DeliveryError> {
     let RootProgress {
         next_sequence,
         parked,
@@ -76,7 +84,7 @@ pub(super) async fn handle(active: &Active, append: &Append) -> Result<(), Troub
     }
     match plan(next_sequence, append) {
         Plan::Repeat => return active.finish(append).await,
-        Plan::Torn => return Err(torn(append)),
+        Plan::Misaligned => return Err(misaligned(append)),
         Plan::Deliver => {}
         Plan::Fetch(_) => {
             let before = Some(append.first_sequence);
@@ -86,7 +94,7 @@ pub(super) async fn handle(active: &Active, append: &Append) -> Result<(), Troub
                     "the owner of {} does not show what comes before sequence {}",
                     append.stream, append.first_sequence.0
                 );
-                return Err(Trouble::Outage(Needed::Owner, reason));
+                return Err(DeliveryError::Outage(Needed::Owner, reason));
             }
         }
     }
@@ -101,7 +109,7 @@ pub(super) async fn catch_up(
     stream: &StreamId,
     from: Option<Sequence>,
     before: Option<Sequence>,
-) -> Result<(Option<Sequence>, Handled), Trouble> {
+) -> Result<(Option<Sequence>, Handled), DeliveryError> {
     let mut next = from;
     let mut all = Handled::default();
     loop {
@@ -112,7 +120,7 @@ pub(super) async fn catch_up(
             }
             match next {
                 Some(next) if append.next_sequence() <= next => continue,
-                Some(next) if append.first_sequence != next => return Err(torn(&append)),
+                Some(next) if append.first_sequence != next => return Err(misaligned(&append)),
                 Some(_) | None => {}
             }
             let handled = deliver(active, &append, None).await?;
@@ -132,10 +140,10 @@ pub(super) async fn fetch(
     active: &Active,
     stream: &StreamId,
     from: Option<Sequence>,
-) -> Result<Vec<Append>, Trouble> {
+) -> Result<Vec<Append>, DeliveryError> {
     let Some(start) = active.start(&stream.domain) else {
         let reason = format!("the start in {} is not stored yet", stream.domain);
-        return Err(Trouble::Outage(Needed::Owner, reason));
+        return Err(DeliveryError::Outage(Needed::Owner, reason));
     };
     let span = tracing::info_span!("orchestration.fetch", domain = %stream.domain, root = %stream.root, correlation_id = tracing::field::Empty);
     let from = from.unwrap_or(Sequence::FIRST);
@@ -149,11 +157,11 @@ pub(super) async fn fetch(
             }
             Ok(appends)
         }
-        Ok(Err(status)) => Err(Trouble::Outage(
+        Ok(Err(status)) => Err(DeliveryError::Outage(
             Needed::Owner,
             format!("fetch {stream} from its owner: {status}"),
         )),
-        Err(_) => Err(Trouble::Outage(
+        Err(_) => Err(DeliveryError::Outage(
             Needed::Owner,
             format!("fetch {stream} from its owner: out of time"),
         )),
@@ -165,29 +173,29 @@ pub(super) async fn deliver(
     active: &Active,
     append: &Append,
     done: Option<Position>,
-) -> Result<Handled, Trouble> {
+) -> Result<Handled, DeliveryError> {
     let is_wanted = active
         .settings
         .source(&append.stream.domain)
         .is_some_and(|source| source.wants(append));
     if !is_wanted {
-        active.advance(append, Default::default(), done).await?;
+        active.advance(append, Derived::default(), done).await?;
         return Ok(Handled::default());
     }
     fail_point::hit("before_delivery");
     let reaction = call(active, append).await?;
     fail_point::hit("after_delivery");
-    let (steps, projection) = match reaction {
-        Reaction::Noted => (Default::default(), None),
-        Reaction::Projected(projection) => (Default::default(), Some(projection)),
+    let (derived, projection) = match reaction {
+        Reaction::Noted => (Derived::default(), None),
+        Reaction::Projected(projection) => (Derived::default(), Some(projection)),
         Reaction::Requested(requests) => (derive(&active.settings.id, append, requests), None),
     };
-    let caused = steps.0.clone();
-    active.advance(append, steps, done).await?;
+    let caused = derived.outgoing.clone();
+    active.advance(append, derived, done).await?;
     Ok(Handled { projection, caused })
 }
 
-async fn call(active: &Active, append: &Append) -> Result<Reaction, Trouble> {
+async fn call(active: &Active, append: &Append) -> Result<Reaction, DeliveryError> {
     let settings = &active.settings;
     let began = Instant::now();
     let budget = settings.logic_budget;
@@ -225,23 +233,29 @@ fn out_of_time(budget: Duration) -> String {
     format!("no answer within {budget:?}")
 }
 
-fn blame(at: Sequence, error: logic::Error) -> Trouble {
+fn blame(at: Sequence, error: logic::Error) -> DeliveryError {
     match error {
         logic::Error::Unreachable(reason) => {
-            Trouble::Outage(Needed::Logic, format!("reach the logic: {reason}"))
+            DeliveryError::Outage(Needed::Logic, format!("reach the logic: {reason}"))
         }
-        logic::Error::Broken(reason) => Trouble::Broken(at, Status::new(Code::Unavailable, reason)),
-        logic::Error::Answered(status) => Trouble::Failed(at, status),
-        logic::Error::Contract(reason) => Trouble::Failed(at, Status::new(Code::Internal, reason)),
+        logic::Error::Broken(reason) => DeliveryError::Broken(Failure {
+            at,
+            status: Status::new(Code::Unavailable, reason),
+        }),
+        logic::Error::Answered(status) => DeliveryError::Failed(Failure { at, status }),
+        logic::Error::Contract(reason) => DeliveryError::Failed(Failure {
+            at,
+            status: Status::new(Code::Internal, reason),
+        }),
     }
 }
 
-fn torn(append: &Append) -> Trouble {
+fn misaligned(append: &Append) -> DeliveryError {
     let detail = format!(
         "the append at sequence {} of {} does not follow what was handled before",
         append.first_sequence.0, append.stream
     );
-    Trouble::Fatal(Error::Source {
+    DeliveryError::Fatal(Error::Source {
         domain: append.stream.domain.clone(),
         cause: bus::Error::Corrupt(detail),
     })

@@ -7,8 +7,8 @@ use tokio::time::{sleep, timeout};
 
 use super::active::Active;
 use super::attempt;
-use super::board::SourceState;
 use super::error::{Error, describe};
+use super::live_status::SourceState;
 use super::settings::{Source, Start};
 use crate::model::{Append, Cursor};
 use crate::port::bus::{self, Delivery, From, Subscribe, Subscription};
@@ -142,7 +142,7 @@ impl Reader {
             (Some(stored), _) => {
                 let cursor = stored.cursor;
                 self.active
-                    .board
+                    .status
                     .opened(&self.source.domain, stored.start, cursor.position);
                 self.last = Some(cursor);
                 From::Cursor(cursor)
@@ -180,7 +180,7 @@ impl Reader {
         let stored = stored.map_err(|error| self.judge_store(error))?;
         let cursor = stored.cursor;
         self.active
-            .board
+            .status
             .opened(domain, stored.start, cursor.position);
         self.last = Some(cursor);
         if cursor == opened {
@@ -212,7 +212,7 @@ impl Reader {
                 }
                 Ok(Delivery::CaughtUp(head)) => {
                     self.backoff.reset();
-                    self.active.board.saw_head(&self.source.domain, head);
+                    self.active.status.saw_head(&self.source.domain, head);
                     self.set_state(SourceState::Live);
                 }
                 Err(error) => return self.judge(error),
@@ -241,7 +241,7 @@ impl Reader {
             identity: last.identity,
         };
         self.last = Some(end);
-        self.active.board.saw_head(domain, end.position);
+        self.active.status.saw_head(domain, end.position);
         self.active
             .committer
             .begin(domain, end.identity, end.position, append.id);
@@ -292,6 +292,6 @@ impl Reader {
     }
 
     fn set_state(&self, state: SourceState) {
-        self.active.board.set_state(&self.source.domain, state);
+        self.active.status.set_state(&self.source.domain, state);
     }
 }

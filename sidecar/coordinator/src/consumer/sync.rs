@@ -6,8 +6,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tracing::Instrument;
 
 use super::active::Active;
-use super::board::Needed;
-use super::root::{Handled, Trouble, catch_up};
+use super::live_status::Needed;
+use super::root::{DeliveryError, Handled, catch_up};
 use crate::model::{Append, Code, CorrelationId, Projection, Sequence, Status, StreamId};
 use crate::port::logic;
 use crate::port::observer::LogicCall;
@@ -120,7 +120,7 @@ async fn reach(active: &Active, until: &Until, deadline: Instant) -> Result<Hand
 fn refuse_waiting(active: &Active, stream: &StreamId) -> Result<(), Status> {
     let reason = if active.stop.is_cancelled() {
         Some("the consumer is ending".to_owned())
-    } else if let Some(reason) = active.board.pause_reason() {
+    } else if let Some(reason) = active.status.pause_reason() {
         Some(format!("the consumer is paused: {reason}"))
     } else {
         active
@@ -130,7 +130,7 @@ fn refuse_waiting(active: &Active, stream: &StreamId) -> Result<(), Status> {
     reason.map_or(Ok(()), |reason| Err(not_reached(&reason)))
 }
 
-async fn catch_up_to(active: &Active, until: &Until) -> Result<Handled, Trouble> {
+async fn catch_up_to(active: &Active, until: &Until) -> Result<Handled, DeliveryError> {
     let stream = &until.stream;
     let RootProgress {
         next_sequence,
@@ -138,7 +138,7 @@ async fn catch_up_to(active: &Active, until: &Until) -> Result<Handled, Trouble>
     } = active.read_root(stream).await?;
     if let Some(parked) = parked {
         let reason = format!("the root is set aside: {}", parked.error);
-        return Err(Trouble::Outage(Needed::Logic, reason));
+        return Err(DeliveryError::Outage(Needed::Logic, reason));
     }
     let wanted = until.next_sequence;
     if wanted.is_some() && next_sequence >= wanted {
@@ -147,7 +147,7 @@ async fn catch_up_to(active: &Active, until: &Until) -> Result<Handled, Trouble>
     let (reached, handled) = catch_up(active, stream, next_sequence, wanted).await?;
     if wanted.is_some() && reached < wanted {
         let reason = format!("the owner of {stream} does not show the append");
-        return Err(Trouble::Outage(Needed::Owner, reason));
+        return Err(DeliveryError::Outage(Needed::Owner, reason));
     }
     Ok(handled)
 }
@@ -155,30 +155,28 @@ async fn catch_up_to(active: &Active, until: &Until) -> Result<Handled, Trouble>
 async fn settle(
     active: &Active,
     stream: &StreamId,
-    reached: Result<Handled, Trouble>,
+    reached: Result<Handled, DeliveryError>,
 ) -> Result<Handled, Status> {
-    let trouble = match reached {
+    let error = match reached {
         Ok(handled) => return Ok(handled),
-        Err(trouble) => trouble,
+        Err(error) => error,
     };
-    if let Trouble::Failed(at, error) = &trouble {
-        let counted = active
-            .count_failure(stream, (*at, error.clone()), None)
-            .await;
-        if let Err(Trouble::Fatal(error)) = counted {
+    if let DeliveryError::Failed(failure) = &error {
+        let counted = active.count_failure(stream, failure.clone(), None).await;
+        if let Err(DeliveryError::Fatal(error)) = counted {
             active.fail(error);
         }
     }
-    Err(refuse(active, trouble))
+    Err(refuse(active, error))
 }
 
-/// The status that a caller gets for a trouble.
-pub(super) fn refuse(active: &Active, trouble: Trouble) -> Status {
-    match trouble {
-        Trouble::Failed(_, status) | Trouble::Broken(_, status) => status,
-        Trouble::Outage(_, reason) => not_reached(&reason),
-        Trouble::Ending => not_reached("the consumer is ending"),
-        Trouble::Fatal(error) => {
+/// The status that a caller gets for an error.
+pub(super) fn refuse(active: &Active, error: DeliveryError) -> Status {
+    match error {
+        DeliveryError::Failed(failure) | DeliveryError::Broken(failure) => failure.status,
+        DeliveryError::Outage(_, reason) => not_reached(&reason),
+        DeliveryError::Ending => not_reached("the consumer is ending"),
+        DeliveryError::Fatal(error) => {
             let refusal = Status::new(Code::Internal, super::error::describe(&error));
             active.fail(error);
             refusal

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::derive::{derive, derive_name};
+use super::derive::{Derived, derive, derive_name};
 use super::outgoing::{Verdict, judge};
 use super::root::{Plan, plan};
 use super::{Error, SourceState, Start, Until};
@@ -562,7 +562,7 @@ fn derived_work_inherits_from_its_trigger_whatever_the_logic_says() {
         expected: None,
         trace_parent: None,
     };
-    let (outgoing, settled) = derive(
+    let Derived { outgoing, settled } = derive(
         &id,
         &append,
         vec![Request::Command(other), Request::Facts(facts)],
@@ -591,7 +591,7 @@ fn settled_steps_follow_the_work_that_they_settle() {
         reason: "y".into(),
     });
     let id = world.settings(Start::Now).id;
-    let (outgoing, settled) = derive(&id, &append, vec![malformed]);
+    let Derived { outgoing, settled } = derive(&id, &append, vec![malformed]);
     let Step::Settle { id, refusal } = &settled[0] else {
         panic!("{settled:?}")
     };
@@ -635,7 +635,7 @@ fn plans_follow_the_next_sequence() {
         (Some(0), Plan::Fetch(Sequence(0))),
         (Some(2), Plan::Fetch(Sequence(2))),
         (Some(3), Plan::Deliver),
-        (Some(4), Plan::Torn),
+        (Some(4), Plan::Misaligned),
         (Some(5), Plan::Repeat),
         (Some(9), Plan::Repeat),
     ];

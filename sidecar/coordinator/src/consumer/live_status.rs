@@ -80,7 +80,7 @@ pub(super) enum Needed {
 #[derive(Debug, Default)]
 struct State {
     holder: Holder,
-    sources: BTreeMap<Domain, SourceBoard>,
+    sources: BTreeMap<Domain, SourceStatus>,
     pauses: BTreeMap<Needed, String>,
     parked: u64,
     outgoing: usize,
@@ -88,7 +88,7 @@ struct State {
 }
 
 #[derive(Debug, Default)]
-struct SourceBoard {
+struct SourceStatus {
     start: Option<Cursor>,
     cursor: Option<Position>,
     head: Option<Position>,
@@ -97,9 +97,9 @@ struct SourceBoard {
 
 /// Where the parts of a consumer note their state; every section is short.
 #[derive(Debug, Default)]
-pub(super) struct Board(Mutex<State>);
+pub(super) struct LiveStatus(Mutex<State>);
 
-impl Board {
+impl LiveStatus {
     fn locked(&self) -> MutexGuard<'_, State> {
         // Plain values: a panic elsewhere leaves nothing half changed.
         self.0
@@ -107,7 +107,7 @@ impl Board {
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    fn source(&self, domain: &Domain, change: impl FnOnce(&mut SourceBoard)) {
+    fn source(&self, domain: &Domain, change: impl FnOnce(&mut SourceStatus)) {
         change(self.locked().sources.entry(domain.clone()).or_default());
     }
 
@@ -218,7 +218,7 @@ impl Board {
 
 fn snapshot_source(
     domain: &Domain,
-    source: Option<&SourceBoard>,
+    source: Option<&SourceStatus>,
     pause: Option<&String>,
 ) -> SourceSnapshot {
     let cursor = source.and_then(|source| source.cursor);
