@@ -34,7 +34,7 @@ impl<Req, Res> Clone for Batcher<Req, Res> {
 /// How much goes into a batch.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds<Req> {
-    /// The most requests.
+    /// How many requests a batch holds at most.
     pub requests: usize,
     /// The weight at which a batch is full; its last request may lift it over that.
     pub weight: usize,

@@ -217,7 +217,7 @@ fn diverged(why: &str) -> Result<(), bus::Error> {
 /// The bus within one process: subscribers read the log directly.
 #[derive(Clone)]
 pub struct InProcess {
-    /// The log.
+    /// The log of the own store.
     pub log: Arc<dyn Log>,
     /// Where commits are announced.
     pub heads: Heads,

@@ -37,7 +37,7 @@ pub struct Reacted {
 /// A component that was waited for in vain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// Its name.
+    /// The name of the component.
     pub component: String,
     /// What it is.
     pub kind: ConsumerKind,

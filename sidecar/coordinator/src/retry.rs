@@ -9,7 +9,7 @@ use tokio::time::Instant;
 pub struct Policy {
     /// The delay after the first failure.
     pub first: Duration,
-    /// The longest delay.
+    /// The delay at which doubling ends.
     pub longest: Duration,
     /// Which part of a delay is random.
     pub jitter: Jitter,

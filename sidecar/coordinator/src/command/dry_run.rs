@@ -9,7 +9,7 @@ use crate::port::log::{Load, Loaded};
 /// The point in a stream at which a command is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Point {
-    /// The end.
+    /// After the last event there is.
     Now,
     /// After this event.
     Through(Sequence),

@@ -19,13 +19,13 @@ pub enum Error {
         "id {key} was used before for another payload; give every new request an id of its own"
     )]
     KeyReused {
-        /// The id.
+        /// The command id or external id.
         key: String,
     },
     /// The sender expected another sequence; nothing was stored.
     #[error("expected sequence {} of {stream}, the next is {}", expected.0, actual.0)]
     Conflict {
-        /// The stream.
+        /// Which stream the command was for.
         stream: StreamId,
         /// What the sender expected.
         expected: Sequence,
@@ -35,7 +35,7 @@ pub enum Error {
     /// Other writers came first too often; nothing was stored.
     #[error("lost {races} races for {stream}; try again")]
     Contended {
-        /// The stream.
+        /// Which stream the command was for.
         stream: StreamId,
         /// How often the command was run.
         races: u32,
@@ -60,9 +60,9 @@ pub enum Error {
         "the history of {stream} is larger than {limit} bytes; let the logic ask for snapshots or raise limits.historyBytes"
     )]
     HistoryTooLarge {
-        /// The stream.
+        /// Which stream the command was for.
         stream: StreamId,
-        /// The limit.
+        /// How many bytes of payload a history may have.
         limit: usize,
     },
     /// The store has no room; nothing was stored.

@@ -18,7 +18,7 @@ const SCOUT: Duration = Duration::from_secs(1);
 enum Pause {
     /// Something outside to come back.
     Outage,
-    /// A while.
+    /// The delay after a failed attempt.
     Delay,
     /// The logic to be healthy for a while.
     Health,

@@ -11,7 +11,7 @@ pub enum Error {
     /// A source is not what the consumer's progress says of it; a person must decide.
     #[error("consume {domain}")]
     Source {
-        /// The source.
+        /// Which source it is.
         domain: Domain,
         /// What is wrong.
         #[source]
@@ -20,13 +20,13 @@ pub enum Error {
     /// Another process acts for the consumer now; nothing was lost, it may be started again.
     #[error("the lease of {name} was taken over")]
     Fenced {
-        /// The lease.
+        /// The name of the lease, which is that of the consumer.
         name: String,
     },
     /// The store failed for good, or holds what it must not hold.
     #[error("keep the progress of {consumer}: {cause}")]
     Store {
-        /// The consumer.
+        /// Which consumer ended.
         consumer: String,
         /// What the store said.
         cause: String,
@@ -36,7 +36,7 @@ pub enum Error {
     /// A part of the consumer panicked.
     #[error("a task of {consumer} panicked")]
     Panicked {
-        /// The consumer.
+        /// Which consumer ended.
         consumer: String,
     },
 }

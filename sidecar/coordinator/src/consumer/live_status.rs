@@ -14,7 +14,7 @@ pub struct Snapshot {
     pub holder: Holder,
     /// Whether it acts here, and the start of every source is stored; or another process acts for it, which this one stands by for.
     pub is_ready: bool,
-    /// Its sources.
+    /// In the order of its settings.
     pub sources: Vec<SourceSnapshot>,
     /// How many roots are set aside.
     pub parked: u64,
@@ -39,7 +39,7 @@ pub enum Holder {
 /// The state of one source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceSnapshot {
-    /// The domain.
+    /// Which source this is.
     pub domain: Domain,
     /// Where the consumer started; absent before that is stored.
     pub start: Option<Position>,

@@ -86,7 +86,7 @@ impl Consumer {
         (consumer, task)
     }
 
-    /// The settings now.
+    /// The settings in force.
     pub fn settings(&self) -> Arc<Settings> {
         Arc::clone(&lock(&self.settings))
     }

@@ -42,7 +42,7 @@ pub(super) struct Failure {
 /// What handling brought.
 #[derive(Debug, Default)]
 pub(super) struct Handled {
-    /// The last projection.
+    /// What a synchronous projector returned last; `None` when it handled nothing or is not synchronous.
     pub(super) projection: Option<Projection>,
     /// What is to be sent, stored already.
     pub(super) caused: Vec<Outgoing>,

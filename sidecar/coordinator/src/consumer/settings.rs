@@ -66,7 +66,7 @@ impl Settings {
 /// A domain that a consumer reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
-    /// The domain.
+    /// Whose appends are read.
     pub domain: Domain,
     /// Where a consumer without progress begins.
     pub start: Start,

@@ -16,7 +16,7 @@ use crate::port::progress::{Outgoing, RootProgress};
 /// How far a synchronous call wants the consumer to be. The events are read from their owner, whoever asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Until {
-    /// The stream.
+    /// The root that is waited for.
     pub stream: StreamId,
     /// The sequence that the consumer handles next once it is there; absent wants all that the owner has of the stream.
     pub next_sequence: Option<Sequence>,

@@ -17,7 +17,7 @@ pub enum MergeStrategy {
 pub struct Command {
     /// The root that it is for.
     pub stream: StreamId,
-    /// Its idempotency key.
+    /// A repeat with the same id is executed only once.
     pub id: CommandId,
     /// The thread of the workflow.
     pub correlation_id: CorrelationId,
@@ -82,7 +82,7 @@ pub struct Facts {
 /// What the logic sees of a root: the snapshot, if any, and the events after it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct History {
-    /// The root.
+    /// The root that the command is for.
     pub stream: StreamId,
     /// The latest usable snapshot.
     pub snapshot: Option<Snapshot>,
@@ -97,7 +97,7 @@ pub struct History {
 pub struct Answer {
     /// The stream that it names, as far as it is set.
     pub cover: AnswerCover,
-    /// The events.
+    /// What is to be recorded, in order.
     pub pages: Vec<AnswerPage>,
     /// The state after the events, to be kept as a snapshot.
     pub snapshot: Option<Payload>,
@@ -106,13 +106,13 @@ pub struct Answer {
 /// The parts of a cover that the logic may set.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AnswerCover {
-    /// The domain.
+    /// `None` where the logic leaves it to the coordinator, as in all fields.
     pub domain: Option<String>,
     /// The root's bytes.
     pub root: Option<Vec<u8>>,
-    /// The edition.
+    /// As text, not yet checked.
     pub edition: Option<String>,
-    /// The correlation id.
+    /// As text, not yet checked.
     pub correlation_id: Option<String>,
 }
 
@@ -149,7 +149,7 @@ pub struct Projection {
     pub projector: String,
     /// The last event that it holds; absent when it holds none.
     pub sequence: Option<Sequence>,
-    /// The read model.
+    /// The read model, in a message of the projector; `None` when it shows nothing.
     pub payload: Option<Payload>,
 }
 
@@ -206,7 +206,7 @@ impl Code {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{code:?}: {message}")]
 pub struct Status {
-    /// The code.
+    /// What kind of failure it is.
     pub code: Code,
     /// The sentence for the caller.
     pub message: String,

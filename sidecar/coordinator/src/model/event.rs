@@ -61,7 +61,7 @@ impl Timestamp {
 pub struct Payload {
     /// The type URL; what counts is the full name after the last slash.
     pub type_url: String,
-    /// The encoded message.
+    /// The encoded message, without the type.
     pub value: Bytes,
 }
 
@@ -128,7 +128,7 @@ pub struct Event {
 /// nothing; such an append is never in the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Append {
-    /// Its id.
+    /// Random; tells a cursor apart from one of another history.
     pub id: AppendId,
     /// The stream that it belongs to.
     pub stream: StreamId,
@@ -142,7 +142,7 @@ pub struct Append {
     pub command_id: Option<CommandId>,
     /// The W3C trace context of the command.
     pub trace_parent: Option<String>,
-    /// The events.
+    /// In the order of their sequences.
     pub events: Vec<Event>,
 }
 
@@ -176,7 +176,7 @@ pub struct Snapshot {
     pub version: SnapshotVersion,
     /// When it was taken.
     pub created_at: Timestamp,
-    /// The state.
+    /// The state after the event of that sequence, in a message of the logic.
     pub state: Payload,
 }
 
@@ -203,7 +203,7 @@ pub struct Cursor {
 /// A root and how long its stream is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RootHead {
-    /// The root.
+    /// Its id within the domain and edition.
     pub root: Root,
     /// The sequence of its next event.
     pub next_sequence: Sequence,

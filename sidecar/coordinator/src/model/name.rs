@@ -215,11 +215,11 @@ impl Edition {
 /// Names a stream: the events of one root of one edition.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StreamId {
-    /// The domain.
+    /// The partition that stores it.
     pub domain: Domain,
-    /// The edition.
+    /// The timeline that it belongs to.
     pub edition: Edition,
-    /// The root.
+    /// The aggregate instance.
     pub root: Root,
 }
 
@@ -238,11 +238,11 @@ impl fmt::Debug for StreamId {
 /// What reads events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ConsumerKind {
-    /// A projector.
+    /// Keeps a read model.
     Projector,
-    /// A saga.
+    /// Turns events into commands, without a state.
     Saga,
-    /// A process manager.
+    /// Turns events into commands, with a state.
     ProcessManager,
 }
 
@@ -264,7 +264,7 @@ pub struct ConsumerId {
     pub namespace: Arc<str>,
     /// What it is.
     pub kind: ConsumerKind,
-    /// Its name.
+    /// The name of the component, unique within its kind and namespace.
     pub name: Arc<str>,
 }
 

@@ -56,7 +56,7 @@ pub trait Backlog: Send + Sync {
 pub struct Queued {
     /// The place; ascending.
     pub place: u64,
-    /// The work.
+    /// What is to be sent.
     pub outgoing: Outgoing,
 }
 
@@ -65,8 +65,8 @@ pub struct Queued {
 pub struct Refused {
     /// The place; ascending.
     pub place: u64,
-    /// The work.
+    /// What was refused.
     pub outgoing: Outgoing,
-    /// The refusal.
+    /// What the target replied.
     pub refusal: Status,
 }

@@ -26,7 +26,7 @@ pub trait Bus: Send + Sync {
     async fn subscribe(&self, subscribe: Subscribe) -> Result<Box<dyn Subscription>, Error>;
 }
 
-/// A running subscription.
+/// Appends of one domain, in order, until it is dropped.
 #[async_trait]
 pub trait Subscription: Send {
     /// Where it begins and which history it reads: the start that a new consumer stores.
@@ -44,7 +44,7 @@ pub trait Subscription: Send {
 pub struct Subscribe {
     /// Who asks.
     pub consumer: ConsumerId,
-    /// The domain.
+    /// Whose appends are read.
     pub domain: Domain,
     /// From where.
     pub from: From,
@@ -66,7 +66,7 @@ pub enum From {
 /// One delivery of a subscription.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Delivery {
-    /// An append.
+    /// The append that follows the one before, without a gap.
     Append(Append),
     /// Everything up to here was delivered, and the head is at this position.
     CaughtUp(Position),

@@ -17,7 +17,7 @@ use crate::model::Timestamp;
 /// assert!(SystemClock.now().seconds > 1_600_000_000);
 /// ```
 pub trait Clock: Send + Sync {
-    /// The time now.
+    /// The time in UTC.
     fn now(&self) -> Timestamp;
 }
 

@@ -43,7 +43,7 @@ pub enum Grant {
     },
     /// Held by another.
     Held {
-        /// Its address.
+        /// The address at which the holder is reached.
         holder: String,
     },
 }

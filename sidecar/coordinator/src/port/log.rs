@@ -39,7 +39,7 @@ pub trait Log: Send + Sync {
 /// Asks for what one command needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Load {
-    /// The stream.
+    /// Which stream to read.
     pub stream: StreamId,
     /// The command to look up; absent looks nothing up.
     pub key: Option<CommandKey>,
@@ -60,7 +60,7 @@ pub enum Loaded {
     KeyReused(CommandId),
     /// The history is larger than the limit.
     TooLarge,
-    /// The history.
+    /// What the logic is to see.
     History {
         /// The latest usable snapshot.
         snapshot: Option<Snapshot>,
@@ -74,7 +74,7 @@ pub enum Loaded {
 /// Asks for appends of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamRead {
-    /// The stream.
+    /// Which stream to read.
     pub stream: StreamId,
     /// The first event wanted; the append that holds it comes whole.
     pub from: Sequence,
@@ -87,7 +87,7 @@ pub struct StreamRead {
 /// Asks for appends of a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartitionRead {
-    /// The domain.
+    /// Whose partition to read.
     pub domain: Domain,
     /// The position after which to read: [`Position::ORIGIN`] or the last one of an append.
     pub after: Position,

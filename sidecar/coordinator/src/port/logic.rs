@@ -72,7 +72,7 @@ pub enum Reaction {
 /// One command or record that a saga asks for; ids and origin are derived afterwards, over whatever the logic put there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
-    /// A command.
+    /// A command to execute.
     Command(Command),
     /// Facts to record.
     Facts(Facts),

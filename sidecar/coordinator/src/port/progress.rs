@@ -68,7 +68,7 @@ pub struct Parked {
     pub sequence: Sequence,
     /// How often the logic was asked.
     pub attempts: u32,
-    /// The last answer.
+    /// What the logic replied last.
     pub error: Status,
 }
 
@@ -77,7 +77,7 @@ pub struct Parked {
 pub enum Step {
     /// Everything of the stream below `next` is handled; what it caused is to be sent.
     Advance {
-        /// The stream.
+        /// Whose progress changes.
         stream: StreamId,
         /// The sequence to handle next.
         next: Sequence,
@@ -86,38 +86,38 @@ pub enum Step {
     },
     /// Everything of the source up to the cursor is done.
     MoveCursor {
-        /// The source.
+        /// Which source it is.
         domain: Domain,
-        /// The new place.
+        /// The last append that is done.
         cursor: Cursor,
     },
     /// Sets a root aside.
     Park {
-        /// The stream.
+        /// Whose progress changes.
         stream: StreamId,
         /// Why.
         parked: Parked,
     },
     /// Takes a root back in.
     Unpark {
-        /// The stream.
+        /// Whose progress changes.
         stream: StreamId,
     },
     /// Outgoing work has its final answer: it is removed, or set aside with the refusal.
     Settle {
-        /// The work.
+        /// Which work it is.
         id: OutgoingId,
         /// The refusal; absent when it took effect.
         refusal: Option<Status>,
     },
     /// Work that was set aside goes out again.
     Resend {
-        /// The work.
+        /// Which work it is.
         id: OutgoingId,
     },
     /// Work that was set aside is given up.
     Discard {
-        /// The work.
+        /// Which work it is.
         id: OutgoingId,
     },
 }
@@ -146,7 +146,7 @@ pub struct OutgoingId(pub String);
 /// A command or record that a consumer's answer caused, to be executed once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outgoing {
-    /// Its name.
+    /// Derived from its trigger, so that a repeat is recognised.
     pub id: OutgoingId,
     /// The stream of the trigger; work of one trigger stream leaves in order.
     pub trigger: StreamId,

@@ -137,7 +137,7 @@ pub enum Outcome {
     Stepped,
     /// The command id, or this external id, was used before with another payload.
     KeyReused {
-        /// The id.
+        /// The command id or external id.
         key: String,
     },
     /// The stream is not where the proposal expected it.

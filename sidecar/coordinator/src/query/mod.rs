@@ -26,9 +26,9 @@ pub enum Error {
     /// The book would be larger than a message may be.
     #[error("the book of {stream} is larger than {limit} bytes; use GetEvents")]
     TooLarge {
-        /// The stream.
+        /// Which stream was read.
         stream: StreamId,
-        /// The limit.
+        /// How many bytes a book may have.
         limit: usize,
     },
     /// The store did not answer.
@@ -77,7 +77,7 @@ impl Window {
 /// Reads the own store.
 #[derive(Clone)]
 pub struct Reader {
-    /// The log.
+    /// Reads streams and partitions.
     pub log: Arc<dyn Log>,
     /// What is in it.
     pub catalog: Arc<dyn Catalog>,

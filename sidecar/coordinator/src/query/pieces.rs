@@ -109,9 +109,9 @@ pub struct Correlated {
 /// What is wanted of a correlation id.
 #[derive(Debug, Clone)]
 pub struct Wanted {
-    /// The domain.
+    /// Whose partition is read.
     pub domain: Domain,
-    /// The correlation id.
+    /// Only appends with this correlation id.
     pub correlation: CorrelationId,
     /// Only this root.
     pub root: Option<Root>,
