@@ -55,7 +55,7 @@ pub struct AggregateSpec {
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub sync: Sync,
 
-    /// How much one caller and one root may ask for. Default: 1 MiB a command, 1024 commands under
+    /// How much one caller and one root may ask for. Default: 1 MiB a command, 4096 commands under
     /// way. Example: `{maxInFlight: 256}`.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub limits: Limits,
@@ -150,7 +150,7 @@ impl Default for Sync {
         Self {
             allow: vec![SyncMode::None, SyncMode::Simple, SyncMode::Cascade],
             max_cascade_depth: 5,
-            timeout: Duration::from_secs(10),
+            timeout: angzarr_config::routing::Timeouts::default().sync.into(),
         }
     }
 }
@@ -179,12 +179,12 @@ pub struct Limits {
     pub max_events_per_command: u32,
 
     /// The most commands under way in one sidecar; more are told to come back later.
-    /// Default: 1024. Example: `256`.
+    /// Default: 4096. Example: `256`.
     #[schemars(range(min = 1, max = 65536))]
     pub max_in_flight: u32,
 
     /// The most commands that wait for one root; more are told to come back later.
-    /// Default: 128. Example: `16`.
+    /// Default: 1024. Example: `16`.
     #[schemars(range(min = 1, max = 65536))]
     pub max_queued_per_root: u32,
 
@@ -194,11 +194,13 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
+        let limits = angzarr_config::routing::Limits::default();
+        let count = |limit: usize| u32::try_from(limit).expect("limits fit into 32 bits");
         Self {
-            max_command_bytes: 1_048_576,
-            max_events_per_command: 1_000,
-            max_in_flight: 1_024,
-            max_queued_per_root: 128,
+            max_command_bytes: count(limits.page_bytes),
+            max_events_per_command: count(limits.append_pages),
+            max_in_flight: count(limits.in_flight),
+            max_queued_per_root: count(limits.in_flight_per_root),
             command_timeout: Duration::from_secs(10),
         }
     }

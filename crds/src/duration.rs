@@ -40,6 +40,13 @@ impl Duration {
     }
 }
 
+impl From<time::Duration> for Duration {
+    /// The span in whole milliseconds, which is what a text can say.
+    fn from(span: time::Duration) -> Self {
+        Self::from_millis(u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
 impl From<Duration> for time::Duration {
     fn from(span: Duration) -> Self {
         span.0

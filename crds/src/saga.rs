@@ -118,7 +118,7 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             prepare: Duration::from_secs(30),
-            command: Duration::from_secs(30),
+            command: angzarr_config::routing::Timeouts::default().command.into(),
         }
     }
 }

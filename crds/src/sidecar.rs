@@ -37,7 +37,7 @@ pub struct Sidecar {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub otel: Option<Otel>,
 
-    /// For how many seconds a stopping sidecar finishes what is under way. Default: 20.
+    /// For how many seconds a stopping sidecar finishes what is under way. Default: 25.
     /// Example: `60`.
     #[schemars(range(min = 0, max = 3600))]
     pub drain_seconds: u32,
@@ -52,6 +52,12 @@ pub struct Sidecar {
     pub env: Vec<EnvVar>,
 }
 
+/// The drain of a sidecar that nobody tells otherwise, in whole seconds.
+fn drain_seconds() -> u32 {
+    let drain = angzarr_config::routing::Timeouts::default().drain.as_secs();
+    u32::try_from(drain).expect("a drain is short")
+}
+
 impl Default for Sidecar {
     fn default() -> Self {
         Self {
@@ -60,7 +66,7 @@ impl Default for Sidecar {
             resources: Resources::default(),
             log_level: LogLevel::Info,
             otel: None,
-            drain_seconds: 20,
+            drain_seconds: drain_seconds(),
             env: Vec::new(),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::{fs, path::Path};
 
+use angzarr_config::routing;
 use angzarr_crds::{
     Aggregate, Component, EventStore, Kind, StartType, crd, crds, file_name, manual, schema, yaml,
 };
@@ -315,7 +316,17 @@ fn a_short_resource_is_read_with_every_default() {
     assert_eq!(Component::namespace(&aggregate).as_deref(), Some("sea"));
     assert_eq!(aggregate.domain(), Some("seal"));
     assert_eq!(component.logic.port, 50051);
-    assert_eq!(component.sidecar.drain_seconds, 20);
+    let (limits, timeouts) = (routing::Limits::default(), routing::Timeouts::default());
+    let drain = u64::from(component.sidecar.drain_seconds);
+    assert_eq!(drain, timeouts.drain.as_secs());
+    let declared = &aggregate.spec.limits;
+    assert_eq!(declared.max_in_flight as usize, limits.in_flight);
+    assert_eq!(
+        declared.max_queued_per_root as usize,
+        limits.in_flight_per_root
+    );
+    assert_eq!(declared.max_command_bytes as usize, limits.page_bytes);
+    assert_eq!(aggregate.spec.sync.timeout.get(), timeouts.sync);
     assert_eq!(aggregate.spec.limits.max_events_per_command, 1_000);
     assert_eq!(aggregate.default_start(), StartType::Now);
     let template = component.template.as_ref().unwrap();
