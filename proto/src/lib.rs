@@ -14,6 +14,7 @@ pub mod angzarr {
     #[allow(
         missing_docs,
         clippy::all,
+        clippy::too_many_lines,
         clippy::allow_attributes_without_reason,
         clippy::wildcard_imports,
         reason = "generated: the comments of the .proto files are the documentation"
@@ -28,6 +29,7 @@ pub mod angzarr {
         #[allow(
             missing_docs,
             clippy::all,
+            clippy::too_many_lines,
             clippy::allow_attributes_without_reason,
             clippy::wildcard_imports,
             reason = "generated: the comments of the .proto files are the documentation"

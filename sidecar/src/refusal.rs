@@ -16,7 +16,7 @@ pub fn of_command(error: &Error) -> Status {
             actual,
         } => {
             return Status {
-                details: conflict(error, stream, (*expected, *actual)).into(),
+                details: conflict(error, stream, *expected, *actual).into(),
                 ..Status::new(Code::Aborted, error.to_string())
             };
         }
@@ -36,7 +36,7 @@ pub fn of_command(error: &Error) -> Status {
 }
 
 /// The details of a conflict, as `google.rpc.Status` carries them.
-fn conflict(error: &Error, stream: &StreamId, (expected, actual): (Sequence, Sequence)) -> Vec<u8> {
+fn conflict(error: &Error, stream: &StreamId, expected: Sequence, actual: Sequence) -> Vec<u8> {
     let detail = v1::SequenceConflict {
         domain: stream.domain.to_string(),
         root: Some(v1::Uuid {

@@ -221,11 +221,9 @@ impl Stage {
             fs::create_dir_all(&folder)
                 .with_context(|| format!("make the folder {}", folder.display()))?;
             let connection = self.connections.get(&self.system.components[key].store);
-            let files = (
-                folder.join("store.db"),
-                connection.cloned().unwrap_or_default(),
-            );
-            places.insert(key.clone(), place(given, files)?);
+            let connection = connection.cloned().unwrap_or_default();
+            let placed = place(given, folder.join("store.db"), connection)?;
+            places.insert(key.clone(), placed);
         }
         let planned = documents(&self.system, &places);
         for (key, documents) in &planned.components {
@@ -331,7 +329,7 @@ fn give_logic(ports: &mut Ports, key: &Key, image: &Image) -> Result<(u16, BTree
     Ok((ports.give(&use_of(key, "logic"))?, further))
 }
 
-fn place(given: &Given, (store, connection): (PathBuf, PathBuf)) -> Result<Place> {
+fn place(given: &Given, store: PathBuf, connection: PathBuf) -> Result<Place> {
     let at = |port: u16| Endpoint::try_from(local(port));
     Ok(Place {
         grpc: at(given.grpc)?,

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use angzarr_buses::direct::DirectBus;
-use angzarr_config::boot::{self, Boot, Bus, Mode, Start};
+use angzarr_config::boot::{self, Boot, Bus, Mode};
 use angzarr_config::routing::Routing;
-use angzarr_coordinator::consumer::{Consumer, Ports};
+use angzarr_coordinator::consumer::{Consumer, Ports, Source};
 use angzarr_coordinator::model::{ConsumerId, ConsumerKind, Domain};
 use angzarr_coordinator::port::bus;
 use angzarr_coordinator::port::logic::ConsumerLogic;
@@ -75,12 +75,9 @@ impl Consumers {
                         projector.logic.clone(),
                     );
                     let id = shared.id(ConsumerKind::Projector, &projector.name);
-                    let (consumer, domains) = consumers.add(
-                        &shared,
-                        id,
-                        (&projector.sources, projector.start_from),
-                        Arc::new(logic),
-                    )?;
+                    let sources = read_sources(&projector.sources, projector.start_from)
+                        .with_context(|| format!("read the sources of {id}"))?;
+                    let (consumer, domains) = consumers.add(&shared, id, sources, Arc::new(logic));
                     consumers.projectors.push(OwnProjector {
                         name: projector.name.clone(),
                         domains,
@@ -91,12 +88,9 @@ impl Consumers {
                 boot::Component::Saga(saga) => {
                     let logic = GrpcSaga::new(saga.logic.clone(), Arc::clone(&base.clock));
                     let id = shared.id(ConsumerKind::Saga, &saga.name);
-                    let (consumer, domains) = consumers.add(
-                        &shared,
-                        id,
-                        (&saga.sources, saga.start_from),
-                        Arc::new(logic),
-                    )?;
+                    let sources = read_sources(&saga.sources, saga.start_from)
+                        .with_context(|| format!("read the sources of {id}"))?;
+                    let (consumer, domains) = consumers.add(&shared, id, sources, Arc::new(logic));
                     consumers.sagas.push(OwnSaga { domains, consumer });
                 }
             }
@@ -108,11 +102,9 @@ impl Consumers {
         &mut self,
         shared: &Shared<'_>,
         id: ConsumerId,
-        (sources, start): (&[boot::Source], Start),
+        sources: Vec<Source>,
         logic: Arc<dyn ConsumerLogic>,
-    ) -> Result<(Arc<Consumer>, Vec<Domain>)> {
-        let sources =
-            read_sources(sources, start).with_context(|| format!("read the sources of {id}"))?;
+    ) -> (Arc<Consumer>, Vec<Domain>) {
         let domains = sources.iter().map(|source| source.domain.clone()).collect();
         self.components.push(Component {
             kind: ComponentKind::Consumer(id.kind),
@@ -122,7 +114,7 @@ impl Consumers {
         let settings = fleet::settings(id, sources, shared.holder.clone(), &shared.routing);
         let consumer = Arc::new(Consumer::new(settings, shared.ports(logic)));
         self.fleet.add(Arc::clone(&consumer));
-        Ok((consumer, domains))
+        (consumer, domains)
     }
 }
 

@@ -12,10 +12,8 @@ pub fn observe_consumers(consumers: &[Arc<Consumer>]) {
     let meter = global::meter("angzarr");
     observe(
         &meter,
-        (
-            "angzarr.consumer.lag",
-            "Events between a source's head and a consumer's progress",
-        ),
+        "angzarr.consumer.lag",
+        "Events between a source's head and a consumer's progress",
         consumers,
         |snapshot, gauge| {
             for source in &snapshot.sources {
@@ -27,28 +25,22 @@ pub fn observe_consumers(consumers: &[Arc<Consumer>]) {
     );
     observe(
         &meter,
-        (
-            "angzarr.consumer.parked",
-            "Roots that are set aside for a consumer",
-        ),
+        "angzarr.consumer.parked",
+        "Roots that are set aside for a consumer",
         consumers,
         |snapshot, gauge| gauge.observe(snapshot.parked, &labels(snapshot)),
     );
     observe(
         &meter,
-        (
-            "angzarr.consumer.outgoing",
-            "Commands and facts that a consumer has yet to send",
-        ),
+        "angzarr.consumer.outgoing",
+        "Commands and facts that a consumer has yet to send",
         consumers,
         |snapshot, gauge| gauge.observe(snapshot.outgoing as u64, &labels(snapshot)),
     );
     observe(
         &meter,
-        (
-            "angzarr.consumer.ready",
-            "1 when a consumer acts and the start of every source is stored, else 0",
-        ),
+        "angzarr.consumer.ready",
+        "1 when a consumer acts and the start of every source is stored, else 0",
         consumers,
         |snapshot, gauge| gauge.observe(u64::from(snapshot.is_ready), &labels(snapshot)),
     );
@@ -56,7 +48,8 @@ pub fn observe_consumers(consumers: &[Arc<Consumer>]) {
 
 fn observe(
     meter: &Meter,
-    (name, description): (&'static str, &'static str),
+    name: &'static str,
+    description: &'static str,
     consumers: &[Arc<Consumer>],
     show: impl Fn(&Snapshot, &dyn AsyncInstrument<u64>) + Send + Sync + 'static,
 ) {

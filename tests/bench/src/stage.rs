@@ -114,16 +114,14 @@ impl Bench {
             }
             Setting::Async => {
                 let owner = self.owner(store, &name, &logic, "").await?;
-                let reader = self
-                    .reader(row, &logic, (&owner, "async"), free_port())
-                    .await?;
+                let reader = self.reader(row, &logic, &owner, free_port()).await?;
                 (owner, Some(reader))
             }
             Setting::Simple => {
                 let port = free_port();
                 let waits = format!("\"{DOMAIN}\":{{\"meter\":[\"http://127.0.0.1:{port}\"]}}");
                 let owner = self.owner(store, &name, &logic, &waits).await?;
-                let reader = self.reader(row, &logic, (&owner, "sync"), port).await?;
+                let reader = self.reader(row, &logic, &owner, port).await?;
                 (owner, Some(reader))
             }
         };
@@ -155,16 +153,14 @@ impl Bench {
         Sidecar::start(&self.sidecar, &documents).await
     }
 
-    /// Starts the sidecar of a projector in a mode, which reads the events of the owner.
-    async fn reader(
-        &self,
-        row: &Row,
-        logic: &Part,
-        (owner, mode): (&Sidecar, &str),
-        port: u16,
-    ) -> Result<Sidecar> {
+    /// Starts the sidecar of a projector, which reads the events of the owner.
+    async fn reader(&self, row: &Row, logic: &Part, owner: &Sidecar, port: u16) -> Result<Sidecar> {
         let name = format!("{}_reader", row.key());
         let store = row.store.context("the chain has no reader")?;
+        let mode = match row.setting {
+            Setting::Simple => "sync",
+            Setting::Async | Setting::Chain | Setting::Pipeline => "async",
+        };
         let documents = Documents {
             folder: self.stores.folder(&name),
             storage: match store {

@@ -229,7 +229,8 @@ fn mirrored(domain: &str, pages: &[v1::EventPage]) -> Vec<u32> {
 /// G7: only the poisoned root is parked, by its consumer only; the other roots continued, and a replay delivers it completely.
 pub async fn g7_a_poisoned_root_stops_itself_only(
     evidence: &Evidence<'_>,
-    (journal, poisoned): (&Ledger, u8),
+    journal: &Ledger,
+    poisoned: u8,
 ) {
     let place = evidence.place;
     for number in evidence.streams.keys().filter(|other| **other != poisoned) {

@@ -52,17 +52,19 @@ const CROWD: [Temper; 9] = [
 /// Starts a crowd of clients on the first `roots` roots; `name` makes their ids unique.
 pub fn start(
     channel: impl Fn() -> Channel,
-    whom: (&str, u8),
+    name: &str,
+    roots: u8,
     random: &mut StdRng,
     is_over: &Arc<AtomicBool>,
 ) -> JoinSet<History> {
-    start_through(&[&channel], whom, random, is_over)
+    start_through(&[&channel], name, roots, random, is_over)
 }
 
 /// Starts a crowd like [`start`] whose clients use several channels; facts are recorded through the first one, at their owner.
 pub fn start_through(
     doors: &[&dyn Fn() -> Channel],
-    (name, roots): (&str, u8),
+    name: &str,
+    roots: u8,
     random: &mut StdRng,
     is_over: &Arc<AtomicBool>,
 ) -> JoinSet<History> {
@@ -88,7 +90,8 @@ pub fn start_through(
 /// Sends commands with a number of bytes to one root, one after the other, until the load is stopped.
 pub async fn send_bulk(
     channel: Channel,
-    (name, to): (String, u8),
+    name: String,
+    to: u8,
     bytes: usize,
     is_over: Arc<AtomicBool>,
 ) -> History {
@@ -169,7 +172,7 @@ impl Client {
         let began = Instant::now();
         let book = command(name, root(to), id);
         let outcome = until_known(&self.channel, &book).await;
-        self.keep(to, id, events, (began, outcome));
+        self.keep(to, id, Asked { events, began }, outcome);
     }
 
     async fn strict(&mut self, to: u8, id: &str) {
@@ -183,7 +186,7 @@ impl Client {
         if let Outcome::Acknowledged { sequences, .. } = &outcome {
             assert_eq!(*sequences, [book.pages[0].sequence], "{id} was strict");
         }
-        self.keep(to, id, 1, (began, outcome));
+        self.keep(to, id, Asked { events: 1, began }, outcome);
     }
 
     async fn impatient(&mut self, to: u8, id: &str) {
@@ -196,7 +199,7 @@ impl Client {
             Ok(answer) => judge(answer),
             Err(_) => Outcome::Unknown,
         };
-        self.keep(to, id, events, (began, outcome));
+        self.keep(to, id, Asked { events, began }, outcome);
         if matches!(asked, Ok(Err(_))) {
             // Nobody listens, or the counter refused: nothing is gained by asking at once.
             sleep(Duration::from_millis(10)).await;
@@ -265,16 +268,23 @@ impl Client {
         sleep(Duration::from_millis(self.random.random_range(0..20))).await;
     }
 
-    fn keep(&mut self, to: u8, id: &str, events: usize, (began, outcome): (Instant, Outcome)) {
+    fn keep(&mut self, to: u8, id: &str, asked: Asked, outcome: Outcome) {
         self.history.commands.push(Attempted {
             root: to,
             id: id.to_owned(),
-            events,
-            began,
+            events: asked.events,
+            began: asked.began,
             ended: Instant::now(),
             outcome,
         });
     }
+}
+
+/// A command that was sent.
+struct Asked {
+    /// How many events it causes.
+    events: usize,
+    began: Instant,
 }
 
 /// Repeats a command until its outcome is known. A refusal after an attempt with an unknown outcome does not settle that attempt.

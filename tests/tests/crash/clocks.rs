@@ -63,7 +63,7 @@ async fn judge_over_jumps(probes: &Probes, sidecars: Vec<Timed>) {
         next.set(next.get() + 1);
         sidecars[next.get() % sidecars.len()].place.channel()
     };
-    let crowd = load::start(channel, ("jumps", ROOTS), &mut random, &is_over);
+    let crowd = load::start(channel, "jumps", ROOTS, &mut random, &is_over);
     for _ in 0..JUMPS {
         let jumping = &sidecars[random.random_range(0..sidecars.len())];
         jumping.clock.jump_to(random.random_range(-HOUR..=HOUR));

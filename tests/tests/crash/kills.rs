@@ -113,7 +113,8 @@ impl Chapter {
         let name = format!("{death:?}-{kill}");
         let crowd = load::start_through(
             &[&|| self.place.channel(), &|| self.gateway.channel()],
-            (&name, ROOTS),
+            &name,
+            ROOTS,
             random,
             &is_over,
         );
@@ -130,8 +131,8 @@ impl Chapter {
         guarantees::g2_each_event_follows_from_all_before(&evidence);
         guarantees::g3_an_id_takes_effect_at_most_once(&evidence).await;
         guarantees::g4_positions_are_dense_and_nobody_skips_one(&evidence);
-        let journal = (&self.probes.journal, POISONED);
-        guarantees::g7_a_poisoned_root_stops_itself_only(&evidence, journal).await;
+        let journal = &self.probes.journal;
+        guarantees::g7_a_poisoned_root_stops_itself_only(&evidence, journal, POISONED).await;
         guarantees::g5_every_event_reaches_every_consumer(&evidence, &self.probes).await;
         guarantees::g6_a_saga_takes_effect_once_per_trigger(&evidence).await;
         guarantees::g10_a_snapshot_changes_no_result(&evidence).await;

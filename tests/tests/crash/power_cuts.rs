@@ -66,7 +66,7 @@ impl System {
         self.place.ready().await;
         let is_over = Arc::new(AtomicBool::new(false));
         let channel = || self.place.channel();
-        let mut crowd = load::start(channel, (name, ROOTS), &mut self.random, &is_over);
+        let mut crowd = load::start(channel, name, ROOTS, &mut self.random, &is_over);
         match moment {
             Moment::Any => {
                 // The random time itself is tested here.
@@ -75,9 +75,15 @@ impl System {
             }
             Moment::Checkpoint => {
                 for to in 0..ROOTS {
-                    let named = (format!("{name}-bulk-{to}"), to);
+                    let named = format!("{name}-bulk-{to}");
                     let channel = self.place.channel();
-                    crowd.spawn(load::send_bulk(channel, named, BULK, Arc::clone(&is_over)));
+                    crowd.spawn(load::send_bulk(
+                        channel,
+                        named,
+                        to,
+                        BULK,
+                        Arc::clone(&is_over),
+                    ));
                 }
                 self.disk.checkpoint_begins(&self.place).await;
             }
@@ -106,7 +112,7 @@ impl System {
         self.place.ready().await;
         let is_over = Arc::new(AtomicBool::new(false));
         let channel = || self.place.channel();
-        let crowd = load::start(channel, ("vain", ROOTS), &mut self.random, &is_over);
+        let crowd = load::start(channel, "vain", ROOTS, &mut self.random, &is_over);
         until(async || self.counted() > before).await;
         is_over.store(true, Ordering::Relaxed);
         load::gather(crowd, &mut self.history).await;

@@ -67,6 +67,7 @@ impl Desk {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 async fn each_mistake_in_a_boot_document_is_named_with_its_place() {
     let cases = [
         ("namespace: probe", "namespace: [a]", "namespace"),
@@ -335,7 +336,7 @@ async fn routing_that_flips_under_load_disturbs_no_command() {
     let _process = place.start_ready().await;
     let is_over = Arc::new(AtomicBool::new(false));
     let mut random = StdRng::seed_from_u64(3);
-    let crowd = load::start(|| place.channel(), ("flipped", 4), &mut random, &is_over);
+    let crowd = load::start(|| place.channel(), "flipped", 4, &mut random, &is_over);
     let documents = [
         "{\"schemaVersion\":1,\"limits\":{\"inFlight\":100}}",
         "{\"schemaVersion\":1,\"limits\":",

@@ -304,9 +304,13 @@ fn storage_has_the_block_of_its_type() {
     );
 }
 
+fn with_bus(bus: Value) -> Value {
+    with(Kind::EventStore, &[("/bus", bus)])
+}
+
 #[test]
 fn a_bus_has_the_block_of_its_type_and_somebody_who_manages_it() {
-    let store = |bus| with(Kind::EventStore, &[("/bus", bus)]);
+    let store = with_bus;
     let connection = json!({ "connection": { "secretRef": { "name": "b" } } });
     let admin = json!({ "name": "a" });
     for word in ["rabbitmq", "kafka", "nats"] {
@@ -348,6 +352,12 @@ fn a_bus_has_the_block_of_its_type_and_somebody_who_manages_it() {
             );
         }
     }
+}
+
+#[test]
+fn the_direct_bus_has_no_manager() {
+    let store = with_bus;
+    let admin = json!({ "name": "a" });
     accepted(
         Kind::EventStore,
         &store(json!({ "type": "direct", "direct": {} })),

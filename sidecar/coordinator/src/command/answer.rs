@@ -252,8 +252,8 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_differs_is_named() {
-        let cases = [
+    fn a_cover_that_differs_is_named() {
+        assert_breaches([
             (
                 with_cover(AnswerCover {
                     domain: Some("other".into()),
@@ -289,6 +289,12 @@ mod tests {
                 }),
                 "cover.correlation_id",
             ),
+        ]);
+    }
+
+    #[test]
+    fn a_page_that_differs_is_named() {
+        assert_breaches([
             (with_pages(vec![page(Some(4))]), "pages[0].num"),
             (
                 with_pages(vec![page(Some(3)), page(Some(5))]),
@@ -329,7 +335,11 @@ mod tests {
                 }]),
                 "pages[0].created_at",
             ),
-        ];
+        ]);
+    }
+
+    #[track_caller]
+    fn assert_breaches<const N: usize>(cases: [(Answer, &str); N]) {
         for (answer, field) in cases {
             let breach = checked(answer, 3).unwrap_err();
             assert!(breach.starts_with(field), "{breach} does not name {field}");

@@ -60,7 +60,12 @@ pub(super) async fn list_outgoing(
 ) -> Result<Vec<Queued>, Error> {
     const WAITING: &str =
         select_work!("o.place > $2 AND o.refusal_code IS NULL ORDER BY o.place LIMIT $3");
-    list(pool, WAITING, consumer, (after, limit), |found| {
+    let page = Page {
+        consumer,
+        after,
+        limit,
+    };
+    list(pool, WAITING, page, |found| {
         let (place, outgoing) = read_outgoing(found)?;
         Ok(Queued { place, outgoing })
     })
@@ -76,22 +81,34 @@ pub(super) async fn list_refused(
 ) -> Result<Vec<Refused>, Error> {
     const REFUSED: &str =
         select_work!("o.place > $2 AND o.refusal_code IS NOT NULL ORDER BY o.place LIMIT $3");
-    list(pool, REFUSED, consumer, (after, limit), read_refusal).await
+    let page = Page {
+        consumer,
+        after,
+        limit,
+    };
+    list(pool, REFUSED, page, read_refusal).await
+}
+
+/// Which piece of a consumer's work to list.
+struct Page<'a> {
+    consumer: &'a ConsumerId,
+    /// The place after which it begins.
+    after: u64,
+    limit: usize,
 }
 
 async fn list<T>(
     pool: &Pool,
     sql: &'static str,
-    consumer: &ConsumerId,
-    (after, limit): (u64, usize),
+    page: Page<'_>,
     read: impl Fn(&PgRow) -> Result<T, Fault>,
 ) -> Result<Vec<T>, Error> {
-    let name = consumer.to_string();
+    let name = page.consumer.to_string();
     let rows = pool.fetch(Operation::Other, |_| {
         sqlx::query(sql)
             .bind(&name)
-            .bind(column(after))
-            .bind(row_limit(limit))
+            .bind(column(page.after))
+            .bind(row_limit(page.limit))
     });
     let rows = rows.await?;
     rows.iter()

@@ -17,7 +17,8 @@ fn milliseconds(ttl: Duration) -> i64 {
 /// Grants a lease, or says who holds it. A holder that asks again gets a new epoch. The row waits for those that write under the epoch before.
 pub(super) async fn acquire(
     pool: &Pool,
-    (name, holder): (&str, &str),
+    name: &str,
+    holder: &str,
     ttl: Duration,
 ) -> Result<Grant, Error> {
     const ACQUIRE: &str = "WITH granted AS (
@@ -60,11 +61,7 @@ pub(super) async fn acquire(
 }
 
 /// Prolongs a lease that nobody else was granted.
-pub(super) async fn renew(
-    pool: &Pool,
-    (name, epoch): (&str, u64),
-    ttl: Duration,
-) -> Result<(), Error> {
+pub(super) async fn renew(pool: &Pool, name: &str, epoch: u64, ttl: Duration) -> Result<(), Error> {
     const RENEW: &str =
         "UPDATE leases SET until = clock_timestamp() + $3 * interval '1 millisecond'
         WHERE name = $1 AND epoch = $2 AND holder IS NOT NULL RETURNING 1";

@@ -301,11 +301,17 @@ pub(super) async fn list_roots(
     heads.collect::<Result<_, _>>().map_err(Fault::into_error)
 }
 
+/// The appends of a partition with one correlation id.
+pub(super) struct Correlated<'a> {
+    pub(super) partition: i32,
+    pub(super) domain: &'a Domain,
+    pub(super) correlation: &'a CorrelationId,
+}
+
 /// Reads whole appends of one correlation id.
 pub(super) async fn read_correlated(
     pool: &Pool,
-    partition: i32,
-    (domain, correlation): (&Domain, &CorrelationId),
+    wanted: Correlated<'_>,
     after: Position,
     limit: usize,
 ) -> Result<Vec<Append>, Error> {
@@ -316,14 +322,14 @@ pub(super) async fn read_correlated(
     );
     let rows = pool.fetch(Operation::Other, |_| {
         sqlx::query(CORRELATED)
-            .bind(partition)
-            .bind(correlation.as_str())
+            .bind(wanted.partition)
+            .bind(wanted.correlation.as_str())
             .bind(column(after.0))
             .bind(row_limit(limit))
     });
     let rows = rows.await?;
     let appends = rows.iter().map(|found| {
-        let stream: StreamId = row::read_stream_id(domain, found, 0)?;
+        let stream: StreamId = row::read_stream_id(wanted.domain, found, 0)?;
         row::read_append(&stream, found, 2)
     });
     appends.collect::<Result<_, _>>().map_err(Fault::into_error)

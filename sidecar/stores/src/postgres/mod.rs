@@ -230,8 +230,12 @@ impl Catalog for PostgresStore {
         let Some(partition) = self.find_partition(domain).await? else {
             return Ok(Vec::new());
         };
-        let asked = (domain, correlation);
-        load::read_correlated(&self.pool, partition, asked, after, limit).await
+        let wanted = load::Correlated {
+            partition,
+            domain,
+            correlation,
+        };
+        load::read_correlated(&self.pool, wanted, after, limit).await
     }
 
     async fn probe(&self) -> Result<(), Error> {
@@ -315,11 +319,11 @@ impl Backlog for PostgresStore {
 #[async_trait]
 impl Leases for PostgresStore {
     async fn acquire(&self, name: &str, holder: &str, ttl: Duration) -> Result<Grant, Error> {
-        leases::acquire(&self.pool, (name, holder), ttl).await
+        leases::acquire(&self.pool, name, holder, ttl).await
     }
 
     async fn renew(&self, name: &str, epoch: u64, ttl: Duration) -> Result<(), Error> {
-        leases::renew(&self.pool, (name, epoch), ttl).await
+        leases::renew(&self.pool, name, epoch, ttl).await
     }
 
     async fn release(&self, name: &str, epoch: u64) -> Result<(), Error> {

@@ -54,7 +54,12 @@ pub(super) fn list_outgoing(
         work_columns!(),
         " FROM outgoing WHERE consumer = ? AND place > ? AND refusal_code IS NULL ORDER BY place LIMIT ?"
     );
-    list(conn, WAITING, consumer, (after, limit), |found| {
+    let page = Page {
+        consumer,
+        after,
+        limit,
+    };
+    list(conn, WAITING, page, |found| {
         let (place, outgoing) = read_outgoing(found)?;
         Ok(Queued { place, outgoing })
     })
@@ -72,21 +77,37 @@ pub(super) fn list_refused(
         work_columns!(),
         " FROM outgoing WHERE consumer = ? AND place > ? AND refusal_code IS NOT NULL ORDER BY place LIMIT ?"
     );
-    list(conn, REFUSED, consumer, (after, limit), read_refusal)
+    let page = Page {
+        consumer,
+        after,
+        limit,
+    };
+    list(conn, REFUSED, page, read_refusal)
+}
+
+/// Which piece of a consumer's work to list.
+struct Page<'a> {
+    consumer: &'a ConsumerId,
+    /// The place after which it begins.
+    after: u64,
+    limit: usize,
 }
 
 fn list<T>(
     conn: &Connection,
     sql: &str,
-    consumer: &ConsumerId,
-    (after, limit): (u64, usize),
+    page: Page<'_>,
     read: impl Fn(&Row<'_>) -> Result<T, Fault>,
 ) -> Result<Vec<T>, Fault> {
-    let Some(id) = consumer_id(conn, consumer)? else {
+    let Some(id) = consumer_id(conn, page.consumer)? else {
         return Ok(Vec::new());
     };
     let mut statement = conn.prepare_cached(sql)?;
-    let mut rows = statement.query(params![id, row::column(after), row::row_limit(limit)])?;
+    let mut rows = statement.query(params![
+        id,
+        row::column(page.after),
+        row::row_limit(page.limit)
+    ])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         found.push(read(row)?);

@@ -32,7 +32,8 @@ fn nanos(time: Duration) -> i64 {
 pub(super) fn acquire(
     conn: &Connection,
     session: Session,
-    (name, holder): (&str, &str),
+    name: &str,
+    holder: &str,
     ttl: Duration,
 ) -> Result<Grant, Fault> {
     let mut statement =
@@ -67,7 +68,8 @@ pub(super) fn acquire(
 pub(super) fn renew(
     conn: &Connection,
     session: Session,
-    (name, epoch): (&str, u64),
+    name: &str,
+    epoch: u64,
     ttl: Duration,
 ) -> Result<bool, Fault> {
     let renewed = conn

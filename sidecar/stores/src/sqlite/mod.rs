@@ -250,7 +250,7 @@ impl Leases for SqliteStore {
     async fn acquire(&self, name: &str, holder: &str, ttl: Duration) -> Result<Grant, Error> {
         let (name, holder, session) = (name.to_owned(), holder.to_owned(), self.session());
         self.threads
-            .write(move |conn| leases::acquire(conn, session, (&name, &holder), ttl))
+            .write(move |conn| leases::acquire(conn, session, &name, &holder, ttl))
             .await
     }
 
@@ -258,7 +258,7 @@ impl Leases for SqliteStore {
         let (lease, session) = (name.to_owned(), self.session());
         let renewed = self
             .threads
-            .write(move |conn| leases::renew(conn, session, (&lease, epoch), ttl));
+            .write(move |conn| leases::renew(conn, session, &lease, epoch, ttl));
         if renewed.await? {
             return Ok(());
         }

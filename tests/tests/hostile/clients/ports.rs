@@ -46,12 +46,7 @@ async fn health_and_reflection_are_correct_under_load() {
     let system = System::start().await;
     let is_over = Arc::new(AtomicBool::new(false));
     let mut random = StdRng::seed_from_u64(1);
-    let crowd = load::start(
-        || system.place.channel(),
-        ("busy", 4),
-        &mut random,
-        &is_over,
-    );
+    let crowd = load::start(|| system.place.channel(), "busy", 4, &mut random, &is_over);
     for _ in 0..20 {
         let mut health = HealthClient::new(system.place.channel());
         let asked = HealthCheckRequest {

@@ -58,6 +58,7 @@ fn sized(pages: usize, bytes: usize) -> v1::CommandBook {
 }
 
 /// The command, its status code, and the text in the message.
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn cases() -> Vec<(v1::CommandBook, Code, &'static str)> {
     use Code::{InvalidArgument, NotFound, Unimplemented};
     let long = "d".repeat(64);

@@ -56,8 +56,8 @@ impl Pair {
                 after,
                 limit,
             } => {
-                let correlated = (*domain, *correlation);
-                self.read_correlated(correlated, *after, *limit).await
+                self.read_correlated(*domain, *correlation, *after, *limit)
+                    .await
             }
         }
     }
@@ -163,7 +163,8 @@ impl Pair {
 
     async fn read_correlated(
         &self,
-        (domain, correlation): (u8, u8),
+        domain: u8,
+        correlation: u8,
         after: u64,
         limit: usize,
     ) -> Checked {

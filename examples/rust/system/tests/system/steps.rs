@@ -28,7 +28,7 @@ async fn goes_to(
     domain: String,
     name: String,
 ) -> anyhow::Result<()> {
-    prepare(world, step, (&command, &domain, &name))?;
+    prepare(world, step, &command, &domain, &name)?;
     let book = world.sent.clone().context("a book was prepared")?;
     world.answer = Some(client().await?.send(book).await.into());
     Ok(())
@@ -42,7 +42,7 @@ async fn goes_and_waits(
     domain: String,
     name: String,
 ) -> anyhow::Result<()> {
-    prepare(world, step, (&command, &domain, &name))?;
+    prepare(world, step, &command, &domain, &name)?;
     let book = world.sent.clone().context("a book was prepared")?;
     world.answer = Some(client().await?.send_and_wait(book).await.into());
     Ok(())
@@ -52,7 +52,9 @@ async fn goes_and_waits(
 fn prepare(
     world: &mut World,
     step: &Step,
-    (command, domain, name): (&str, &str, &str),
+    command: &str,
+    domain: &str,
+    name: &str,
 ) -> anyhow::Result<()> {
     world.require_nothing_refused()?;
     let page = CommandPage {
@@ -88,15 +90,11 @@ async fn is_restarted(_: &mut World) -> anyhow::Result<()> {
 }
 
 #[when(regex = r"^([A-Z]\w*) is tried on (\S+) @(\w+)(?: as of sequence (\d+))?$")]
-async fn is_tried(
-    world: &mut World,
-    step: &Step,
-    command: String,
-    domain: String,
-    name: String,
-    sequence: String,
-) -> anyhow::Result<()> {
-    prepare(world, step, (&command, &domain, &name))?;
+async fn is_tried(world: &mut World, step: &Step, captures: &[String]) -> anyhow::Result<()> {
+    let [command, domain, name, sequence] = captures else {
+        bail!("the step has other captures: {captures:?}");
+    };
+    prepare(world, step, command, domain, name)?;
     let point = match sequence.as_str() {
         "" => None,
         digits => Some(Point::AsOfSequence(digits.parse()?)),
@@ -105,7 +103,7 @@ async fn is_tried(
         command: world.sent.clone(),
         point,
     };
-    let owner = system().await?.channel(&domain)?;
+    let owner = system().await?.channel(domain)?;
     let answer = BusinessCoordinatorClient::new(owner).dry_run(request).await;
     world.answer = Some(answer.map(Response::into_inner).into());
     Ok(())

@@ -87,7 +87,8 @@ impl ModelStore {
     fn list<T>(
         &self,
         consumer: &ConsumerId,
-        (after, limit): (u64, usize),
+        after: u64,
+        limit: usize,
         make: impl Fn(&Piece) -> Option<T>,
     ) -> Vec<T> {
         let state = self.state();
@@ -108,7 +109,7 @@ impl Backlog for ModelStore {
         after: u64,
         limit: usize,
     ) -> Result<Vec<Queued>, Error> {
-        Ok(self.list(consumer, (after, limit), |piece| {
+        Ok(self.list(consumer, after, limit, |piece| {
             piece.refusal.is_none().then(|| Queued {
                 place: piece.place,
                 outgoing: piece.outgoing.clone(),
@@ -122,7 +123,7 @@ impl Backlog for ModelStore {
         after: u64,
         limit: usize,
     ) -> Result<Vec<Refused>, Error> {
-        Ok(self.list(consumer, (after, limit), Piece::refused))
+        Ok(self.list(consumer, after, limit, Piece::refused))
     }
 
     async fn list_parked(
@@ -149,7 +150,7 @@ impl Backlog for ModelStore {
         consumer: &ConsumerId,
         id: &OutgoingId,
     ) -> Result<Option<Refused>, Error> {
-        let refused = self.list(consumer, (0, usize::MAX), Piece::refused);
+        let refused = self.list(consumer, 0, usize::MAX, Piece::refused);
         Ok(refused
             .into_iter()
             .find(|refused| refused.outgoing.id == *id))
