@@ -178,12 +178,12 @@ pub struct Limits {
     #[schemars(range(min = 1, max = 1000))]
     pub max_events_per_command: u32,
 
-    /// The most commands under way in one sidecar; more are told to come back later.
+    /// The most commands under way in one sidecar; more are asked to come back later.
     /// Default: 4096. Example: `256`.
     #[schemars(range(min = 1, max = 65536))]
     pub max_in_flight: u32,
 
-    /// The most commands that wait for one root; more are told to come back later.
+    /// The most commands that wait for one root; more are asked to come back later.
     /// Default: 1024. Example: `16`.
     #[schemars(range(min = 1, max = 65536))]
     pub max_queued_per_root: u32,

@@ -136,7 +136,7 @@ pub struct Logic {
     pub protocol: Protocol,
 
     /// How long the logic may take from the start of its container until it answers, before the
-    /// pod is started anew. Default: `60s`. Example: `5m`.
+    /// pod is started again. Default: `60s`. Example: `5m`.
     pub startup_timeout: Duration,
 }
 

@@ -1,6 +1,6 @@
 //! The manual of the resources as a page: every kind, every field with purpose, default and example, every rule.
 //!
-//! Fields that several kinds share are told once.
+//! Fields that several kinds share are stated once.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

@@ -42,13 +42,13 @@ pub struct ProjectorSpec {
     #[serde(default)]
     pub mode: Mode,
 
-    /// Builds the view anew from stored events. Default: never asked for.
+    /// Builds the view again from stored events. Default: never asked for.
     /// Example: `{token: "2026-01-31", strategy: InPlace}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rebuild: Option<Rebuild>,
 }
 
-/// An order to build a view anew.
+/// An order to build a view again.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Rebuild {
@@ -63,7 +63,7 @@ pub struct Rebuild {
     pub strategy: RebuildStrategy,
 }
 
-/// How a view is built anew.
+/// How a view is built again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum RebuildStrategy {
     /// The view is emptied first.

@@ -69,7 +69,7 @@ pub struct SagaSpec {
 #[serde(rename_all = "camelCase", default)]
 pub struct Compensation {
     /// Whether the triggering aggregate is asked to make up for a refused command; if not, the
-    /// command is set aside with its refusal. Default: true. Example: `false`.
+    /// command is parked with its refusal. Default: true. Example: `false`.
     pub enabled: bool,
 
     /// How often the aggregate is asked. Default: 5. Example: `10`.

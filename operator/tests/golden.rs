@@ -1,5 +1,5 @@
 //! What a cluster gets, compared with what it got before: each folder under `golden` holds resources as people write them and the objects that
-//! they lead to. `make golden` writes the objects anew; the difference is to be read like code.
+//! they lead to. `make golden` writes the objects again; the difference is to be read like code.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

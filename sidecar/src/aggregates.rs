@@ -14,7 +14,7 @@ use angzarr_coordinator::write_queue::WriteQueue;
 
 /// An aggregate as it is configured for the life of the process.
 pub struct Aggregate {
-    /// Its domain.
+    /// The domain that it belongs to.
     pub domain: Domain,
     /// The version of its snapshots.
     pub snapshot_version: SnapshotVersion,
@@ -34,7 +34,7 @@ pub struct Shared {
     pub observer: Arc<dyn Observer>,
 }
 
-/// The executors of all aggregates, made anew when the limits change.
+/// The executors of all aggregates, rebuilt when the limits change.
 ///
 /// # Design
 /// Commands under way end in the executor that they began in. For that moment a root may have two turns; the sequence check of the store keeps it

@@ -8,7 +8,7 @@ use tonic::{Response, Status};
 
 use crate::transport::{Failure, judge};
 
-/// How often a call is made at the most.
+/// How often a call is made at most.
 const MAX_ATTEMPTS: u32 = 4;
 /// The pauses between attempts.
 const PAUSES: Policy = Policy {

@@ -1,4 +1,4 @@
-//! What readiness depends on, looked at again and again, and told to whoever asks over gRPC health, `/readyz` or a watch.
+//! What readiness depends on, looked at again and again, and told to anyone who asks over gRPC health, `/readyz` or a watch.
 //!
 //! Ready is a sidecar that has started and does not drain, has its routing, reaches the logic of each component, and has stored the start of every
 //! source of its consumers. Being closed for clients does not count: what opens a sidecar waits for it to be ready.

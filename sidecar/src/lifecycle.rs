@@ -86,12 +86,12 @@ impl Lifecycle {
         self.state().is_open
     }
 
-    /// Takes commands of clients; answers whether it did not before.
+    /// Takes commands of clients; returns whether it did not before.
     pub fn open(&self) -> bool {
         self.set_gate(true)
     }
 
-    /// Takes no more commands of clients; answers whether it did before.
+    /// Takes no more commands of clients; returns whether it did before.
     pub fn close(&self) -> bool {
         self.set_gate(false)
     }
@@ -114,13 +114,13 @@ impl Lifecycle {
         self.advance(Phase::Serving);
     }
 
-    /// Begins the drain; answers whether this call did.
+    /// Begins the drain; returns whether this call did.
     pub fn begin_drain(&self) -> bool {
         let is_first = self.advance(Phase::Draining);
         if is_first {
             tracing::info!("the drain begins");
         }
-        // After the phase, so that whoever is woken by it sees the phase.
+        // After the phase, so that a task that is woken by it sees the phase.
         self.draining.cancel();
         is_first
     }
@@ -145,7 +145,7 @@ impl Lifecycle {
         let _ = states.wait_for(|state| state.phase == Phase::Drained).await;
     }
 
-    /// Goes on to a later phase; answers whether it was a later one.
+    /// Goes on to a later phase; returns whether it was a later one.
     fn advance(&self, phase: Phase) -> bool {
         self.state.send_if_modified(|state| {
             let is_later = state.phase < phase;

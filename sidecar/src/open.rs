@@ -8,7 +8,7 @@ use angzarr_stores::postgres::PostgresStore;
 use angzarr_stores::sqlite::SqliteStore;
 use anyhow::Context;
 
-/// Opens the configured store and measures it. Where others append to it, too, what they append is announced to `heads`.
+/// Opens the configured store and measures it. Where others append to it as well, what they append is announced to `heads`.
 ///
 /// # Errors
 /// The adapter's sentence on why it cannot be used.

@@ -31,7 +31,7 @@ pub struct OwnProjector {
 }
 
 impl OwnProjector {
-    /// Brings it up to a point of a root and answers its projection; at the sidecar that acts for it, if that is another.
+    /// Brings it up to a point of a root and returns its projection; at the sidecar that acts for it, if that is another.
     ///
     /// # Errors
     /// As those of [`Consumer::handle_sync`].

@@ -196,7 +196,7 @@ fn whole(error: &routing_file::Error) -> String {
         .map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
 }
 
-/// Connections are opened when they are first used, and anew, names resolved again, whenever they broke.
+/// Connections are opened when they are first used, and reopened, with names resolved again, whenever they break.
 fn connect(endpoints: &[Endpoint]) -> Channel {
     let mut targets = endpoints.iter().map(|endpoint| {
         tonic::transport::Endpoint::from_shared(endpoint.as_str().to_owned())

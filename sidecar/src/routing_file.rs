@@ -1,4 +1,4 @@
-//! The routing as it stands in files: a document, and in a folder perhaps a directory beside it.
+//! The routing as written in files: a document, and in a folder perhaps a directory beside it.
 
 use std::fs;
 use std::io;
@@ -41,7 +41,7 @@ pub enum Error {
 }
 
 /// Reads what a path names: a document, or a folder with `routing.json`, else `routing.yaml`, and perhaps `directory.json`. The look-up is made
-/// anew for every reading, since a mounted folder is swapped as a whole.
+/// again for every reading, since a mounted folder is swapped as a whole.
 ///
 /// # Errors
 /// [`Error::Unreadable`].

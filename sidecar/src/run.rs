@@ -102,7 +102,7 @@ async fn serve(
         )
         .await;
         lifecycle.finish_drain();
-        // Drained on request: whoever asked ends the process, too, and reads its state until then.
+        // Drained on request: the requester ends the process as well, and reads its state until then.
         stop.cancelled().await;
     }
     end.cancel();

@@ -1,4 +1,4 @@
-//! What a sidecar is told at its start: the environment and the boot document, read once in `main`.
+//! The settings of a sidecar at its start: the environment and the boot document, read once in `main`.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -23,14 +23,14 @@ pub const START_CLOSED: &str = "ANGZARR_START_CLOSED";
 const DEFAULT_CONFIG: &str = "/etc/angzarr/config.yaml";
 const DEFAULT_LOG: &str = "info";
 
-/// What a sidecar is told at its start.
+/// The settings of a sidecar at its start.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The boot document.
     pub boot: Boot,
     /// The routing document, or the folder that holds it; absent knows nobody else. See [`crate::routing_file`].
     pub routing: Option<PathBuf>,
-    /// Where other sidecars reach this one; stands in leases. Absent, that is the address on which it listens.
+    /// Where other sidecars reach this one; is written in leases. Absent, that is the address on which it listens.
     pub service_endpoint: Option<Endpoint>,
     /// Whether commands of clients are refused until the sidecar is opened.
     pub starts_closed: bool,

@@ -36,7 +36,7 @@ pub fn judge(status: &Status) -> Failure {
     Failure::Broken
 }
 
-/// Makes a request that carries the thread of the workflow and the trace.
+/// Makes a request that carries the correlation id and the trace.
 pub fn request<T>(message: T, correlation: Option<&str>, trace_parent: Option<&str>) -> Request<T> {
     let mut request = Request::new(message);
     put(request.metadata_mut(), CORRELATION, correlation);
@@ -59,7 +59,7 @@ pub fn coordinator(channel: Channel) -> BusinessCoordinatorClient<Channel> {
         .max_encoding_message_size(MESSAGE_BYTES)
 }
 
-/// The metadata that carries the thread of the workflow.
+/// The metadata that carries the correlation id.
 pub const CORRELATION: &str = "x-correlation-id";
 /// The metadata that carries the W3C trace context.
 pub const TRACE_PARENT: &str = "traceparent";

@@ -1,4 +1,4 @@
-//! Which port each process gets: chosen once, kept with the data, chosen anew where another program has taken it.
+//! Which port each process gets: chosen once, kept with the data, chosen again where another program has taken it.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, TcpListener};

@@ -25,7 +25,7 @@ const SIDECAR_GRACE: Duration = Duration::from_secs(30);
 /// How long logic may take to end.
 const LOGIC_GRACE: Duration = Duration::from_secs(5);
 
-/// A child that ran this long starts anew with the first pause.
+/// A child that ran this long starts again with the first pause.
 const HEALTHY_AFTER: Duration = Duration::from_secs(30);
 
 /// This very program, also when another one was put in its place meanwhile.

@@ -1,8 +1,8 @@
-//! Who runs, on which ports, with which command. Documents are written before anything starts, and anew when a port has to change.
+//! Who runs, on which ports, with which command. Documents are written before anything starts, and again when a port has to change.
 //!
 //! # Design
-//! A process that ended is asked for the ports that it had before it starts again: one that another program has taken meanwhile is chosen anew,
-//! and everybody is told. So no port has to be watched, and a port is left only when it cannot be had.
+//! A process that ended is asked for the ports that it had before it starts again: one that another program has taken meanwhile is chosen again,
+//! and everybody is informed. So no port has to be watched, and a port is left only when it cannot be had.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -42,7 +42,7 @@ pub struct Stage {
 struct Signals {
     /// The sidecar was started.
     started: Notify,
-    /// The logic has moved, so the sidecar has to begin anew.
+    /// The logic has moved, so the sidecar has to start over.
     moved: Notify,
 }
 
@@ -74,7 +74,7 @@ pub enum Part {
 pub struct Start {
     /// The command.
     pub command: Command,
-    /// Whether a port had to be chosen anew.
+    /// Whether a port had to be chosen again.
     pub has_moved: bool,
 }
 
@@ -124,7 +124,7 @@ impl Stage {
         self.signals.keys()
     }
 
-    /// What a process is to run now. Ports that another program has taken are chosen anew; then all documents are written anew.
+    /// What a process is to run now. Ports that another program has taken are chosen again; then all documents are rewritten.
     ///
     /// # Errors
     /// No port is free, or a file cannot be written.
@@ -188,7 +188,7 @@ impl Stage {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Chooses the ports of a process anew that it cannot have any more; answers whether there were any.
+    /// Chooses the ports of a process again that it cannot have any more; returns whether there were any.
     fn reallocate(&self, allocation: &mut Allocation, key: &Key, part: Part) -> Result<bool> {
         let Allocation { ports, given } = allocation;
         let given = given.get_mut(key).context("find the ports")?;

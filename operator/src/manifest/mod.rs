@@ -16,7 +16,7 @@ use angzarr_crds::{Aggregate, Component, EventStore, Kind, ProcessManager, Proje
 pub use document::read_text;
 pub use files::read;
 
-/// A mistake of whoever wrote the resources.
+/// A mistake of the author of the resources.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mistake {
     /// The file.

@@ -12,7 +12,7 @@ use angzarr_crds as crds;
 
 use crate::model::{Bus, Component, Key, Role, Server, Storage, Store, StoreKey, System};
 
-/// Where a component is; decided by whoever runs it.
+/// Where a component is; decided by the caller that runs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// Where its sidecar takes calls.

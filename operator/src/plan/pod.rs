@@ -87,7 +87,7 @@ pub(super) fn spread(scope: &Scope, spec: &mut Map<String, Value>) {
     set_absent(spec, "topologySpreadConstraints", plain(&constraints));
 }
 
-/// The logic is told its port, and stops only after the sidecar has drained.
+/// The logic receives its port, and stops only after the sidecar has drained.
 fn equip(logic: &mut Map<String, Value>, port: u16) {
     let env = list(logic, "env");
     if !env.iter().any(|variable| variable["name"] == "PORT") {

@@ -69,7 +69,7 @@ fn build_deployment(scope: &Scope, template: &Template, boot: &str) -> Value {
     whole
 }
 
-/// Gives the pods the account without a token, unless they have one of their own; answers whether they get the token of that.
+/// Gives the pods the account without a token, unless they have one of their own; returns whether they get the token of that.
 fn take_account(scope: &Scope, spec: &mut Map<String, Value>) -> bool {
     if has_own_account(spec) {
         return spec.get("automountServiceAccountToken") != Some(&Value::Bool(false));

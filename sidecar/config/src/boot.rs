@@ -134,7 +134,7 @@ pub enum Component {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Aggregate {
-    /// Its domain.
+    /// The domain that it belongs to.
     pub domain: String,
     /// Where its logic is.
     pub logic: Endpoint,

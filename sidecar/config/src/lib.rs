@@ -3,7 +3,7 @@
 //! ```text
 //! resources ─▶ operator ─▶ boot (restart needed) ──────▶ sidecar
 //!                       ├▶ routing (reloaded while running) ─▶ sidecar
-//!                       └▶ directory (so, too; one for many) ─▶ sidecar
+//!                       └▶ directory (likewise; one for many) ─▶ sidecar
 //! a file by hand (pitch) ─▶ boot + routing
 //! ```
 //!

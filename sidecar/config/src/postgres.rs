@@ -21,7 +21,7 @@ pub struct Postgres {
     /// The schema that holds the tables; default `angzarr`.
     #[serde(default = "angzarr")]
     pub schema: String,
-    /// Connections that one sidecar opens at the most, beside two for notifications; default 8.
+    /// Connections that one sidecar opens at most, beside two for notifications; default 8.
     #[serde(default = "eight")]
     pub max_connections: NonZeroU32,
     /// How long one statement may take; default 10s. Half of it may pass with waiting for a lock.
@@ -38,7 +38,7 @@ pub enum Connection {
         /// `postgres://user:password@host:port/database?sslmode=verify-full`.
         url: Secret,
     },
-    /// A folder with a file for each part, such as a mounted Secret; read anew for each connection that is opened.
+    /// A folder with a file for each part, such as a mounted Secret; read again for each connection that is opened.
     Folder {
         /// The folder.
         path: PathBuf,

@@ -19,11 +19,11 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub struct Routing {
     /// The version of the document; this release reads 1.
     pub schema_version: u32,
-    /// Who owns a domain: its sidecars' gRPC endpoints. Domains that this sidecar runs itself need not stand here.
+    /// Who owns a domain: its sidecars' gRPC endpoints. Domains that this sidecar runs itself need not be listed here.
     #[serde(default)]
     pub owners: BTreeMap<String, Vec<Endpoint>>,
-    /// Whom to ask for the events of a domain that is read here; a domain that does not stand here is asked for at its owner. In a cluster these
-    /// are addresses that lead to pods which are not ready yet, too, so that consumers do not wait for each other.
+    /// Whom to ask for the events of a domain that is read here; a domain that is not listed here is asked for at its owner. In a cluster these
+    /// are addresses that lead to pods which are not ready yet as well, so that consumers do not wait for each other.
     #[serde(default)]
     pub sources: BTreeMap<String, Vec<Endpoint>>,
     /// The synchronous projectors of the domains that this sidecar owns, with their sidecars' endpoints.
@@ -117,7 +117,7 @@ pub struct Delivery {
     /// The longest pause; default 30s.
     #[serde(with = "humantime_serde")]
     pub backoff_max: Duration,
-    /// Roots that are handled beside each other; default 16.
+    /// Roots that are handled concurrently; default 16.
     pub concurrency: usize,
     /// Appends under way per source; default 256.
     pub credit: u32,

@@ -17,7 +17,7 @@ impl Secret {
         Self(text.into())
     }
 
-    /// The text, for whoever needs it to connect.
+    /// The text, for anyone who needs it to connect.
     pub fn reveal(&self) -> &str {
         &self.0
     }

@@ -53,7 +53,7 @@ impl<Req> Bounds<Req> {
     }
 }
 
-/// Waits for a request and adds those that wait behind it, until the batch is full; answers nothing when there will be none any more.
+/// Waits for a request and adds those that wait behind it, until the batch is full; returns nothing when there will be none any more.
 async fn collect<Req, Res>(
     queued: &mut mpsc::Receiver<Waiting<Req, Res>>,
     bounds: &Bounds<Req>,

@@ -77,7 +77,7 @@ impl Reactions {
         }
     }
 
-    /// Brings the synchronous projectors of the append's domain past it, beside each other.
+    /// Brings the synchronous projectors of the append's domain past it, concurrently.
     async fn project(&self, append: &Append, budget: Duration) -> Reacted {
         let names = self.projectors.names(&append.stream.domain);
         let until = Until::past(append);

@@ -23,7 +23,7 @@ pub(super) async fn close(State(shared): State<Arc<Shared>>) -> Json<Life> {
     Json(life(&shared.admin.lifecycle))
 }
 
-/// Answers when the drain is over, whoever began it.
+/// Replies when the drain is over, no matter who began it.
 pub(super) async fn drain(State(shared): State<Arc<Shared>>) -> Json<Life> {
     let lifecycle = &shared.admin.lifecycle;
     lifecycle.begin_drain();

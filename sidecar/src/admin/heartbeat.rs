@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 const BEAT: Duration = Duration::from_secs(1);
-/// Without a beat for so long, the process is better started anew.
+/// Without a beat for so long, the process should be restarted.
 const STALE: Duration = Duration::from_secs(10);
 
 /// Beats as long as tasks get their turn.

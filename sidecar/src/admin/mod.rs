@@ -10,7 +10,7 @@
 //! | `GET /drained` | waits a second for a drain to begin, then for its end |
 //! | `POST /drain` | begins the drain and waits for its end |
 //! | `POST /open`, `POST /close` | lets commands of clients in, or not |
-//! | `GET /parked`, `GET /parked/show` | roots that are set aside for a consumer |
+//! | `GET /parked`, `GET /parked/show` | roots that are parked for a consumer |
 //! | `POST /parked/replay`, `POST /parked/skip` | brings a root back |
 //! | `GET /refused`, `GET /refused/show` | commands and facts that their targets refused |
 //! | `POST /refused/resend`, `POST /refused/discard` | sends one again, or gives it up |
@@ -100,7 +100,7 @@ pub async fn serve(
     let served = tokio::select! {
         served = &mut serving => served,
         () = shutdown.cancelled() => {
-            // Whoever still waits after the grace is cut off with the process.
+            // A caller that still waits after the grace is cut off with the process.
             timeout(GRACE, serving).await.unwrap_or(Ok(()))
         }
     };

@@ -1,4 +1,4 @@
-//! Roots that are set aside for a consumer.
+//! Roots that are parked for a consumer.
 
 use std::sync::Arc;
 

@@ -124,7 +124,7 @@ pub struct ConsumerStatus {
     pub ready: bool,
     /// Its sources.
     pub sources: Vec<SourceStatus>,
-    /// How many roots are set aside.
+    /// How many roots are parked.
     pub parked: u64,
     /// How many commands and facts are about to be sent.
     pub outgoing: usize,
@@ -152,7 +152,7 @@ pub struct SourceStatus {
     pub reason: Option<String>,
 }
 
-/// One page of the roots that are set aside for a consumer.
+/// One page of the roots that are parked for a consumer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ParkedPage {
@@ -164,7 +164,7 @@ pub struct ParkedPage {
     pub next: Option<String>,
 }
 
-/// A root that is set aside.
+/// A root that is parked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ParkedRoot {
@@ -214,7 +214,7 @@ pub struct RefusedWork {
     pub kind: String,
     /// The stream that it is for.
     pub target: String,
-    /// The thread of the workflow.
+    /// The correlation id.
     pub correlation_id: String,
     /// What it holds.
     pub pages: Vec<PageSummary>,

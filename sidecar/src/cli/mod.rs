@@ -43,7 +43,7 @@ pub enum Command {
 pub enum Ask {
     /// Drains the running sidecar and waits until nothing is under way any more.
     Drain(Target),
-    /// Looks at what was set aside for a consumer, brings it back or gives it up.
+    /// Looks at what was parked for a consumer, brings it back or gives it up.
     Parked {
         /// What to do with it.
         #[command(subcommand)]

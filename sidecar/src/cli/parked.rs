@@ -1,4 +1,4 @@
-//! What was set aside, for people: roots that the logic failed on, and commands and facts that their targets refused.
+//! What was parked, for people: roots that the logic failed on, and commands and facts that their targets refused.
 
 use std::fmt;
 
@@ -11,12 +11,12 @@ use crate::admin::shape::{
     BroughtBack, Handled, ParkedPage, ParkedRoot, RefusedPage, RefusedWork, Statusz,
 };
 
-/// What to do with what was set aside.
+/// What to do with what was parked.
 #[derive(Debug, Subcommand)]
 pub enum Parked {
-    /// Lists roots that are set aside, and refused commands and facts.
+    /// Lists roots that are parked, and refused commands and facts.
     List(Scope),
-    /// Shows why a root is set aside, or why a command was refused.
+    /// Shows why a root is parked, or why a command was refused.
     Show(Entry),
     /// Delivers a root from where it failed, then takes it back in.
     Replay(Entry),
@@ -53,7 +53,7 @@ pub struct Entry {
     pub target: Target,
 }
 
-/// Everything that is set aside for one consumer.
+/// Everything that is parked for one consumer.
 #[derive(Debug, serde::Serialize)]
 struct Aside {
     consumer: String,

@@ -33,7 +33,7 @@ const MAX_CONNECTION_AGE: Duration = Duration::from_secs(30 * 60);
 /// How often an idle connection is checked.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
-/// The names of the services whose health is told, beside that of the whole.
+/// The names of the services whose health is reported, beside that of the whole.
 pub const SERVICES: [&str; 5] = [
     "angzarr.v1.BusinessCoordinator",
     "angzarr.v1.CommandGateway",

@@ -94,7 +94,7 @@ impl ProjectorCoordinator for ProjectorService {
             return Err(no_reader("projector", &domain));
         }
         for reader in self.readers(&domain).filter(|reader| reader.is_synchronous) {
-            // Where it does not act, the subscription of whoever acts brings the same events.
+            // Where it does not act, the subscription of the sidecar that acts brings the same events.
             let (consumer, until) = (Arc::clone(&reader.consumer), until.clone());
             // A hint: what fails now comes by the subscription, which also reports it.
             self.tasks

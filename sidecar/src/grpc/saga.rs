@@ -93,7 +93,7 @@ impl SagaCoordinator for SagaService {
     }
 }
 
-/// Brings a saga up to a point, here or at the sidecar that acts for it, and answers what that caused.
+/// Brings a saga up to a point, here or at the sidecar that acts for it, and returns what that caused.
 async fn orchestrate(
     consumer: &Consumer,
     elsewhere: Option<Channel>,

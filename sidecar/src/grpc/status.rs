@@ -41,7 +41,7 @@ pub fn invalid(field: &str, rule: &str) -> Status {
     Status::invalid_argument(format!("{field} {rule}"))
 }
 
-/// Names the command in the trailers, so that whoever does not know the outcome can repeat it.
+/// Names the command in the trailers, so that anyone who does not know the outcome can repeat it.
 pub fn with_command_id(mut status: Status, id: Option<&CommandId>) -> Status {
     // An id with bytes that metadata cannot carry was chosen by the client, who knows it.
     if let Some(value) = id.and_then(|id| id.as_str().parse().ok()) {

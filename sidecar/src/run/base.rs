@@ -38,7 +38,7 @@ pub(super) struct Base {
 }
 
 impl Base {
-    /// Opens the store; returns the task that writes to it, too.
+    /// Opens the store; returns the task that writes to it as well.
     pub(super) async fn open(boot: &Boot, routing: Routing) -> Result<(Self, JoinHandle<()>)> {
         let heads = Heads::default();
         let store = open::store(&boot.storage, &heads)

@@ -134,7 +134,7 @@ fn read_routing(settings: &Settings) -> Result<Routing> {
     Ok(routing_file::read(named)?.parse()?)
 }
 
-/// The address at which others reach this sidecar, as it stands in leases. Where the store is shared it tells sidecars apart, so it must be one.
+/// The address at which others reach this sidecar, as it is written in leases. Where the store is shared it tells sidecars apart, so it must be one.
 fn holder(settings: &Settings, address: SocketAddr) -> Result<String> {
     if let Some(endpoint) = &settings.service_endpoint {
         return Ok(endpoint.to_string());

@@ -1,4 +1,4 @@
-//! The consumers of this sidecar: started, configured anew, stopped.
+//! The consumers of this sidecar: started, configured again, stopped.
 
 use std::collections::BTreeSet;
 use std::error::Error as _;

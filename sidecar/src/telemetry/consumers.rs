@@ -6,7 +6,7 @@ use angzarr_coordinator::consumer::{Consumer, Snapshot};
 use opentelemetry::metrics::{AsyncInstrument, Meter};
 use opentelemetry::{KeyValue, global};
 
-/// Shows how far consumers are behind, what is set aside for them, and what they have yet to send. To be called once, when all are known; the
+/// Shows how far consumers are behind, what is parked for them, and what they have yet to send. To be called once, when all are known; the
 /// consumers live as long as the process then.
 pub fn observe_consumers(consumers: &[Arc<Consumer>]) {
     let meter = global::meter("angzarr");

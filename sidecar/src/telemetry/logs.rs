@@ -8,7 +8,7 @@ use tracing_subscriber::{EnvFilter, fmt};
 
 use crate::settings::{LogFormat, LogSettings};
 
-/// The library of the metrics tells of its own parts at `info`; whoever wants that can say so.
+/// The library of the metrics tells of its own parts at `info`; anyone who wants that can say so.
 const QUIET: &str = "opentelemetry=warn";
 
 /// Starts to log.

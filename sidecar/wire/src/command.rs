@@ -196,7 +196,7 @@ pub fn decode_facts(book: v1::EventBook, now: Timestamp) -> Result<Facts, Error>
 /// Reads facts that a saga asks for: they go to the end of their stream, under ids that are derived afterwards.
 ///
 /// # Errors
-/// As [`decode_facts`], save that sequence and external id are not looked at.
+/// As [`decode_facts`], except that sequence and external id are not looked at.
 pub fn decode_requested_facts(mut book: v1::EventBook, now: Timestamp) -> Result<Facts, Error> {
     for (index, page) in book.pages.iter_mut().enumerate() {
         page.external_id = index.to_string();

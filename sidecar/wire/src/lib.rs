@@ -2,7 +2,7 @@
 //!
 //! # Design
 //! The gRPC edge, the direct bus and the stores (outgoing commands are kept as the messages that are sent) speak the same messages. The model
-//! knows none of them, so the mapping stands in a crate of its own, beside the three, instead of in one of them.
+//! knows none of them, so the mapping is a crate of its own, beside the three, instead of in one of them.
 
 mod answer;
 mod append;

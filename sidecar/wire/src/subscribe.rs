@@ -64,7 +64,7 @@ pub fn decode_start(start: internal::SubscribeStart) -> Result<Subscribe, Error>
 
 fn decode_resume(point: &internal::ResumePoint) -> Result<Cursor, Error> {
     let identity = decode_identity("start.resume", &point.store_id, &point.incarnation)?;
-    // A position and an append that no history has together are passed on: whoever has the log says so, since a repeat would not help.
+    // A position and an append that no history has together are passed on: anyone who has the log says so, since a repeat would not help.
     let append_id = match &point.append_id[..] {
         [] => None,
         bytes => Some(

@@ -2,7 +2,7 @@
 //!
 //! # Design
 //! Nothing is locked while the logic runs: the turn only keeps commands of one root in this process from racing each other. What makes the result
-//! right is the append, which expects exactly the sequence that was loaded, whoever else writes; a lost race is run again from a fresh load.
+//! right is the append, which expects exactly the sequence that was loaded, no matter who else writes; a lost race is run again from a fresh load.
 
 mod answer;
 mod dry_run;

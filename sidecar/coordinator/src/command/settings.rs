@@ -2,7 +2,7 @@
 
 use crate::model::{Domain, SnapshotVersion};
 
-/// What a domain allows. Whoever makes an executor says it; there are no defaults here.
+/// What a domain allows. The caller that makes an executor sets all of them; there are no defaults here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of one command page or event.

@@ -15,7 +15,7 @@ macro_rules! phase {
     };
 }
 
-/// All of a command or record, to its reply. Whoever calls an executor enters it.
+/// All of a command or record, to its reply. The caller of an executor enters it.
 pub fn handle(stream: &StreamId, correlation: &CorrelationId) -> Span {
     phase!(info_span, "aggregate.handle", stream, correlation)
 }

@@ -33,7 +33,7 @@ pub(super) struct Active {
     pub(super) committer: Handle,
     /// Who may call the logic about a root and store its progress; held for one attempt.
     pub(super) turns: Turns<StreamId>,
-    /// Keeps deliveries of a root in their order; held over waits, too. Bounded by the credit of the sources.
+    /// Keeps deliveries of a root in their order; held over waits as well. Bounded by the credit of the sources.
     pub(super) lanes: Turns<StreamId>,
     /// How many deliveries are with the logic.
     pub(super) permits: Semaphore,

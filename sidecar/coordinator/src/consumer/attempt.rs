@@ -1,4 +1,4 @@
-//! The delivery of one append to its end: tried until it is handled or its root is set aside.
+//! The delivery of one append to its end: tried until it is handled or its root is parked.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::model::{Append, StreamId};
 use crate::retry::Backoff;
 use crate::turns::Ticket;
 
-/// How long the delivery that looks for all others waits at the most.
+/// How long the delivery that looks for all others waits at most.
 const SCOUT: Duration = Duration::from_secs(1);
 
 /// What to wait for before the next attempt.
@@ -24,7 +24,7 @@ enum Pause {
     Health,
 }
 
-/// Delivers an append in its place of the root's lane. Ends early, with the append neither handled nor set aside, when the consumer ends.
+/// Delivers an append in its place of the root's lane. Ends early, with the append neither handled nor parked, when the consumer ends.
 pub(super) async fn deliver(active: Arc<Active>, append: Append, place: Ticket<StreamId>) {
     let _lane = place.granted().await;
     let mut backoff = active.settings.backoff();
@@ -35,7 +35,7 @@ pub(super) async fn deliver(active: Arc<Active>, append: Append, place: Ticket<S
     }
 }
 
-/// Tries once; answers what to wait for if the append needs another attempt.
+/// Tries once; returns what to wait for if the append needs another attempt.
 async fn attempt(active: &Active, append: &Append) -> Result<Option<Pause>, ()> {
     let stream = &append.stream;
     let Ok(ticket) = active.turns.take(stream.clone()) else {

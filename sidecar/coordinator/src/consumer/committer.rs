@@ -17,7 +17,7 @@ use crate::port::progress::Step;
 use crate::port::writer::{ConsumerSteps, Entry};
 use crate::write_queue;
 
-/// Steps that go into one commit at the most.
+/// Steps that go into one commit at most.
 const MAX_STEPS: usize = 1_024;
 
 /// The consumer is ending; what was asked for may or may not have been stored.
@@ -148,7 +148,7 @@ impl Committer {
             self.status.moved_cursor(&domain, cursor.position);
         }
         for entry in entries.drain(..) {
-            // Whoever asked may have gone; what is stored stays.
+            // The caller may have gone; what is stored stays.
             let _ = entry.stored.send(());
         }
         Ok(())

@@ -16,7 +16,7 @@ pub struct Snapshot {
     pub is_ready: bool,
     /// In the order of its settings.
     pub sources: Vec<SourceSnapshot>,
-    /// How many roots are set aside.
+    /// How many roots are parked.
     pub parked: u64,
     /// How many outgoing commands are in memory, sent or about to be.
     pub outgoing: usize,
@@ -149,7 +149,7 @@ impl LiveStatus {
         self.locked().pauses.insert(needed, reason);
     }
 
-    /// Ends a pause; answers whether there was one.
+    /// Ends a pause; returns whether there was one.
     pub(super) fn resume(&self, needed: Needed) -> bool {
         self.locked().pauses.remove(&needed).is_some()
     }

@@ -9,7 +9,7 @@
 //!
 //! # Design
 //! Two queues stand before a root. The lane keeps deliveries in order and is held over waits. The turn is held for one attempt only, so that a
-//! synchronous call or a replay comes in between; whoever has it reads the root's progress first, so it does not matter who was faster.
+//! synchronous call or a replay comes in between; whichever holds it reads the root's progress first, so it does not matter who was faster.
 
 mod active;
 mod attempt;
@@ -58,7 +58,7 @@ pub struct Consumer {
     ports: Ports,
     status: Arc<LiveStatus>,
     active: Mutex<Option<Arc<Active>>>,
-    /// Ends the work under way, so that it begins anew with other settings.
+    /// Ends the work under way, so that it starts over with other settings.
     round: Mutex<CancellationToken>,
 }
 
@@ -134,16 +134,16 @@ impl Consumer {
         ran
     }
 
-    /// Brings the consumer up to a point of a root and answers its projection.
+    /// Brings the consumer up to a point of a root and returns its projection.
     ///
     /// # Errors
     /// The status of the logic, or UNAVAILABLE at once when the consumer does not run here ([`Snapshot::holder`] says where), is paused, or the
-    /// root waits or is set aside; DEADLINE_EXCEEDED when the budget is used up.
+    /// root waits or is parked; DEADLINE_EXCEEDED when the budget is used up.
     pub async fn handle_sync(&self, until: Until, budget: Duration) -> Result<Projection, Status> {
         sync::project(self.active()?, until, Instant::now() + budget).await
     }
 
-    /// Brings a saga up to a point of a root and answers what that caused, which is stored to be sent; nothing when it was there already.
+    /// Brings a saga up to a point of a root and returns what that caused, which is stored to be sent; nothing when it was there already.
     ///
     /// # Errors
     /// As those of [`Consumer::handle_sync`].
@@ -176,7 +176,7 @@ impl Consumer {
         })
     }
 
-    /// Waits for the lease; answers its epoch, or nothing when the shutdown came first.
+    /// Waits for the lease; returns its epoch, or nothing when the shutdown came first.
     async fn acquire(
         &self,
         settings: &Settings,

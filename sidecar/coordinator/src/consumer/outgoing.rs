@@ -102,7 +102,7 @@ impl Dispatcher {
         }
     }
 
-    /// Reads the next work; answers how long to wait if the store is away.
+    /// Reads the next work; returns how long to wait if the store is away.
     async fn fill(&mut self) -> Option<std::time::Duration> {
         let id = &self.active.settings.id;
         let wanted = WINDOW - self.queued;

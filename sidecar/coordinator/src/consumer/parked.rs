@@ -1,4 +1,4 @@
-//! What people do with work that was set aside: look at it, replay it, or skip it.
+//! What people do with work that was parked: look at it, replay it, or skip it.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::port::backlog::Refused;
 use crate::port::progress::{OutgoingId, Parked, Step};
 use crate::port::store;
 
-/// What to do with the append at which a root was set aside.
+/// What to do with the append at which a root was parked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum First {
     Deliver,
@@ -21,7 +21,7 @@ enum First {
 }
 
 impl Consumer {
-    /// Lists up to `limit` roots that are set aside, after the given one.
+    /// Lists up to `limit` roots that are parked, after the given one.
     ///
     /// # Errors
     /// UNAVAILABLE when the store does not answer.
@@ -45,7 +45,7 @@ impl Consumer {
         listed.await.map_err(refuse_store)
     }
 
-    /// Shows why a root is set aside.
+    /// Shows why a root is parked.
     ///
     /// # Errors
     /// NOT_FOUND when it is not, UNAVAILABLE when the store does not answer.
@@ -80,16 +80,16 @@ impl Consumer {
         })
     }
 
-    /// Delivers a root from the append at which it was set aside to its head, then takes it back in. Answers the sequence that comes next.
+    /// Delivers a root from the append at which it was parked to its head, then takes it back in. Returns the sequence that comes next.
     ///
     /// # Errors
-    /// NOT_FOUND when the root is not set aside; the status of the logic when it fails again, after which the root stays aside from there;
+    /// NOT_FOUND when the root is not parked; the status of the logic when it fails again, after which the root stays aside from there;
     /// UNAVAILABLE when something outside is away or the consumer does not run here.
     pub async fn replay(&self, stream: &StreamId) -> Result<Sequence, Status> {
         self.bring_back(stream, First::Deliver).await
     }
 
-    /// Like [`Consumer::replay`], but the logic never sees the append at which the root was set aside.
+    /// Like [`Consumer::replay`], but the logic never sees the append at which the root was parked.
     ///
     /// # Errors
     /// As those of [`Consumer::replay`].

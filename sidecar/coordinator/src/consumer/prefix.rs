@@ -35,7 +35,7 @@ impl Prefix {
         }
     }
 
-    /// Takes off what is done without a hole and answers where it ends, if that is further than before.
+    /// Takes off what is done without a hole and returns where it ends, if that is further than before.
     pub(super) fn advance(&mut self) -> Option<(Position, AppendId)> {
         let mut end = None;
         while let Some(first) = self.running.front()

@@ -102,7 +102,7 @@ pub(super) async fn handle(active: &Active, append: &Append) -> Result<(), Deliv
     Ok(())
 }
 
-/// Handles what the owner has of a root from a sequence on, before a sequence or to the end; under the root's turn. Answers the sequence to handle
+/// Handles what the owner has of a root from a sequence on, before a sequence or to the end; under the root's turn. Returns the sequence to handle
 /// next and what it brought.
 pub(super) async fn catch_up(
     active: &Active,

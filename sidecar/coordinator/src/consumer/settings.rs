@@ -1,4 +1,4 @@
-//! What a consumer is told and what it is given.
+//! The settings and ports of a consumer.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::write_queue::WriteQueue;
 /// The longest delay where one attempt is cheap and its success ends an outage.
 const OUTAGE: Duration = Duration::from_secs(2);
 
-/// How a consumer works. Whoever makes one says all of it; there are no defaults here.
+/// How a consumer works. The caller that makes one sets all of it; there are no defaults here.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// Who it is; its progress, its lease and the ids of its commands are named after this.
@@ -29,7 +29,7 @@ pub struct Settings {
     pub holder: String,
     /// How long the lease outlives its last renewal.
     pub lease_ttl: Duration,
-    /// How many roots are with the logic beside each other, and how many commands go out beside each other.
+    /// How many roots are with the logic concurrently, and how many commands go out concurrently.
     pub concurrency: usize,
     /// How many appends of one source may be in memory.
     pub credit: u32,
@@ -37,7 +37,7 @@ pub struct Settings {
     pub logic_budget: Duration,
     /// How long one outgoing command may take, and one call to an owner.
     pub command_budget: Duration,
-    /// How often an error is answered before the root, or the command, is set aside.
+    /// How often an error is answered before the root, or the command, is parked.
     pub max_attempts: u32,
     /// How long to wait between attempts.
     pub backoff: Policy,
@@ -104,7 +104,7 @@ pub struct Ports {
     pub progress: Arc<dyn Progress>,
     /// Writes how far it gets.
     pub writes: WriteQueue,
-    /// Lists what waits and what is set aside.
+    /// Lists what waits and what is parked.
     pub backlog: Arc<dyn Backlog>,
     /// Says who may act for the consumer.
     pub leases: Arc<dyn Leases>,

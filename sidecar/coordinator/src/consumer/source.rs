@@ -1,4 +1,4 @@
-//! One source: subscribed from where the consumer got to, each append given to its root's lane, and the subscription opened anew when it ends.
+//! One source: subscribed from where the consumer got to, each append given to its root's lane, and the subscription opened again when it ends.
 
 use std::sync::Arc;
 

@@ -13,7 +13,7 @@ use crate::port::logic;
 use crate::port::observer::LogicCall;
 use crate::port::progress::{Outgoing, RootProgress};
 
-/// How far a synchronous call wants the consumer to be. The events are read from their owner, whoever asks.
+/// How far a synchronous call wants the consumer to be. The events are read from their owner, no matter who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Until {
     /// The root that is waited for.
@@ -48,7 +48,7 @@ impl Until {
     }
 }
 
-/// Brings a projector up to a point and answers its projection.
+/// Brings a projector up to a point and returns its projection.
 pub(super) async fn project(
     active: Arc<Active>,
     until: Until,
@@ -64,7 +64,7 @@ pub(super) async fn project(
     run(&active, deadline, call).await
 }
 
-/// Brings a saga up to a point and answers what that caused.
+/// Brings a saga up to a point and returns what that caused.
 pub(super) async fn orchestrate(
     active: Arc<Active>,
     until: Until,

@@ -19,7 +19,7 @@ pub struct Command {
     pub stream: StreamId,
     /// A repeat with the same id is executed only once.
     pub id: CommandId,
-    /// The thread of the workflow.
+    /// The correlation id.
     pub correlation_id: CorrelationId,
     /// The next sequence that the sender expects.
     pub expected: Sequence,
@@ -69,7 +69,7 @@ pub struct CommandKey {
 pub struct Facts {
     /// The root that they are for.
     pub stream: StreamId,
-    /// The thread of the workflow.
+    /// The correlation id.
     pub correlation_id: CorrelationId,
     /// The facts, each with its external id; at least one.
     pub events: Vec<super::event::NewEvent>,
@@ -143,7 +143,7 @@ pub struct Executed {
 pub struct Projection {
     /// The root that was projected.
     pub stream: StreamId,
-    /// The thread of the workflow.
+    /// The correlation id.
     pub correlation_id: Option<CorrelationId>,
     /// The projector's name.
     pub projector: String,

@@ -136,7 +136,7 @@ pub struct Append {
     pub first_sequence: Sequence,
     /// The position of its last event, or of the partition's last one when it is empty.
     pub last_position: Position,
-    /// The thread of the workflow.
+    /// The correlation id.
     pub correlation_id: CorrelationId,
     /// The command that caused it, absent for recorded facts.
     pub command_id: Option<CommandId>,

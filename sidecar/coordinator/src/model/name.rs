@@ -109,7 +109,7 @@ text_id!(
     200
 );
 text_id!(
-    /// The thread of one workflow.
+    /// The correlation id.
     CorrelationId,
     "correlation id",
     200

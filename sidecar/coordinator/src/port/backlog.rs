@@ -1,4 +1,4 @@
-//! What waits for a consumer: outgoing work, and what was set aside.
+//! What waits for a consumer: outgoing work, and what was parked.
 
 use async_trait::async_trait;
 
@@ -6,7 +6,7 @@ use super::progress::{Outgoing, OutgoingId, Parked};
 use super::store::Error;
 use crate::model::{ConsumerId, Status, StreamId};
 
-/// Lists what a consumer has yet to do or has set aside; changes go through [`Writer::write`](super::writer::Writer::write).
+/// Lists what a consumer has yet to do or has parked; changes go through [`Writer::write`](super::writer::Writer::write).
 ///
 /// # Guarantees
 /// - Outgoing work comes in the order of the commits that brought it, and within one commit in its own order.
@@ -27,7 +27,7 @@ pub trait Backlog: Send + Sync {
         limit: usize,
     ) -> Result<Vec<Queued>, Error>;
 
-    /// Lists up to `limit` pieces of work that were set aside with a refusal, after the given place.
+    /// Lists up to `limit` pieces of work that were parked with a refusal, after the given place.
     async fn list_refused(
         &self,
         consumer: &ConsumerId,
@@ -35,7 +35,7 @@ pub trait Backlog: Send + Sync {
         limit: usize,
     ) -> Result<Vec<Refused>, Error>;
 
-    /// Lists up to `limit` roots that are set aside, in the order of their streams, after the given one.
+    /// Lists up to `limit` roots that are parked, in the order of their streams, after the given one.
     async fn list_parked(
         &self,
         consumer: &ConsumerId,

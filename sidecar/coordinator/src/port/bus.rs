@@ -11,7 +11,7 @@ use crate::model::{Append, ConsumerId, Cursor, Domain, Position};
 ///   a gap, on the same subscription.
 /// - Appends come whole.
 /// - Nothing is delivered that is not committed.
-/// - At most `credit` appends are under way that the consumer has not granted anew.
+/// - At most `credit` appends are under way that the consumer has not granted again.
 /// - A cursor of another history (store, incarnation, append, or beyond the head) is refused with [`Error::Diverged`], never skipped over.
 /// - After an error the subscription is over; a new one from the last cursor goes on without loss.
 ///

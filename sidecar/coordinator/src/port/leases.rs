@@ -23,7 +23,7 @@ use super::store::Error;
 /// As [`Error`] says; a lost lease is [`Error::Fenced`].
 #[async_trait]
 pub trait Leases: Send + Sync {
-    /// Asks for a lease; answers the new epoch, or who holds it.
+    /// Asks for a lease; returns the new epoch, or who holds it.
     async fn acquire(&self, name: &str, holder: &str, ttl: Duration) -> Result<Grant, Error>;
 
     /// Prolongs a lease.

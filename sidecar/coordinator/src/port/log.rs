@@ -47,7 +47,7 @@ pub struct Load {
     pub snapshot_version: Option<SnapshotVersion>,
     /// The last event to read, inclusive; absent reads to the end. A snapshot after it is not used.
     pub through: Option<Sequence>,
-    /// How many bytes of payload to read at the most.
+    /// How many bytes of payload to read at most.
     pub limit: usize,
 }
 

@@ -1,4 +1,4 @@
-//! What the pipeline reports while it works, for whoever measures it.
+//! What the pipeline reports while it works, for anyone who measures it.
 
 use std::time::Duration;
 

@@ -20,7 +20,7 @@ use crate::model::{
 /// As [`Error`] says.
 #[async_trait]
 pub trait Progress: Send + Sync {
-    /// Stores where a consumer starts in a source, unless that is stored already, and answers what is stored.
+    /// Stores where a consumer starts in a source, unless that is stored already, and returns what is stored.
     async fn open_source(
         &self,
         consumer: &ConsumerId,
@@ -57,11 +57,11 @@ pub struct SourceProgress {
 pub struct RootProgress {
     /// The sequence that it handles next; absent before the first.
     pub next_sequence: Option<Sequence>,
-    /// Set while the root is set aside for the consumer.
+    /// Set while the root is parked for the consumer.
     pub parked: Option<Parked>,
 }
 
-/// Why a root is set aside for a consumer.
+/// Why a root is parked for a consumer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parked {
     /// The first event of the append that failed.
@@ -103,19 +103,19 @@ pub enum Step {
         /// Whose progress changes.
         stream: StreamId,
     },
-    /// Outgoing work has its final answer: it is removed, or set aside with the refusal.
+    /// Outgoing work has its final answer: it is removed, or parked with the refusal.
     Settle {
         /// Which work it is.
         id: OutgoingId,
         /// The refusal; absent when it took effect.
         refusal: Option<Status>,
     },
-    /// Work that was set aside goes out again.
+    /// Work that was parked goes out again.
     Resend {
         /// Which work it is.
         id: OutgoingId,
     },
-    /// Work that was set aside is given up.
+    /// Work that was parked is given up.
     Discard {
         /// Which work it is.
         id: OutgoingId,

@@ -15,7 +15,7 @@ use crate::model::{
 /// - `write` is one atomic, durable step: after `Ok` all of the batch survives a crash; after an error none of it is visible, except after
 ///   [`Error::Unavailable`], when the batch may be sent again unchanged: proposals with a key are recorded once, steps may be repeated.
 /// - Outcomes have the order of the entries. Entries see those before them.
-/// - An entry is written whole or not at all. A refused entry ([`Outcome::is_refused`]) writes neither events nor steps and hinders no other.
+/// - An entry is written whole or not at all. A refused entry ([`Outcome::is_refused`]) writes neither events nor steps and affects no other.
 /// - Steps are written if the proposal of their entry was recorded, now or before.
 /// - Steps are refused with [`Outcome::Fenced`] unless their epoch is the current one of the lease named after the consumer; while they are
 ///   written, the lease is not granted to another.

@@ -1,4 +1,4 @@
-//! What waits for consumers, and what was set aside.
+//! What waits for consumers, and what was parked.
 
 use angzarr_coordinator::model::{ConsumerId, StreamId};
 use angzarr_coordinator::port::backlog::{Queued, Refused};
@@ -135,7 +135,7 @@ pub(super) async fn read_refused(
         .map_err(Fault::into_error)
 }
 
-/// Lists roots that are set aside.
+/// Lists roots that are parked.
 pub(super) async fn list_parked(
     pool: &Pool,
     consumer: &ConsumerId,

@@ -17,7 +17,7 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// A server without a client for that long, in seconds, gives up what the client held.
 const KEEP_ALIVE: &str = "5";
 
-/// Opens a connection whose sessions have our settings. What the settings name is read anew.
+/// Opens a connection whose sessions have our settings. What the settings name is read again.
 pub(super) async fn connect(settings: &Postgres) -> Result<PgConnection, Fault> {
     let options = options(settings)?;
     let connecting = timeout(CONNECT_WITHIN, PgConnection::connect_with(&options));

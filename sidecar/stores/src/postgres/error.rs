@@ -167,7 +167,7 @@ impl Fault {
         }
     }
 
-    /// What it means to whoever asked.
+    /// What it means to the caller.
     pub(super) fn into_error(self) -> Error {
         match self {
             Self::Driver(sqlx::Error::Database(error)) => {

@@ -1,4 +1,4 @@
-//! Tells the other sidecars of a store that a partition grew, and hears it from them. A hint only: whoever misses it looks at the log by itself.
+//! Tells the other sidecars of a store that a partition grew, and hears it from them. A hint only: a sidecar that misses it looks at the log by itself.
 //!
 //! # Design
 //! The notification is sent after the commit, on a connection of its own: within the append it would take a lock that all writers of the database
@@ -28,7 +28,7 @@ const GAP: Duration = Duration::from_millis(2);
 const SEND_WITHIN: Duration = Duration::from_secs(5);
 /// Partitions that one notification names, so that it stays below the server's limit of 8,000 bytes.
 const MOST: usize = 80;
-/// A connection on which nothing was heard for so long may be dead without a sign, and is opened anew.
+/// A connection on which nothing was heard for so long may be dead without a sign, and is opened again.
 const QUIET: Duration = Duration::from_secs(30);
 /// The pauses before a lost connection is opened again.
 const PAUSES: Policy = Policy::every(Duration::from_millis(500));

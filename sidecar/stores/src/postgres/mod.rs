@@ -2,7 +2,7 @@
 //!
 //! # Design
 //! Each operation is one statement in autocommit, and so one round trip. A batch of appends is a function that takes the lock of each partition
-//! first: so positions are dense and in commit order, whoever else writes. Tables are only added to, save for progress and leases; what a batch
+//! first: so positions are dense and in commit order, no matter who else writes. Tables are only added to, except for progress and leases; what a batch
 //! does not conflict with it never waits for, beyond that lock.
 
 mod append;

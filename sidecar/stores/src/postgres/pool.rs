@@ -57,7 +57,7 @@ pub struct Trips {
     pub round_trips: u64,
 }
 
-/// Counts one operation, for whoever has the store and for the metrics.
+/// Counts one operation, for anyone who has the store and for the metrics.
 struct Counter {
     asked: AtomicU64,
     round_trips: AtomicU64,
@@ -145,7 +145,7 @@ impl Pool {
         }
     }
 
-    /// Runs a statement and answers its rows. Lost ones are sent again; `build` is told how often it was sent before. The statement must be harmless
+    /// Runs a statement and returns its rows. Lost ones are sent again; `build` is told how often it was sent before. The statement must be harmless
     /// when it is run twice.
     pub(super) async fn fetch<'q>(
         &self,

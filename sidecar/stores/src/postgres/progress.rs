@@ -11,7 +11,7 @@ use super::pool::{Operation, Pool};
 use super::row;
 use crate::stored::{Corrupt, column, edition_column};
 
-/// Stores where a consumer starts, unless it is stored, and answers what is stored.
+/// Stores where a consumer starts, unless it is stored, and returns what is stored.
 pub(super) async fn open_source(
     pool: &Pool,
     consumer: &ConsumerId,
@@ -108,7 +108,7 @@ pub(super) async fn read_roots(
         .map_err(Fault::into_error)
 }
 
-/// Reads why a root is set aside from the columns sequence, attempts, code, message and details, beginning at `at`.
+/// Reads why a root is parked from the columns sequence, attempts, code, message and details, beginning at `at`.
 pub(super) fn read_parked(found: &PgRow, at: usize) -> Result<Option<Parked>, Fault> {
     let Some(sequence) = found.try_get(at)? else {
         return Ok(None);

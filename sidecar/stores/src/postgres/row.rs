@@ -1,4 +1,4 @@
-//! How the model's values stand in columns.
+//! How the model's values are stored in columns.
 
 use angzarr_coordinator::model::{
     Append, AppendId, CommandId, Cursor, Domain, Edition, Incarnation, Position, Root, Sequence,

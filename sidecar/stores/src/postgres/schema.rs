@@ -36,7 +36,7 @@ const STEPS: [(i32, &[&str]); 2] = [
 const OPEN_WITHIN: Duration = Duration::from_secs(20);
 const PAUSES: Policy = Policy::every(Duration::from_millis(250));
 
-/// Opens a database, makes or migrates its tables, and answers the connection and which history it holds.
+/// Opens a database, makes or migrates its tables, and returns the connection and which history it holds.
 pub(super) async fn open(settings: &Postgres) -> Result<(PgConnection, StoreIdentity), OpenError> {
     let mut retries = Retries::new(PAUSES, Bound::Within(OPEN_WITHIN));
     loop {
@@ -112,7 +112,7 @@ async fn migrate(
     migration: &mut PgTransaction<'_>,
     settings: &Postgres,
 ) -> Result<StoreIdentity, Fault> {
-    // Whoever comes second finds the work done.
+    // Anyone who comes second finds the work done.
     let turn = "SELECT pg_advisory_xact_lock(hashtext('angzarr migration'), hashtext(current_setting('search_path')))";
     migration.execute(turn).await?;
     let exists = sqlx::query("SELECT 1 FROM pg_namespace WHERE nspname = $1")

@@ -1,4 +1,4 @@
-//! What waits for consumers, and what was set aside.
+//! What waits for consumers, and what was parked.
 
 use angzarr_coordinator::model::{ConsumerId, StreamId};
 use angzarr_coordinator::port::backlog::{Queued, Refused};
@@ -134,7 +134,7 @@ pub(super) fn read_refused(
     rows.next()?.map(read_refusal).transpose()
 }
 
-/// Lists roots that are set aside.
+/// Lists roots that are parked.
 pub(super) fn list_parked(
     conn: &Connection,
     consumer: &ConsumerId,

@@ -27,7 +27,7 @@ fn ensure_consumer(conn: &Connection, consumer: &ConsumerId) -> Result<i64, Faul
     Ok(conn.last_insert_rowid())
 }
 
-/// Stores where a consumer starts, unless it is stored, and answers what is stored.
+/// Stores where a consumer starts, unless it is stored, and returns what is stored.
 pub(super) fn open_source(
     conn: &Connection,
     consumer: &ConsumerId,
@@ -109,7 +109,7 @@ fn read_root(conn: &Connection, consumer: i64, stream: &StreamId) -> Result<Root
     })
 }
 
-/// Reads why a root is set aside from the columns sequence, attempts, code, message and details, beginning at `at`.
+/// Reads why a root is parked from the columns sequence, attempts, code, message and details, beginning at `at`.
 pub(super) fn read_parked(found: &rusqlite::Row<'_>, at: usize) -> Result<Option<Parked>, Fault> {
     let Some(sequence) = found.get::<_, Option<u32>>(at)? else {
         return Ok(None);

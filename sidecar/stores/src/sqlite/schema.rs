@@ -162,11 +162,11 @@ fn prepare(conn: &Connection, path: &Path) -> Result<StoreIdentity, OpenError> {
     identity.map_err(|_| not_a_store())
 }
 
-/// Writes what earlier processes left in the WAL into the main file, flushed, and begins the WAL anew.
+/// Writes what earlier processes left in the WAL into the main file, flushed, and begins the WAL again.
 ///
 /// # Design
 /// A process ends when a flush fails. What it had written may still be read by the next one, out of the system's memory, although it is not on the
-/// disk and no later flush brings it there: after a failure the system takes it for clean. Writing it anew is what makes it durable; until then it
+/// disk and no later flush brings it there: after a failure the system takes it for clean. Writing it again is what makes it durable; until then it
 /// may neither be shown nor followed by other writes.
 fn settle(conn: &Connection) -> Result<(), rusqlite::Error> {
     let is_busy: bool = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;

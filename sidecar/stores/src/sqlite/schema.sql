@@ -108,7 +108,7 @@ CREATE TABLE roots (
 
 CREATE INDEX roots_parked ON roots (consumer, domain, edition, root) WHERE parked_sequence IS NOT NULL;
 
--- Work that waits (no refusal) or is set aside with one. The work is the message that is sent.
+-- Work that waits (no refusal) or is parked with one. The work is the message that is sent.
 CREATE TABLE outgoing (
     consumer INTEGER NOT NULL,
     place INTEGER NOT NULL,

@@ -36,7 +36,7 @@ pub(super) struct Running(Vec<JoinHandle<()>>);
 impl Drop for Running {
     fn drop(&mut self) {
         for thread in self.0.drain(..) {
-            // A panic of a thread was reported to whoever waited for its answer.
+            // A panic of a thread was reported to anyone who waited for its answer.
             let _ = thread.join();
         }
     }
@@ -103,7 +103,7 @@ impl Threads {
         let (reply, answer) = oneshot::channel();
         let reading: Reading = Box::new(move |conn| {
             let read = in_snapshot(conn, work);
-            // Whoever asked may be gone.
+            // The caller may be gone.
             let _ = reply.send(read.map_err(Fault::reading));
         });
         self.reads.send(reading).await.map_err(|_| closed())?;
@@ -164,7 +164,7 @@ fn read(conn: &Connection, reads: &Reads) {
 trait Write: Send {
     /// Does the work, and keeps what it brought.
     fn run(&mut self, conn: &Connection) -> Result<(), Fault>;
-    /// Answers whoever waits.
+    /// Answers anyone who waits.
     fn answer(self: Box<Self>, committed: Result<(), Error>);
 }
 
@@ -183,7 +183,7 @@ impl<T: Send, F: Fn(&Connection) -> Result<T, Fault> + Send> Write for Piece<T, 
     fn answer(self: Box<Self>, committed: Result<(), Error>) {
         let Self { done, reply, .. } = *self;
         let answer = committed.and_then(|()| done.ok_or_else(closed));
-        // Whoever asked may be gone.
+        // The caller may be gone.
         let _ = reply.send(answer);
     }
 }
@@ -205,7 +205,7 @@ fn write(conn: &Connection, mut incoming: mpsc::Receiver<Box<dyn Write>>) {
     }
 }
 
-/// Runs writes in one transaction, or else each in its own; answers why nothing may be written any more, if so.
+/// Runs writes in one transaction, or else each in its own; returns why nothing may be written any more, if so.
 fn write_group(conn: &Connection, mut group: Vec<Box<dyn Write>>) -> Option<Cause> {
     match transact(conn, &mut group) {
         Err(Stopped::Work(_)) if group.len() > 1 => {

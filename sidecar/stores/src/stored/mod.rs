@@ -1,4 +1,4 @@
-//! How values that every store keeps whole stand in their columns: events, outgoing work, statuses.
+//! How values that every store keeps whole are stored in columns: events, outgoing work, statuses.
 
 mod work;
 
@@ -46,7 +46,7 @@ struct StoredEvent {
     external_id: Option<String>,
 }
 
-/// Writes events as they stand in a column.
+/// Writes events as stored in a column.
 pub(crate) fn encode_events<'a>(events: impl Iterator<Item = &'a NewEvent>) -> Vec<u8> {
     let events = events.map(|event| StoredEvent {
         type_url: event.payload.type_url.clone(),

@@ -33,7 +33,7 @@ fn cursor(position: u64) -> Cursor {
     }
 }
 
-/// Takes the lease of a consumer and answers its epoch.
+/// Takes the lease of a consumer and returns its epoch.
 pub(super) async fn lease(ports: &Store, of: &ConsumerId) -> u64 {
     let granted = ports.leases.acquire(&of.to_string(), "here", TTL).await;
     match granted.expect("the store answers") {

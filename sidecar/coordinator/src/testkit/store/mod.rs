@@ -28,7 +28,7 @@ pub trait Bench: Send + Sync {
     /// The open store.
     fn ports(&self) -> Store;
 
-    /// Closes the store and opens it anew, as a restart does. Ports handed out before are dropped by the law first.
+    /// Closes the store and opens it again, as a restart does. Ports handed out before are dropped by the law first.
     async fn reopen(&mut self);
 
     /// Who else may have it open.

@@ -14,7 +14,7 @@ LANGUAGE sql STABLE AS $$
 $$;
 
 -- Appends of a stream, in order: from the one that holds a sequence on, those that end after a position and begin at most at another sequence, until
--- the size of those that begin at counted_from or later exceeds the limit; the one that exceeds it comes, too.
+-- the size of those that begin at counted_from or later exceeds the limit; the one that exceeds it comes as well.
 CREATE FUNCTION stream_v1(
     of_partition integer, of_edition text, of_root uuid, from_sequence bigint, through_sequence bigint, after_position bigint, counted_from bigint,
     size_limit bigint
@@ -45,7 +45,7 @@ BEGIN
 END
 $$;
 
--- Appends of a partition after a position, in order, until their size exceeds the limit; the one that exceeds it comes, too.
+-- Appends of a partition after a position, in order, until their size exceeds the limit; the one that exceeds it comes as well.
 CREATE FUNCTION partition_v1(of_partition integer, after_position bigint, size_limit bigint) RETURNS SETOF appends
 LANGUAGE plpgsql STABLE AS $$
 #variable_conflict use_column

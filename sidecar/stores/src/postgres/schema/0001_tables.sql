@@ -110,7 +110,7 @@ CREATE TABLE roots (
 
 CREATE INDEX roots_parked ON roots (consumer_id, domain, edition, root) WHERE parked_sequence IS NOT NULL;
 
--- Work that waits (no refusal) or is set aside with one. The work is the message that is sent.
+-- Work that waits (no refusal) or is parked with one. The work is the message that is sent.
 CREATE TABLE outgoing (
     consumer_id integer NOT NULL,
     place bigint NOT NULL,
