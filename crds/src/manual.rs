@@ -59,13 +59,13 @@ pub fn manual() -> String {
     section(
         &mut page,
         "What all components have",
-        "Aggregate, Projector, Saga and ProcessManager have these fields, too.",
+        "Aggregate, Projector, Saga and ProcessManager also have these fields.",
     );
     table(&mut page, &shared);
     section(
         &mut page,
         "What all readers of events have",
-        "Projector, Saga and ProcessManager have these fields, too.",
+        "Projector, Saga and ProcessManager also have these fields.",
     );
     table(&mut page, &reading);
     section(

@@ -95,7 +95,10 @@ fn a_path_that_holds_no_resources_says_so() {
         folder("notes.txt", "a: 1").path(),
         &["holds no *.yaml file"],
     );
-    refused(Path::new("/dev/zero"), &["/dev/zero: is no file"]);
+    refused(
+        Path::new("/dev/zero"),
+        &["/dev/zero: is not a regular file"],
+    );
 }
 
 #[test]
@@ -109,7 +112,7 @@ fn links_in_a_circle_are_named() {
         &[
             "a.yaml: cannot be read",
             "b.yaml: cannot be read",
-            "self.yaml: is no file",
+            "self.yaml: is not a regular file",
         ],
     );
 }
@@ -120,7 +123,7 @@ fn a_pipe_is_not_waited_for() {
     let pipe = folder.path().join("pipe.yaml");
     let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
     assert!(made.success());
-    refused(folder.path(), &["pipe.yaml: is no file"]);
+    refused(folder.path(), &["pipe.yaml: is not a regular file"]);
 }
 
 #[test]
@@ -132,10 +135,10 @@ fn what_is_no_text_and_what_is_no_yaml_is_told_per_file() {
     refused(
         folder.path(),
         &[
-            "a.yaml: is no text in UTF-8",
-            "b.yaml: is no YAML",
-            "c.yaml: is no YAML",
-            "d.yaml: is no YAML",
+            "a.yaml: is not UTF-8",
+            "b.yaml: is not valid YAML",
+            "c.yaml: is not valid YAML",
+            "d.yaml: is not valid YAML",
         ],
     );
 }
@@ -147,9 +150,15 @@ fn a_file_that_unfolds_without_end_is_refused() {
         let below = format!("*a{}", level - 1);
         writeln!(bomb, "a{level}: &a{level} [{}]", vec![below; 10].join(", ")).unwrap();
     }
-    refused(folder("bomb.yaml", bomb).path(), &["bomb.yaml: is no YAML"]);
+    refused(
+        folder("bomb.yaml", bomb).path(),
+        &["bomb.yaml: is not valid YAML"],
+    );
     let deep = format!("a: {}{}", "[".repeat(50_000), "]".repeat(50_000));
-    refused(folder("deep.yaml", deep).path(), &["deep.yaml: is no YAML"]);
+    refused(
+        folder("deep.yaml", deep).path(),
+        &["deep.yaml: is not valid YAML"],
+    );
     let huge = vec![b'#'; 17 << 20];
     refused(
         folder("huge.yaml", huge).path(),

@@ -60,7 +60,7 @@ fn lake() -> String {
 #[test]
 fn each_mistake_is_named_with_file_resource_and_field() {
     let cases = [
-        ("kind: [", "lake.yaml: is no YAML"),
+        ("kind: [", "lake.yaml: is not valid YAML"),
         ("a: 1", "lake.yaml: document 1: has no apiVersion and kind"),
         (
             "apiVersion: angzarr.io/v1alpha1\nkind: Sagga\nmetadata: {name: a}",
@@ -72,7 +72,7 @@ fn each_mistake_is_named_with_file_resource_and_field() {
         ),
         (
             &component("Aggregate", "nest", "  domain: nest"),
-            "lake.yaml: Aggregate/nest: spec.eventStoreRef.name: heron is no EventStore in namespace default; declare it",
+            "lake.yaml: Aggregate/nest: spec.eventStoreRef.name: EventStore heron does not exist in namespace default; declare it",
         ),
         (
             &(lake() + &component("Aggregate", "other", "  domain: reed")),
@@ -80,7 +80,7 @@ fn each_mistake_is_named_with_file_resource_and_field() {
         ),
         (
             &(lake() + &component("Projector", "map", "  sources: [{domain: nest}]")),
-            "lake.yaml: Projector/map: metadata.name: stands in lake.yaml, too",
+            "lake.yaml: Projector/map: metadata.name: is also defined in lake.yaml",
         ),
         (
             &(lake()
@@ -89,7 +89,7 @@ fn each_mistake_is_named_with_file_resource_and_field() {
                     "away",
                     "  sources: [{domain: nest}, {domain: pond}]",
                 )),
-            "lake.yaml: Saga/away: spec.sources[1].domain: pond is no domain of EventStore heron",
+            "lake.yaml: Saga/away: spec.sources[1].domain: pond is not a domain of EventStore heron",
         ),
         (
             &component("Aggregate", "nest", "  domain: nest\n  sync: {timeout: 0s}"),

@@ -210,7 +210,7 @@ impl Walk {
             if let Some(first) = seen.insert(identity.clone(), place) {
                 self.report(
                     &item_path,
-                    format!("repeats {identity}, which stands in {path}[{first}]"),
+                    format!("repeats {identity}, which is already in {path}[{first}]"),
                 );
             }
         }

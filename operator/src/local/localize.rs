@@ -85,6 +85,6 @@ fn scale(title: &str, component: &mut ComponentSpec, notices: &mut Vec<String>) 
         notices.push(format!("{title}: is stopped and does not run"));
     }
     if component.autoscaling.take().is_some() {
-        notices.push(format!("{title}: there is no autoscaling here"));
+        notices.push(format!("{title}: autoscaling does not exist here"));
     }
 }

@@ -24,7 +24,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The file holds something else.
-    #[error("{file} does not hold ports; remove it to choose them anew")]
+    #[error("{file} does not hold ports; remove it to choose them again")]
     Content {
         /// The file.
         file: PathBuf,

@@ -51,7 +51,10 @@ pub fn read_text(file: &Path, text: &str, found: &mut Found, mistakes: &mut Vec<
             // The library shows the lines around the mistake below its sentence.
             let said = error.to_string();
             let sentence = said.lines().next().unwrap_or_default();
-            return mistakes.push(Mistake::of_file(file, format!("is no YAML: {sentence}")));
+            return mistakes.push(Mistake::of_file(
+                file,
+                format!("is not valid YAML: {sentence}"),
+            ));
         }
     };
     for (index, document) in documents.into_iter().enumerate() {

@@ -59,7 +59,7 @@ fn list(path: &Path) -> io::Result<Vec<PathBuf>> {
 fn text(file: &Path) -> Result<String, String> {
     let unreadable = |error: io::Error| format!("cannot be read: {error}");
     if !fs::metadata(file).map_err(unreadable)?.is_file() {
-        return Err("is no file; resources stand in files".to_owned());
+        return Err("is not a regular file; resources are read from files".to_owned());
     }
     let mut bytes = Vec::new();
     fs::File::open(file)
@@ -71,5 +71,5 @@ fn text(file: &Path) -> Result<String, String> {
             MOST_BYTES >> 20
         ));
     }
-    String::from_utf8(bytes).map_err(|_| "is no text in UTF-8".to_owned())
+    String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())
 }

@@ -25,7 +25,7 @@ impl<'a> Index<'a> {
         for resource in resources {
             if let Some(first) = seen.insert(key(resource), resource) {
                 let message = format!(
-                    "stands in {}, too; give each a name of its own",
+                    "is also defined in {}; give each a name of its own",
                     first.file.display()
                 );
                 mistakes.push(resource.mistake("metadata.name", message));
@@ -72,7 +72,7 @@ impl<'a> Index<'a> {
     pub(super) fn store(&self, key: &StoreKey, report: &mut Report) -> Option<&'a EventStoreSpec> {
         let Some(store) = self.stores.get(key) else {
             let message = format!(
-                "{} is no EventStore in namespace {}; declare it",
+                "EventStore {} does not exist in namespace {}; declare it",
                 key.name, key.namespace
             );
             report.say("spec.eventStoreRef.name", message);
@@ -101,7 +101,7 @@ impl<'a> Index<'a> {
         for (list, (place, domain)) in sources.chain(targets) {
             if !self.owners.contains_key(&(store.clone(), domain.as_str())) {
                 let message = format!(
-                    "{domain} is no domain of EventStore {}; declare its Aggregate",
+                    "{domain} is not a domain of EventStore {}; declare its Aggregate",
                     store.name
                 );
                 report.say(&format!("spec.{list}[{place}].domain"), message);

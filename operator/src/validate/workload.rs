@@ -74,7 +74,7 @@ fn read_template(
         let (field, message) = match wanted {
             Some(_) => (
                 "spec.logic.container".to_owned(),
-                format!("is no container of the pod; name one of {POD}.containers"),
+                format!("is not a container of the pod; name one of {POD}.containers"),
             ),
             None => (
                 format!("{POD}.containers"),

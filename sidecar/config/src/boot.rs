@@ -249,7 +249,7 @@ impl Boot {
             if !seen.insert((kind, name)) {
                 return Err(Error::at(
                     format!("components[{index}]"),
-                    format!("is a second {kind} {name}; each may stand once"),
+                    format!("is a second {kind} {name}; each may occur once"),
                 ));
             }
             match sources {
@@ -288,7 +288,7 @@ fn validate_sources(path: &str, sources: &[Source]) -> Result<(), Error> {
             return Err(Error::at(
                 format!("{path}[{index}]"),
                 format!(
-                    "names {} a second time; each domain may stand once",
+                    "names {} a second time; each domain may occur once",
                     source.domain
                 ),
             ));

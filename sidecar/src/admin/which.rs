@@ -70,7 +70,7 @@ pub(super) fn stream(text: &str) -> Result<StreamId, Refusal> {
     Ok(StreamId {
         domain: Domain::parse(domain).map_err(|rule| wrong(&rule.to_string()))?,
         edition: Edition::parse(edition).map_err(|rule| wrong(&rule.to_string()))?,
-        root: Root(Uuid::parse_str(root).map_err(|_| wrong("the root is no UUID"))?),
+        root: Root(Uuid::parse_str(root).map_err(|_| wrong("the root is not a UUID"))?),
     })
 }
 

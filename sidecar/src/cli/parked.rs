@@ -212,7 +212,7 @@ fn write_all(out: &mut dyn fmt::Write, all: &[Aside]) -> fmt::Result {
         }
     }
     if roots.is_empty() && refused.is_empty() {
-        return writeln!(out, "Nothing is set aside.");
+        return writeln!(out, "Nothing is parked.");
     }
     if !roots.is_empty() {
         write!(out, "{roots}")?;
@@ -302,6 +302,6 @@ saga/heron  ab12  reed/angzarr/2  reed.Grow (12 bytes)  FAILED_PRECONDITION: it 
     fn an_empty_list_says_so() {
         let mut out = String::new();
         write_all(&mut out, &[]).unwrap();
-        assert_eq!(out, "Nothing is set aside.\n");
+        assert_eq!(out, "Nothing is parked.\n");
     }
 }

@@ -61,7 +61,7 @@ async fn run(consumer: Arc<Consumer>, stop: CancellationToken) -> Result<()> {
         match consumer.run(stop.clone()).await {
             Ok(()) => return Ok(()),
             Err(error) if error.is_retryable() => {
-                tracing::warn!(consumer = name, %error, "the consumer begins anew")
+                tracing::warn!(consumer = name, %error, "the consumer starts again")
             }
             Err(error @ Error::Source { .. }) => {
                 let cause = error.source().map(ToString::to_string);

@@ -26,7 +26,7 @@ pub fn observe_consumers(consumers: &[Arc<Consumer>]) {
     observe(
         &meter,
         "angzarr.consumer.parked",
-        "Roots that are set aside for a consumer",
+        "Roots that are parked for a consumer",
         consumers,
         |snapshot, gauge| gauge.observe(snapshot.parked, &labels(snapshot)),
     );

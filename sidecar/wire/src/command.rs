@@ -233,7 +233,7 @@ fn decode_facts_at(
         if !created_at.is_valid() {
             return Err(Error::invalid(
                 at("created_at"),
-                "is no moment of the years 1 to 9999",
+                "is not within the years 1 to 9999",
             ));
         }
         events.push(NewEvent {

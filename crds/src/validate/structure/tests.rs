@@ -103,7 +103,7 @@ fn each_mistake_names_its_place_and_what_to_do() {
         ),
         (
             json!({ "sync": { "allow": ["Simple", "Simple"] } }),
-            "spec.sync.allow[1]: repeats Simple, which stands in spec.sync.allow[0]",
+            "spec.sync.allow[1]: repeats Simple, which is already in spec.sync.allow[0]",
         ),
         (
             json!({ "sync": { "allow": [] } }),
@@ -163,7 +163,7 @@ fn all_mistakes_are_found_at_once() {
             "metadata.name: is required",
             "spec.eventStoreRef.name: is required, like shop",
             r#"spec.sources[0].eventTypes[1]: "not a name" does not have the form ^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$"#,
-            "spec.sources[1]: repeats egg, which stands in spec.sources[0]",
+            "spec.sources[1]: repeats egg, which is already in spec.sources[0]",
             r#"spec.startFrom.time: "yesterday" is not a time, like 2026-01-31T00:00:00Z"#,
             "specs: is not a field, did you mean spec?",
         ]

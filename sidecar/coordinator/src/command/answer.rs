@@ -81,7 +81,7 @@ fn check_page(page: AnswerPage, due: Sequence, context: &Context<'_>) -> Result<
         ));
     }
     if page.created_at.is_some_and(|at| !at.is_valid()) {
-        return Err("created_at is no moment of the years 1 to 9999".to_owned());
+        return Err("created_at is not within the years 1 to 9999".to_owned());
     }
     Ok(NewEvent {
         payload,

@@ -168,7 +168,7 @@ impl Active {
     ) -> Result<(), DeliveryError> {
         tracing::error!(
             consumer = %self.settings.id, domain = %stream.domain, root = %stream.root, sequence = parked.sequence.0,
-            attempts = parked.attempts, error = %parked.error, "a root is set aside for a consumer"
+            attempts = parked.attempts, error = %parked.error, "a root is parked for a consumer"
         );
         let mut progress = self.read_root(stream).await?;
         let step = Step::Park {

@@ -298,7 +298,7 @@ async fn settle(active: &Active, outgoing: Outgoing, refusal: Option<Status>) {
     if let Some(refusal) = &refusal {
         tracing::error!(
             consumer = %active.settings.id, domain = %outgoing.trigger.domain, root = %outgoing.trigger.root, id = outgoing.id.0,
-            error = %refusal, "outgoing work was refused and is set aside"
+            error = %refusal, "outgoing work was refused and is parked"
         );
     }
     let step = Step::Settle {

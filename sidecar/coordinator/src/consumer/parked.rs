@@ -193,7 +193,7 @@ async fn replay(
 }
 
 fn not_parked(stream: &StreamId) -> Status {
-    Status::new(Code::NotFound, format!("{stream} is not set aside"))
+    Status::new(Code::NotFound, format!("{stream} is not parked"))
 }
 
 fn refuse_store(error: store::Error) -> Status {

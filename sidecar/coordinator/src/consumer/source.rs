@@ -72,7 +72,7 @@ impl Reader {
                     return;
                 }
                 Halt::Again(reason) => {
-                    tracing::warn!(consumer = %self.active.settings.id, domain = %self.source.domain, reason, "a subscription is opened anew");
+                    tracing::warn!(consumer = %self.active.settings.id, domain = %self.source.domain, reason, "a subscription is opened again");
                     self.set_state(SourceState::Paused(reason));
                     let stop = self.active.stop.clone();
                     tokio::select! {

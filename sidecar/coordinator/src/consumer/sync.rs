@@ -137,7 +137,7 @@ async fn catch_up_to(active: &Active, until: &Until) -> Result<Handled, Delivery
         parked,
     } = active.read_root(stream).await?;
     if let Some(parked) = parked {
-        let reason = format!("the root is set aside: {}", parked.error);
+        let reason = format!("the root is parked: {}", parked.error);
         return Err(DeliveryError::Outage(Needed::Logic, reason));
     }
     let wanted = until.next_sequence;

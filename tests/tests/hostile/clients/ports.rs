@@ -132,5 +132,5 @@ async fn invalid_admin_requests_get_a_message() {
     let root = uuid::Uuid::from_bytes(root(1).try_into().unwrap());
     let path = format!("/parked/replay?consumer=ledger&root=tally/{root}");
     let answer = system.place.ask_http("POST", &path).await;
-    assert!(answer.contains("is not set aside"), "{answer}");
+    assert!(answer.contains("is not parked"), "{answer}");
 }
