@@ -20,7 +20,7 @@ pub mod port;
 pub mod query;
 pub mod reaction;
 pub mod retry;
-#[cfg(feature = "testkit")]
+#[cfg(any(test, feature = "testkit"))]
 pub mod testkit;
 pub mod turns;
 pub mod write_queue;
