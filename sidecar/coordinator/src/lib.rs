@@ -22,5 +22,5 @@ pub mod reaction;
 pub mod retry;
 #[cfg(any(test, feature = "testkit"))]
 pub mod testkit;
-pub mod turns;
+mod turns;
 pub mod write_queue;

@@ -12,7 +12,7 @@ type Waiting = VecDeque<oneshot::Sender<()>>;
 ///
 /// The std mutex guards a map look-up only; nobody waits while holding it.
 #[derive(Debug)]
-pub struct Turns<K: Eq + Hash + Clone> {
+pub(crate) struct Turns<K: Eq + Hash + Clone> {
     queues: Arc<Mutex<HashMap<K, Waiting>>>,
     max_waiting: usize,
 }
@@ -29,11 +29,11 @@ impl<K: Eq + Hash + Clone> Clone for Turns<K> {
 /// Too many wait for the key already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("too many wait for the turn of the root")]
-pub struct Full;
+pub(crate) struct Full;
 
 impl<K: Eq + Hash + Clone> Turns<K> {
     /// Makes turns of which at most `max_waiting` may wait per key.
-    pub fn new(max_waiting: usize) -> Self {
+    pub(crate) fn new(max_waiting: usize) -> Self {
         Self {
             queues: Arc::default(),
             max_waiting,
@@ -44,7 +44,7 @@ impl<K: Eq + Hash + Clone> Turns<K> {
     ///
     /// # Errors
     /// [`Full`] when as many as allowed wait already.
-    pub fn take(&self, key: K) -> Result<Ticket<K>, Full> {
+    pub(crate) fn take(&self, key: K) -> Result<Ticket<K>, Full> {
         let mut queues = locked(&self.queues);
         let (granted, waiting) = match queues.get_mut(&key) {
             None => {
@@ -71,11 +71,6 @@ impl<K: Eq + Hash + Clone> Turns<K> {
         })
     }
 
-    /// Whether anybody holds or awaits a turn of the key.
-    pub fn is_taken(&self, key: &K) -> bool {
-        locked(&self.queues).contains_key(key)
-    }
-
     fn turn(&self, key: K) -> Turn<K> {
         Turn {
             queues: Arc::clone(&self.queues),
@@ -86,7 +81,7 @@ impl<K: Eq + Hash + Clone> Turns<K> {
 
 /// A place in a queue.
 #[derive(Debug)]
-pub struct Ticket<K: Eq + Hash + Clone> {
+pub(crate) struct Ticket<K: Eq + Hash + Clone> {
     turns: Turns<K>,
     key: K,
     granted: Option<oneshot::Receiver<()>>,
@@ -96,12 +91,12 @@ pub struct Ticket<K: Eq + Hash + Clone> {
 
 impl<K: Eq + Hash + Clone> Ticket<K> {
     /// How many waited for the key when the place was taken, this one included.
-    pub fn waiting(&self) -> usize {
+    pub(crate) fn waiting(&self) -> usize {
         self.waiting
     }
 
     /// Waits for the turn. Dropping the ticket instead leaves the queue.
-    pub async fn granted(mut self) -> Turn<K> {
+    pub(crate) async fn granted(mut self) -> Turn<K> {
         if let Some(receiver) = self.granted.as_mut() {
             let granted = receiver.await;
             self.granted = None;
@@ -132,7 +127,7 @@ impl<K: Eq + Hash + Clone> Drop for Ticket<K> {
 
 /// The right to act on a key; dropping it passes it on.
 #[derive(Debug)]
-pub struct Turn<K: Eq + Hash + Clone> {
+pub(crate) struct Turn<K: Eq + Hash + Clone> {
     queues: Arc<Mutex<HashMap<K, Waiting>>>,
     key: K,
 }
@@ -177,7 +172,7 @@ mod tests {
         assert!(poll!(&mut third).is_pending());
         drop(second.await);
         drop(third.await);
-        assert!(!turns.is_taken(&"a"));
+        assert!(!locked(&turns.queues).contains_key("a"));
     }
 
     #[tokio::test]
@@ -198,7 +193,7 @@ mod tests {
         drop(first);
         drop(granted_unseen);
         drop(last.granted().await);
-        assert!(!turns.is_taken(&"a"));
+        assert!(!locked(&turns.queues).contains_key("a"));
     }
 
     #[tokio::test]
