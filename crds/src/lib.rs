@@ -59,7 +59,7 @@ pub use source::{
     Backoff, ConsumerSpec, Delivery, LAG_THRESHOLD, Mode, Source, StartFrom, StartType, Target,
 };
 pub use status::{ComponentStatus, EventStoreStatus, UsedBy};
-pub use validate::{Violation, validate_cel, validate_structure};
+pub use validate::{Mistake, validate_cel, validate_structure};
 pub use workload::{
     Autoscaling, Availability, PodTemplate, Resources, Rollout, Strategy, Switch, TopologySpread,
     Volume, WorkloadKind, WorkloadRef,

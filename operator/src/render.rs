@@ -1,17 +1,34 @@
 //! `angzarr render`: what a cluster would get, as text.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::cli::Render;
 use crate::graph;
 use crate::manifest::{self, Found, all};
 use crate::model::System;
 use crate::plan::{Desired, Installation, Plan, Workload, plan};
 use crate::validate::validate;
+
+/// What to print.
+#[derive(Debug, Args)]
+pub struct Render {
+    /// The folder of the resources, or one file.
+    #[arg(short = 'f', long = "folder", value_name = "DIR")]
+    pub folder: PathBuf,
+    /// Draws who reads and commands whom as a Mermaid flowchart, in place of the objects.
+    #[arg(long)]
+    pub graph: bool,
+    /// The image of the sidecar, for resources that name none.
+    #[arg(long, value_name = "IMAGE", default_value = concat!("angzarr-sidecar:", env!("CARGO_PKG_VERSION")))]
+    pub sidecar_image: String,
+    /// The cluster knows the kind PodMonitor.
+    #[arg(long)]
+    pub pod_monitors: bool,
+}
 
 /// No line of a text is folded: folded lines are hard to compare.
 const WIDEST: usize = 1_000_000;

@@ -3,7 +3,7 @@
 use kube::core::cel::{CompiledSchema, Validator, compile_schema};
 use serde_json::Value;
 
-use super::Violation;
+use super::Mistake;
 use crate::{Kind, schema};
 
 /// Checks the rules of a resource's schema, as a new resource or as a change of `old`.
@@ -20,7 +20,7 @@ use crate::{Kind, schema};
 /// assert_eq!(found[0].path, "spec.storage");
 /// assert!(found[0].message.contains("the block postgres must be set"));
 /// ```
-pub fn validate_cel(kind: Kind, new: &Value, old: Option<&Value>) -> Vec<Violation> {
+pub fn validate_cel(kind: Kind, new: &Value, old: Option<&Value>) -> Vec<Mistake> {
     thread_local! {
         static RULES: (Validator, [CompiledSchema; 5]) = (
             Validator::new(),
@@ -37,7 +37,7 @@ pub fn validate_cel(kind: Kind, new: &Value, old: Option<&Value>) -> Vec<Violati
     };
     errors
         .into_iter()
-        .map(|error| Violation {
+        .map(|error| Mistake {
             path: error.field_path,
             message: error.message,
         })

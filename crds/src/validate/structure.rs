@@ -9,7 +9,9 @@ use regex::Regex;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{Violation, nearest::nearest};
+use angzarr_config::nearest;
+
+use super::Mistake;
 use crate::{API_VERSION, Kind, schema};
 
 /// What an API server knows under `metadata`; definitions do not list it.
@@ -53,7 +55,7 @@ const NAMESPACE: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
 ///     "spec.sources[0].domian: is not a field, did you mean domain?",
 /// ]);
 /// ```
-pub fn validate_structure(kind: Kind, resource: &Value) -> Vec<Violation> {
+pub fn validate_structure(kind: Kind, resource: &Value) -> Vec<Mistake> {
     let mut walk = Walk::default();
     walk.value(schema(kind), resource, "");
     if let Some(object) = resource.as_object() {
@@ -70,12 +72,12 @@ pub fn validate_structure(kind: Kind, resource: &Value) -> Vec<Violation> {
 /// A walk along schema and value at once.
 #[derive(Default)]
 struct Walk {
-    found: Vec<Violation>,
+    found: Vec<Mistake>,
 }
 
 impl Walk {
     fn report(&mut self, path: &str, message: impl Into<String>) {
-        self.found.push(Violation {
+        self.found.push(Mistake {
             path: path.to_owned(),
             message: message.into(),
         });

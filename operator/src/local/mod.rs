@@ -29,13 +29,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
+use clap::Args;
 use futures::future::join_all;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::Local;
 use crate::manifest::{self, all};
 use crate::model::Key;
 use crate::validate::validate;
@@ -44,6 +44,23 @@ use console::Console;
 use localize::Stores;
 use process::{Keeper, Process};
 use stage::{Part, Stage, title};
+
+/// What to run, and where.
+#[derive(Debug, Args)]
+pub struct Local {
+    /// The folder of the resources; `local.yaml` stands beside it.
+    #[arg(short = 'f', long = "folder", value_name = "DIR")]
+    pub folder: PathBuf,
+    /// Where data and ports are kept; by default `.angzarr` beside the folder.
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// The program of the sidecar; by default `angzarr-sidecar` beside this program.
+    #[arg(long, value_name = "FILE")]
+    pub sidecar: Option<PathBuf>,
+    /// Keeps the stores that are declared, where SQLite would take their place; `local.yaml` holds the Secrets that they name.
+    #[arg(long, env = "ANGZARR_AS_DECLARED")]
+    pub as_declared: bool,
+}
 
 /// How often a sidecar is asked whether it is ready.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);

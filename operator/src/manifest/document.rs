@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use angzarr_crds::{API_VERSION, GROUP, Kind, Violation, validate_cel, validate_structure};
+use angzarr_crds::{API_VERSION, GROUP, Kind, validate_cel, validate_structure};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_saphyr::options::Options;
@@ -105,11 +105,11 @@ fn read_resource(
         }
         Err((field, message)) => return mistakes.push(place.mistake(field, message)),
     };
-    let violations = judge(kind, &value);
-    if !violations.is_empty() {
-        let told = violations
+    let found_here = judge(kind, &value);
+    if !found_here.is_empty() {
+        let told = found_here
             .into_iter()
-            .map(|violation| place.mistake(&violation.path, violation.message));
+            .map(|mistake| place.mistake(&mistake.path, mistake.message));
         return mistakes.extend(told);
     }
     let namespace = match word(&value, "/metadata/namespace") {
@@ -150,12 +150,12 @@ fn kind_of(value: &Value) -> Result<Option<Kind>, (&'static str, String)> {
 }
 
 /// Every mistake in one resource; rules between fields are judged once each field has its shape.
-fn judge(kind: Kind, value: &Value) -> Vec<Violation> {
-    let violations = validate_structure(kind, value);
-    if violations.is_empty() {
+fn judge(kind: Kind, value: &Value) -> Vec<angzarr_crds::Mistake> {
+    let mistakes = validate_structure(kind, value);
+    if mistakes.is_empty() {
         return validate_cel(kind, value, None);
     }
-    violations
+    mistakes
 }
 
 fn typed(kind: Kind, value: Value) -> Result<Spec, (String, String)> {

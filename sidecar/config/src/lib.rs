@@ -13,6 +13,7 @@ pub mod boot;
 pub mod directory;
 pub mod endpoint;
 pub mod handwritten;
+mod nearest;
 mod parse;
 pub mod postgres;
 pub mod routing;
@@ -20,5 +21,6 @@ pub mod secret;
 
 pub use boot::Boot;
 pub use directory::Directory;
+pub use nearest::nearest;
 pub use parse::{Error, Mistake};
 pub use routing::Routing;

@@ -1,9 +1,12 @@
 //! From text to typed documents, with every unknown key named.
 
+use std::fmt;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::nearest::nearest;
 use crate::secret::redact;
 
 /// A document that cannot be used.
@@ -18,13 +21,21 @@ pub enum Error {
 }
 
 /// One mistake, with its place.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{path}: {message}")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mistake {
-    /// Where, such as `projectors[0].name`; `.` is the whole document.
+    /// Where, such as `projectors[0].name`; `.` or empty is the whole document.
     pub path: String,
     /// What is wrong and what would be right.
     pub message: String,
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.path.as_str() {
+            "" => f.write_str(&self.message),
+            path => write!(f, "{path}: {}", self.message),
+        }
+    }
 }
 
 impl Error {
@@ -129,10 +140,7 @@ fn find_unknown(read: &Value, written: &Value, path: &str, mistakes: &mut Vec<Mi
 
 fn unknown<'a>(key: &str, known: impl Iterator<Item = &'a String>) -> String {
     let known: Vec<_> = known.map(String::as_str).collect();
-    let nearest = known
-        .iter()
-        .max_by(|a, b| strsim::jaro_winkler(key, a).total_cmp(&strsim::jaro_winkler(key, b)));
-    match nearest.filter(|near| strsim::jaro_winkler(key, near) > 0.8) {
+    match nearest(key, &known) {
         Some(near) => format!("is not a known key; did you mean {near}?"),
         None => format!("is not a known key; known are {}", known.join(", ")),
     }

@@ -217,7 +217,7 @@ impl Executor {
         let loaded = timeout_at(deadline, loading)
             .await
             .map_err(|_| Error::Late("while loading"))??;
-        let (snapshot, events, next_sequence) = match loaded {
+        let history = match loaded {
             Loaded::Known(append) => return Ok(Ran::Done(replayed(append))),
             Loaded::KeyReused(id) => {
                 return Err(Error::KeyReused {
@@ -229,20 +229,18 @@ impl Executor {
                 snapshot,
                 events,
                 next_sequence,
-            } => (snapshot, events, next_sequence),
+            } => History {
+                stream: command.stream.clone(),
+                snapshot,
+                events,
+                next_sequence,
+            },
         };
         fail_point::hit("after_load");
-        self.report_use(
-            Limit::HistoryBytes,
-            history_size(snapshot.as_ref(), &events),
-        );
+        let size = history_size(history.snapshot.as_ref(), &history.events);
+        self.report_use(Limit::HistoryBytes, size);
+        let next_sequence = history.next_sequence;
         check_expected(command, next_sequence)?;
-        let history = History {
-            stream: command.stream.clone(),
-            snapshot,
-            events,
-            next_sequence,
-        };
         let checked = self.decide(history, command, deadline).await?;
         fail_point::hit("after_logic");
         if Instant::now() >= deadline {

@@ -2,7 +2,7 @@
 
 /// The known word that is most like `word`, if one is like it at all. Case, `-` and `_` do not
 /// count.
-pub(super) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let plain = |text: &str| text.replace(['-', '_'], "").to_lowercase();
     let wanted = plain(word);
     known
