@@ -10,6 +10,8 @@
     reason = "a failed step of a test panics with its reason"
 )]
 
+#[cfg(test)]
+mod architecture;
 pub mod client;
 pub mod clock;
 pub mod disk;
