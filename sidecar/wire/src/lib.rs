@@ -29,6 +29,4 @@ pub use field::{
 };
 pub use projection::{decode_projection, encode_projection, encode_reacted};
 pub use status::{decode_status, encode_status};
-pub use subscribe::{
-    decode_head, decode_opened, decode_start, encode_head, encode_opened, encode_start,
-};
+pub use subscribe::{decode_opened, decode_start, encode_opened, encode_start};

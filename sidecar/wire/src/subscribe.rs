@@ -79,25 +79,6 @@ fn decode_resume(point: &internal::ResumePoint) -> Result<Cursor, Error> {
     })
 }
 
-/// Writes where a log ends.
-pub fn encode_head(head: &Cursor) -> internal::HeadResponse {
-    internal::HeadResponse {
-        store_id: head.identity.store_id.as_bytes().to_vec().into(),
-        incarnation: head.identity.incarnation.as_bytes().to_vec().into(),
-        position: head.position.0,
-        append_id: encode_append_id(head.append_id),
-    }
-}
-
-/// Reads where a log ends.
-///
-/// # Errors
-/// [`Error::Invalid`] names the field.
-pub fn decode_head(head: &internal::HeadResponse) -> Result<Cursor, Error> {
-    let identity = decode_identity("head", &head.store_id, &head.incarnation)?;
-    decode_cursor("head", head.position, &head.append_id, identity)
-}
-
 /// Writes what a subscription reads: from `start` on, of a log that ends at `head`.
 pub fn encode_opened(start: Position, head: &Cursor) -> internal::SubscribeOpened {
     internal::SubscribeOpened {
@@ -246,13 +227,6 @@ mod tests {
         ] {
             let asked = subscribe(from);
             assert_eq!(decode_start(encode_start(&asked)), Ok(asked));
-        }
-    }
-
-    #[test]
-    fn a_head_comes_back_as_it_was() {
-        for head in [cursor(0), cursor(5)] {
-            assert_eq!(decode_head(&encode_head(&head)), Ok(head));
         }
     }
 

@@ -2,11 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use angzarr_proto::internal::v1::delivered::Message;
 use angzarr_proto::internal::v1::delivery_client::DeliveryClient;
-use angzarr_proto::internal::v1::{AppendRecord, HeadRequest};
+use angzarr_proto::internal::v1::subscribe_request::Request;
+use angzarr_proto::internal::v1::subscribe_start::From;
+use angzarr_proto::internal::v1::{AppendRecord, SubscribeRequest, SubscribeStart};
 use angzarr_proto::v1;
 use angzarr_proto::v1::event_page::Sequence;
 use angzarr_proto::v1::event_query_client::EventQueryClient;
+use tokio_stream::StreamExt;
 
 use super::history::{History, Outcome, Placed, unexplained_in_log, unexplained_in_streams};
 use super::reader::{Reader, last_position};
@@ -68,12 +72,30 @@ impl<'a> Evidence<'a> {
     }
 }
 
+/// The position at which a subscription from now begins.
 async fn head(place: &Place) -> u64 {
-    let asked = HeadRequest {
+    let start = SubscribeStart {
         domain: "tally".to_owned(),
+        from: Some(From::Now(())),
+        consumer: "probe/projector/judge".to_owned(),
+        ..SubscribeStart::default()
     };
-    let head = DeliveryClient::new(place.channel()).head(asked).await;
-    head.unwrap().into_inner().position
+    let asked = SubscribeRequest {
+        request: Some(Request::Start(start)),
+    };
+    let requests = tokio_stream::once(asked).chain(tokio_stream::pending());
+    let mut client = DeliveryClient::new(place.channel());
+    let opened = client
+        .subscribe(requests)
+        .await
+        .unwrap()
+        .into_inner()
+        .message()
+        .await;
+    match opened.unwrap().and_then(|delivered| delivered.message) {
+        Some(Message::Opened(opened)) => opened.start,
+        other => panic!("the subscription did not open: {other:?}"),
+    }
 }
 
 async fn whole_log(place: &Place, head: u64) -> Vec<AppendRecord> {

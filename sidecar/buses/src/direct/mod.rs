@@ -17,15 +17,12 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use angzarr_coordinator::model::{
-    Append, Code, Cursor, Domain, Position, Sequence, Status, StreamId,
-};
+use angzarr_coordinator::model::{Append, Code, Domain, Position, Sequence, Status, StreamId};
 use angzarr_coordinator::port::bus::{Bus, Error, Subscribe, Subscription};
 use angzarr_coordinator::port::log::StreamRead;
 use angzarr_coordinator::port::peers::Appends;
 use async_trait::async_trait;
 
-use server::head_of;
 use topology::{Owner, Owners};
 
 /// Bytes of one message between sidecars: an append of the largest configurable size with room for its frame.
@@ -100,15 +97,6 @@ impl Appends for DirectBus {
                 .await
                 .map_err(|failure| error::decode_store(&failure)),
             Owner::There(channel) => self.bounded(remote::fetch(channel, read)).await,
-        }
-    }
-
-    async fn head(&self, domain: &Domain) -> Result<Cursor, Status> {
-        match self.require_owner(domain)? {
-            Owner::Here(source) => head_of(&*source.log, domain)
-                .await
-                .map_err(|failure| error::decode_store(&failure)),
-            Owner::There(channel) => self.bounded(remote::head(channel, domain)).await,
         }
     }
 }

@@ -7,10 +7,10 @@ use angzarr_coordinator::port::bus::{Delivery, Error, Subscribe, Subscription};
 use angzarr_coordinator::port::log::StreamRead;
 use angzarr_proto::internal::v1::delivery_client::DeliveryClient;
 use angzarr_proto::internal::v1::{
-    self as internal, Credit, FetchAppendsRequest, HeadRequest, SubscribeRequest,
-    delivered::Message, subscribe_request::Request,
+    self as internal, Credit, FetchAppendsRequest, SubscribeRequest, delivered::Message,
+    subscribe_request::Request,
 };
-use angzarr_wire::{decode_head, decode_opened, decode_record, encode_cover, encode_start};
+use angzarr_wire::{decode_opened, decode_record, encode_cover, encode_start};
 use async_trait::async_trait;
 use futures::Stream;
 use tokio::sync::watch;
@@ -198,16 +198,4 @@ fn check_order(
         )));
     }
     Ok(())
-}
-
-/// Asks an owner where a domain's log ends.
-pub(super) async fn head(channel: Channel, domain: &Domain) -> Result<Cursor, Status> {
-    let request = HeadRequest {
-        domain: domain.to_string(),
-    };
-    let response = client(channel).head(request).await;
-    let head = response
-        .map_err(|status| decode_call(&status))?
-        .into_inner();
-    decode_head(&head).map_err(|breach| unavailable(breach.to_string()))
 }

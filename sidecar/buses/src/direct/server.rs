@@ -12,12 +12,10 @@ use angzarr_coordinator::port::log::{Log, PartitionRead, StreamRead};
 use angzarr_coordinator::port::store;
 use angzarr_proto::internal::v1::delivery_server::{Delivery, DeliveryServer};
 use angzarr_proto::internal::v1::{
-    self as internal, AppendRecord, FetchAppendsRequest, HeadRequest, HeadResponse,
-    SubscribeRequest, delivered::Message, subscribe_request::Request as Asked,
+    self as internal, AppendRecord, FetchAppendsRequest, SubscribeRequest, delivered::Message,
+    subscribe_request::Request as Asked,
 };
-use angzarr_wire::{
-    decode_start, decode_stream, encode_head, encode_opened, encode_record, encode_status,
-};
+use angzarr_wire::{decode_start, decode_stream, encode_opened, encode_record, encode_status};
 use futures::Stream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
@@ -137,17 +135,6 @@ impl Delivery for DeliveryService {
             pending: VecDeque::new(),
         };
         Ok(Response::new(fetching.into_replies()))
-    }
-
-    async fn head(&self, request: Request<HeadRequest>) -> Result<Response<HeadResponse>, Status> {
-        let name = request.into_inner().domain;
-        let domain = Domain::parse(&name)
-            .map_err(|broken| Status::invalid_argument(format!("domain {}", broken.rule)))?;
-        self.require_own(&domain)?;
-        let head = head_of(&*self.source.log, &domain)
-            .await
-            .map_err(|error| encode_store(&error))?;
-        Ok(Response::new(encode_head(&head)))
     }
 }
 

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use crate::consumer::Until;
 use crate::model::{
-    Append, Command, Cursor, Domain, Facts, Position, Projection, Sequence, Status, StreamId,
+    Append, Command, Domain, Facts, Position, Projection, Sequence, Status, StreamId,
 };
 
 /// Executes commands and records facts in any domain, here or at a peer.
@@ -41,9 +41,6 @@ pub trait Appends: Send + Sync {
         from: Sequence,
         after: Position,
     ) -> Result<Vec<Append>, Status>;
-
-    /// Asks for the head of a domain's partition.
-    async fn head(&self, domain: &Domain) -> Result<Cursor, Status>;
 }
 
 /// Runs the synchronous projectors of a domain.

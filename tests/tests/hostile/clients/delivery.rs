@@ -7,7 +7,7 @@ use angzarr_proto::internal::v1::delivery_client::DeliveryClient;
 use angzarr_proto::internal::v1::subscribe_request::Request as Asked;
 use angzarr_proto::internal::v1::subscribe_start::From;
 use angzarr_proto::internal::v1::{
-    AppendRecord, Credit, Delivered, FetchAppendsRequest, HeadRequest, HeadResponse, ResumePoint,
+    AppendRecord, Credit, Delivered, FetchAppendsRequest, ResumePoint, SubscribeOpened,
     SubscribeRequest, SubscribeStart,
 };
 use angzarr_tests::client::{cover, root};
@@ -88,11 +88,14 @@ impl System {
         })
     }
 
-    async fn head(&self) -> HeadResponse {
-        let asked = HeadRequest {
-            domain: "tally".to_owned(),
-        };
-        self.delivery().head(asked).await.unwrap().into_inner()
+    /// Where the log ends, as a subscription from now says it.
+    async fn head(&self) -> SubscribeOpened {
+        let mut subscribed = self.subscribe(start(From::Now(()), 0)).await.unwrap();
+        let opened = subscribed.delivered.message().await.unwrap();
+        match opened.and_then(|delivered| delivered.message) {
+            Some(Message::Opened(opened)) => opened,
+            other => panic!("the subscription did not open: {other:?}"),
+        }
     }
 
     async fn fill(&self) {
@@ -103,10 +106,10 @@ impl System {
     }
 }
 
-fn resume(head: &HeadResponse) -> ResumePoint {
+fn resume(head: &SubscribeOpened) -> ResumePoint {
     ResumePoint {
-        position: head.position,
-        append_id: head.append_id.clone(),
+        position: head.head,
+        append_id: head.head_append_id.clone(),
         incarnation: head.incarnation.clone(),
         store_id: head.store_id.clone(),
     }
@@ -224,7 +227,7 @@ async fn an_invalid_subscription_is_refused_with_a_message() {
     twice.send(start(From::Beginning(()), 1)).await;
     let refused = twice.append().await.unwrap_err();
     assert_eq!(refused.code(), Code::InvalidArgument);
-    assert_eq!(system.head().await.position, 0);
+    assert_eq!(system.head().await.head, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

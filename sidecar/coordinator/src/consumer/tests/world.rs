@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::super::{Consumer, Error, Ports, Settings, Source, Start};
-use super::script::{Script, refusal};
+use super::script::Script;
 use crate::feed::{Heads, InProcess};
 use crate::model::*;
 use crate::port::bus::{self, Bus, Delivery, Subscribe, Subscription};
@@ -392,9 +392,5 @@ impl Appends for World {
         // Two at a time, so that pieces are really put together.
         found.truncate(2);
         Ok(found)
-    }
-
-    async fn head(&self, _: &Domain) -> Result<Cursor, Status> {
-        Err(refusal(Code::Unimplemented))
     }
 }
