@@ -101,20 +101,26 @@ pub async fn send_bulk(
             break;
         }
         let id = format!("{name}-{number}");
-        let mut book = command("Add", root(to), &id);
-        book.pages[0].command = Some(any("Add", vec![number as u8; bytes]));
-        let began = Instant::now();
-        let outcome = until_known(&channel, &book).await;
-        history.commands.push(Attempted {
-            root: to,
-            id,
-            events: 1,
-            began,
-            ended: Instant::now(),
-            outcome,
-        });
+        let sent = send_one(&channel, id, to, vec![number as u8; bytes]).await;
+        history.commands.push(sent);
     }
     history
+}
+
+/// Sends a command with a payload, and repeats it until its outcome is known.
+pub async fn send_one(channel: &Channel, id: String, to: u8, payload: Vec<u8>) -> Attempted {
+    let mut book = command("Add", root(to), &id);
+    book.pages[0].command = Some(any("Add", payload));
+    let began = Instant::now();
+    let outcome = until_known(channel, &book).await;
+    Attempted {
+        root: to,
+        id,
+        events: 1,
+        began,
+        ended: Instant::now(),
+        outcome,
+    }
 }
 
 /// Waits for a crowd and returns its history.
