@@ -49,8 +49,8 @@ where
             }
         };
         match judge(&status) {
-            Failure::Answered if is_unknown => return Err(unknown(&status)),
-            Failure::Answered => return Err(status),
+            Failure::Status if is_unknown => return Err(unknown(&status)),
+            Failure::Status => return Err(status),
             Failure::Unreachable => {}
             Failure::Broken => is_unknown = true,
         }

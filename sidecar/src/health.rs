@@ -286,7 +286,7 @@ impl Health {
 
 #[cfg(test)]
 mod tests {
-    use angzarr_coordinator::model::{Answer, Command, History};
+    use angzarr_coordinator::model::{Command, Decision, History};
     use async_trait::async_trait;
     use tonic::Request;
     use tonic_health::pb::HealthCheckRequest;
@@ -303,8 +303,8 @@ mod tests {
             _: History,
             _: &Command,
             _: Duration,
-        ) -> Result<Answer, logic::Error> {
-            Ok(Answer::default())
+        ) -> Result<Decision, logic::Error> {
+            Ok(Decision::default())
         }
 
         async fn probe(&self) -> Result<(), logic::Error> {

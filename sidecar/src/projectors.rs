@@ -117,7 +117,7 @@ async fn ask(
         )
     })?;
     let projection = called.map_err(|status| match judge(&status) {
-        Failure::Answered => decode_status(&status),
+        Failure::Status => decode_status(&status),
         Failure::Unreachable | Failure::Broken => {
             unavailable(format!("reach projector {projector}: {}", status.message()))
         }

@@ -14,7 +14,7 @@ pub const MESSAGE_BYTES: usize = 20 << 20;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
     /// The other side answered with a status.
-    Answered,
+    Status,
     /// The call never left: no connection could be made.
     Unreachable,
     /// The connection or the call broke after it was made; what the other side did is unknown.
@@ -25,7 +25,7 @@ pub enum Failure {
 pub fn judge(status: &Status) -> Failure {
     let mut source = status.source();
     if source.is_none() {
-        return Failure::Answered;
+        return Failure::Status;
     }
     while let Some(cause) = source {
         if cause.is::<ConnectError>() {

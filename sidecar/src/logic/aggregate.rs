@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use angzarr_config::endpoint::Endpoint;
-use angzarr_coordinator::model::{Answer, Command, History};
+use angzarr_coordinator::model::{Command, Decision, History};
 use angzarr_coordinator::port::logic::{AggregateLogic, Error};
 use angzarr_proto::v1::business_logic_client::BusinessLogicClient;
-use angzarr_wire::{decode_answer, encode_contextual};
+use angzarr_wire::{decode_decision, encode_contextual};
 use async_trait::async_trait;
 
 use super::bounded::Bounded;
@@ -37,7 +37,7 @@ impl AggregateLogic for GrpcAggregate {
         history: History,
         command: &Command,
         budget: Duration,
-    ) -> Result<Answer, Error> {
+    ) -> Result<Decision, Error> {
         let message = encode_contextual(&history, command);
         let request = request(
             message,
@@ -47,7 +47,7 @@ impl AggregateLogic for GrpcAggregate {
         let mut client = self.client.clone();
         within(budget, client.handle(request))
             .await
-            .map(decode_answer)
+            .map(decode_decision)
     }
 
     async fn probe(&self) -> Result<(), Error> {

@@ -159,7 +159,7 @@ impl ConsumerLogic for GrpcSaga {
         let call = client.handle_sync(request(encode_append(append), correlation, trace));
         match within(budget, call).await {
             Ok(response) => Ok(Reaction::Requested(self.decode(response))),
-            Err(Error::Answered(status))
+            Err(Error::Status(status))
                 if status.code == angzarr_coordinator::model::Code::Unimplemented =>
             {
                 let mut client = self.client.clone();

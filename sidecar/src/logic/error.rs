@@ -25,7 +25,7 @@ pub(super) async fn within<T>(
         return Err(Error::Contract(large.to_string()));
     }
     Err(match judge(&status) {
-        Failure::Answered => Error::Answered(decode_status(&status)),
+        Failure::Status => Error::Status(decode_status(&status)),
         Failure::Unreachable => Error::Unreachable(status.message().to_owned()),
         Failure::Broken => Error::Broken(status.message().to_owned()),
     })

@@ -136,7 +136,7 @@ impl Observer for Measures {
             None => "ok",
             Some(logic::Error::Unreachable(_)) => "unreachable",
             Some(logic::Error::Broken(_)) => "broken",
-            Some(logic::Error::Answered(_)) => "error",
+            Some(logic::Error::Status(_)) => "error",
             Some(logic::Error::Contract(_)) => "contract",
         };
         let duration = match call.consumer.kind {

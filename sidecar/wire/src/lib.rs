@@ -4,16 +4,15 @@
 //! The gRPC edge, the direct bus and the stores (outgoing commands are kept as the messages that are sent) speak the same messages. The model
 //! knows none of them, so the mapping is a crate of its own, beside the three, instead of in one of them.
 
-mod answer;
 mod append;
 mod command;
+mod decision;
 mod error;
 mod field;
 mod projection;
 mod status;
 mod subscribe;
 
-pub use answer::{decode_answer, encode_contextual};
 pub use append::{
     decode_append, decode_record, decode_snapshot, encode_append, encode_book, encode_history,
     encode_record, encode_snapshot,
@@ -22,6 +21,7 @@ pub use command::{
     decode_command, decode_facts, decode_requested_command, decode_requested_facts, encode_command,
     encode_executed, encode_facts,
 };
+pub use decision::{decode_decision, encode_contextual};
 pub use error::Error;
 pub use field::{
     decode_correlation, decode_payload, decode_stream, decode_timestamp, encode_cover,

@@ -8,8 +8,8 @@ use angzarr_config::routing::Limits;
 use angzarr_coordinator::command::{Executor, Point, Ports, Settings};
 use angzarr_coordinator::feed::Heads;
 use angzarr_coordinator::model::{
-    Answer, AnswerPage, Command, CommandId, CorrelationId, Domain, Edition, History, MergeStrategy,
-    Payload, Root, Sequence, SnapshotVersion, StreamId,
+    Command, CommandId, CorrelationId, Decision, DecisionPage, Domain, Edition, History,
+    MergeStrategy, Payload, Root, Sequence, SnapshotVersion, StreamId,
 };
 use angzarr_coordinator::port::clock::SystemClock;
 use angzarr_coordinator::port::logic::{AggregateLogic, Error};
@@ -73,7 +73,7 @@ struct Folding {
 
 #[async_trait]
 impl AggregateLogic for Folding {
-    async fn handle(&self, history: History, _: &Command, _: Duration) -> Result<Answer, Error> {
+    async fn handle(&self, history: History, _: &Command, _: Duration) -> Result<Decision, Error> {
         let version = *self.version.lock().unwrap();
         let state = history.snapshot.as_ref().map_or(0, |snapshot| {
             u64::from_le_bytes(snapshot.state.value[..].try_into().unwrap())
@@ -88,10 +88,10 @@ impl AggregateLogic for Folding {
             .iter()
             .fold(before, |state, value| fold(version, state, value));
         let is_some = history.next_sequence > Sequence::FIRST || !values.is_empty();
-        Ok(Answer {
+        Ok(Decision {
             pages: values.iter().map(|value| page(value)).collect(),
             snapshot: (has_snapshot && is_some).then(|| payload(&after.to_le_bytes())),
-            ..Answer::default()
+            ..Decision::default()
         })
     }
 
@@ -100,8 +100,8 @@ impl AggregateLogic for Folding {
     }
 }
 
-fn page(value: &[u8]) -> AnswerPage {
-    AnswerPage {
+fn page(value: &[u8]) -> DecisionPage {
+    DecisionPage {
         sequence: None,
         created_at: None,
         payload: Some(payload(value)),

@@ -8,7 +8,7 @@ use angzarr_config::routing::Limits;
 use angzarr_coordinator::command::{Error, Executor, Ports, Settings};
 use angzarr_coordinator::feed::Heads;
 use angzarr_coordinator::model::{
-    Answer, AnswerPage, Command, CommandId, CorrelationId, Domain, Edition, Executed, History,
+    Command, CommandId, CorrelationId, Decision, DecisionPage, Domain, Edition, Executed, History,
     MergeStrategy, Payload, Position, Root, Sequence, SnapshotVersion, StreamId,
 };
 use angzarr_coordinator::port::clock::SystemClock;
@@ -45,15 +45,15 @@ impl AggregateLogic for Adding {
         history: History,
         command: &Command,
         _: Duration,
-    ) -> Result<Answer, logic::Error> {
+    ) -> Result<Decision, logic::Error> {
         let mut tally = Tally::default();
         for event in &history.events {
             let taken = tally.take(&any(&event.payload));
             taken.map_err(logic::Error::Contract)?;
         }
         let event = tally.add(command.id.as_str().as_bytes());
-        Ok(Answer {
-            pages: vec![AnswerPage {
+        Ok(Decision {
+            pages: vec![DecisionPage {
                 sequence: None,
                 created_at: None,
                 payload: Some(Payload {
@@ -61,7 +61,7 @@ impl AggregateLogic for Adding {
                     value: event.value.into(),
                 }),
             }],
-            ..Answer::default()
+            ..Decision::default()
         })
     }
 

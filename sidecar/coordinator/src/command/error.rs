@@ -91,7 +91,7 @@ impl From<logic::Error> for Error {
             logic::Error::Unreachable(_) | logic::Error::Broken(_) => {
                 Self::LogicUnavailable(error.to_string())
             }
-            logic::Error::Answered(status) => Self::Refused(status),
+            logic::Error::Status(status) => Self::Refused(status),
             logic::Error::Contract(breach) => Self::Contract(breach),
         }
     }

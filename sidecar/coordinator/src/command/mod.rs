@@ -4,7 +4,7 @@
 //! Nothing is locked while the logic runs: the turn only keeps commands of one root in this process from racing each other. What makes the result
 //! right is the append, which expects exactly the sequence that was loaded, no matter who else writes; a lost race is run again from a fresh load.
 
-mod answer;
+mod decision;
 mod dry_run;
 mod error;
 mod hash;
@@ -38,7 +38,7 @@ use crate::port::writer::{Entry, Outcome, Proposal};
 use crate::retry::{Bound, Jitter, Policy, Retries};
 use crate::turns::{Ticket, Turn, Turns};
 use crate::write_queue::WriteQueue;
-use answer::{Checked, Context};
+use decision::{Checked, Context};
 
 /// How often a command is run while other writers come first.
 const MAX_RACES: u32 = 32;
@@ -292,7 +292,7 @@ impl Executor {
             now: self.ports.clock.now(),
             limits: &self.settings.limits,
         };
-        answer::check(answer, &context).map_err(Error::Contract)
+        decision::check(answer, &context).map_err(Error::Contract)
     }
 
     async fn load(&self, load: Load) -> Result<Loaded, Error> {

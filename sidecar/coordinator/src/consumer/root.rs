@@ -242,7 +242,7 @@ fn blame(at: Sequence, error: logic::Error) -> DeliveryError {
             at,
             status: Status::new(Code::Unavailable, reason),
         }),
-        logic::Error::Answered(status) => DeliveryError::Failed(Failure { at, status }),
+        logic::Error::Status(status) => DeliveryError::Failed(Failure { at, status }),
         logic::Error::Contract(reason) => DeliveryError::Failed(Failure {
             at,
             status: Status::new(Code::Internal, reason),

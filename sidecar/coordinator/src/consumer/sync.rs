@@ -209,7 +209,7 @@ async fn ask_projection(
         took: began.elapsed(),
     });
     answer.map_err(|error| match error {
-        logic::Error::Answered(status) => status,
+        logic::Error::Status(status) => status,
         logic::Error::Contract(reason) => Status::new(Code::Internal, reason),
         logic::Error::Unreachable(_) | logic::Error::Broken(_) => not_reached(&error.to_string()),
     })

@@ -1,4 +1,4 @@
-//! Commands, their answers and refusals.
+//! Commands, decisions and refusals.
 
 use super::event::{Append, Payload, PayloadHash, Sequence, Snapshot, Timestamp};
 use super::name::{CommandId, CorrelationId, StreamId};
@@ -49,9 +49,9 @@ pub struct Origin {
     pub component: String,
     /// The stream of the event.
     pub trigger: StreamId,
-    /// The first event of the append that was answered.
+    /// The first event of the append that caused it.
     pub sequence: Sequence,
-    /// Its place among the commands of the answer.
+    /// Its place among the commands that the append caused.
     pub index: u32,
 }
 
@@ -92,20 +92,20 @@ pub struct History {
     pub next_sequence: Sequence,
 }
 
-/// What the logic answers to a command, as it came; what it leaves unset is filled in, what differs is refused.
+/// What the logic returned for a command, unchecked; what it leaves unset is filled in, what differs is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Answer {
+pub struct Decision {
     /// The stream that it names, as far as it is set.
-    pub cover: AnswerCover,
+    pub cover: DecisionCover,
     /// What is to be recorded, in order.
-    pub pages: Vec<AnswerPage>,
+    pub pages: Vec<DecisionPage>,
     /// The state after the events, to be kept as a snapshot.
     pub snapshot: Option<Payload>,
 }
 
 /// The parts of a cover that the logic may set.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct AnswerCover {
+pub struct DecisionCover {
     /// `None` where the logic leaves it to the coordinator, as in all fields.
     pub domain: Option<String>,
     /// The root's bytes.
@@ -116,9 +116,9 @@ pub struct AnswerCover {
     pub correlation_id: Option<String>,
 }
 
-/// One event of an answer.
+/// One event of a decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AnswerPage {
+pub struct DecisionPage {
     /// The sequence that the logic gave it, if any.
     pub sequence: Option<Sequence>,
     /// The time that the logic gave it, if any.

@@ -5,7 +5,7 @@ mod event;
 mod name;
 
 pub use command::{
-    Answer, AnswerCover, AnswerPage, Code, Command, CommandKey, Executed, Facts, History,
+    Code, Command, CommandKey, Decision, DecisionCover, DecisionPage, Executed, Facts, History,
     MergeStrategy, Origin, Projection, Status, SyncMode,
 };
 pub use event::{

@@ -5,9 +5,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::progress::Malformed;
-use crate::model::{Answer, Append, Command, Facts, History, Projection, Status, StreamId};
+use crate::model::{Append, Command, Decision, Facts, History, Projection, Status, StreamId};
 
-/// A call to the logic that brought no answer of the contract.
+/// A call to the logic that failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The call never reached the logic.
@@ -16,10 +16,10 @@ pub enum Error {
     /// The call reached it and broke or ran out of time under way.
     #[error("the call to the logic broke: {0}")]
     Broken(String),
-    /// The logic answered with a status other than OK; it is passed on unchanged.
-    #[error("the logic answered {0}")]
-    Answered(#[source] Status),
-    /// The answer breaks the contract.
+    /// The logic returned a status other than OK; it is passed on unchanged.
+    #[error("the logic returned {0}")]
+    Status(#[source] Status),
+    /// What the logic returned breaks the contract.
     #[error("the logic broke the contract: {0}")]
     Contract(String),
 }
@@ -39,7 +39,7 @@ pub trait AggregateLogic: Send + Sync {
         history: History,
         command: &Command,
         budget: Duration,
-    ) -> Result<Answer, Error>;
+    ) -> Result<Decision, Error>;
 
     /// Asks whether the logic is up.
     async fn probe(&self) -> Result<(), Error>;
@@ -58,7 +58,7 @@ pub trait ConsumerLogic: Send + Sync {
     async fn probe(&self) -> Result<(), Error>;
 }
 
-/// What a consumer's logic answers to an append.
+/// What a consumer's logic returns for an append.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reaction {
     /// It took note.

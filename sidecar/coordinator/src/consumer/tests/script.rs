@@ -59,7 +59,7 @@ impl ConsumerLogic for World {
             return Err(logic::Error::Unreachable("refused".into()));
         }
         if script.poisoned.contains(&called) {
-            return Err(logic::Error::Answered(refusal(Code::Internal)));
+            return Err(logic::Error::Status(refusal(Code::Internal)));
         }
         if script.breaking.contains(&called) {
             return Err(logic::Error::Broken("reset".into()));

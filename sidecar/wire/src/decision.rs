@@ -1,6 +1,8 @@
-//! What an aggregate's logic is sent and what it answers.
+//! What an aggregate's logic is sent and what it returns.
 
-use angzarr_coordinator::model::{Answer, AnswerCover, AnswerPage, Command, History, Sequence};
+use angzarr_coordinator::model::{
+    Command, Decision, DecisionCover, DecisionPage, History, Sequence,
+};
 use angzarr_proto::v1;
 
 use crate::append::encode_history;
@@ -15,17 +17,17 @@ pub fn encode_contextual(history: &History, command: &Command) -> v1::Contextual
     }
 }
 
-/// Reads the logic's answer as it came; it is judged later, against the command.
-pub fn decode_answer(book: v1::EventBook) -> Answer {
+/// Reads what the logic returned, unchecked; it is checked later, against the command.
+pub fn decode_decision(book: v1::EventBook) -> Decision {
     let cover = book
         .cover
-        .map_or_else(AnswerCover::default, |cover| AnswerCover {
+        .map_or_else(DecisionCover::default, |cover| DecisionCover {
             domain: set(cover.domain),
             root: cover.root.map(|root| root.value.to_vec()),
             edition: cover.edition,
             correlation_id: set(cover.correlation_id),
         });
-    let pages = book.pages.into_iter().map(|page| AnswerPage {
+    let pages = book.pages.into_iter().map(|page| DecisionPage {
         sequence: match page.sequence {
             Some(v1::event_page::Sequence::Num(num)) => Some(Sequence(num)),
             Some(v1::event_page::Sequence::Force(_)) | None => None,
@@ -33,7 +35,7 @@ pub fn decode_answer(book: v1::EventBook) -> Answer {
         created_at: page.created_at.map(decode_timestamp),
         payload: page.event.map(decode_payload),
     });
-    Answer {
+    Decision {
         cover,
         pages: pages.collect(),
         snapshot: book.snapshot_state.map(decode_payload),

@@ -1,20 +1,20 @@
 //! Fills in what the logic left unset and refuses what it may not set otherwise. Pure.
 
 use crate::model::{
-    Answer, AnswerCover, AnswerPage, Command, Edition, NewEvent, Payload, Sequence, Snapshot,
+    Command, Decision, DecisionCover, DecisionPage, Edition, NewEvent, Payload, Sequence, Snapshot,
     SnapshotVersion, StreamId, Timestamp,
 };
 
 use super::Limits;
 
-/// The events and snapshot of an answer, ready to be recorded.
+/// The events and snapshot of a decision, ready to be recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Checked {
     pub(super) events: Vec<NewEvent>,
     pub(super) snapshot: Option<Snapshot>,
 }
 
-/// What an answer is checked against.
+/// What a decision is checked against.
 pub(super) struct Context<'a> {
     pub(super) command: &'a Command,
     pub(super) next_sequence: Sequence,
@@ -23,19 +23,19 @@ pub(super) struct Context<'a> {
     pub(super) limits: &'a Limits,
 }
 
-/// Checks an answer; the error names the field that breaks the contract.
-pub(super) fn check(answer: Answer, context: &Context<'_>) -> Result<Checked, String> {
-    check_cover(&answer.cover, context.command)?;
-    let events = check_pages(answer.pages, context)?;
+/// Checks a decision; the error names the field that breaks the contract.
+pub(super) fn check(decision: Decision, context: &Context<'_>) -> Result<Checked, String> {
+    check_cover(&decision.cover, context.command)?;
+    let events = check_pages(decision.pages, context)?;
     let end = context.next_sequence.plus(events.len());
-    let snapshot = answer
+    let snapshot = decision
         .snapshot
         .map(|state| check_snapshot(state, end, context))
         .transpose()?;
     Ok(Checked { events, snapshot })
 }
 
-fn check_pages(pages: Vec<AnswerPage>, context: &Context<'_>) -> Result<Vec<NewEvent>, String> {
+fn check_pages(pages: Vec<DecisionPage>, context: &Context<'_>) -> Result<Vec<NewEvent>, String> {
     let limits = context.limits;
     if pages.len() > limits.append_pages {
         return Err(format!(
@@ -62,7 +62,11 @@ fn check_pages(pages: Vec<AnswerPage>, context: &Context<'_>) -> Result<Vec<NewE
 }
 
 /// Checks a page that is to have the sequence `due`.
-fn check_page(page: AnswerPage, due: Sequence, context: &Context<'_>) -> Result<NewEvent, String> {
+fn check_page(
+    page: DecisionPage,
+    due: Sequence,
+    context: &Context<'_>,
+) -> Result<NewEvent, String> {
     if let Some(found) = page.sequence.filter(|found| *found != due) {
         return Err(format!(
             "num is {}, the next sequence is {}",
@@ -114,7 +118,7 @@ fn check_snapshot(
     })
 }
 
-fn check_cover(cover: &AnswerCover, command: &Command) -> Result<(), String> {
+fn check_cover(cover: &DecisionCover, command: &Command) -> Result<(), String> {
     let StreamId {
         domain,
         edition,
@@ -173,8 +177,8 @@ mod tests {
         }
     }
 
-    fn page(sequence: Option<u32>) -> AnswerPage {
-        AnswerPage {
+    fn page(sequence: Option<u32>) -> DecisionPage {
+        DecisionPage {
             sequence: sequence.map(Sequence),
             created_at: None,
             payload: Some(payload(1)),
@@ -198,7 +202,7 @@ mod tests {
         }
     }
 
-    fn checked(answer: Answer, next: u32) -> Result<Checked, String> {
+    fn checked(decision: Decision, next: u32) -> Result<Checked, String> {
         let command = command();
         let limits = Limits {
             page_bytes: 100,
@@ -215,20 +219,20 @@ mod tests {
             now: NOW,
             limits: &limits,
         };
-        check(answer, &context)
+        check(decision, &context)
     }
 
-    fn with_pages(pages: Vec<AnswerPage>) -> Answer {
-        Answer {
+    fn with_pages(pages: Vec<DecisionPage>) -> Decision {
+        Decision {
             pages,
-            ..Answer::default()
+            ..Decision::default()
         }
     }
 
-    fn with_cover(cover: AnswerCover) -> Answer {
-        Answer {
+    fn with_cover(cover: DecisionCover) -> Decision {
+        Decision {
             cover,
-            ..Answer::default()
+            ..Decision::default()
         }
     }
 
@@ -243,7 +247,7 @@ mod tests {
     #[test]
     fn an_empty_answer_is_a_success() {
         assert_eq!(
-            checked(Answer::default(), 0),
+            checked(Decision::default(), 0),
             Ok(Checked {
                 events: Vec::new(),
                 snapshot: None
@@ -255,35 +259,35 @@ mod tests {
     fn a_cover_that_differs_is_named() {
         assert_breaches([
             (
-                with_cover(AnswerCover {
+                with_cover(DecisionCover {
                     domain: Some("other".into()),
                     ..Default::default()
                 }),
                 "cover.domain",
             ),
             (
-                with_cover(AnswerCover {
+                with_cover(DecisionCover {
                     root: Some(vec![1; 16]),
                     ..Default::default()
                 }),
                 "cover.root",
             ),
             (
-                with_cover(AnswerCover {
+                with_cover(DecisionCover {
                     root: Some(vec![1; 15]),
                     ..Default::default()
                 }),
                 "cover.root",
             ),
             (
-                with_cover(AnswerCover {
+                with_cover(DecisionCover {
                     edition: Some("draft".into()),
                     ..Default::default()
                 }),
                 "cover.edition",
             ),
             (
-                with_cover(AnswerCover {
+                with_cover(DecisionCover {
                     correlation_id: Some("w-2".into()),
                     ..Default::default()
                 }),
@@ -301,14 +305,14 @@ mod tests {
                 "pages[1].num",
             ),
             (
-                with_pages(vec![AnswerPage {
+                with_pages(vec![DecisionPage {
                     payload: None,
                     ..page(None)
                 }]),
                 "pages[0].event is missing",
             ),
             (
-                with_pages(vec![AnswerPage {
+                with_pages(vec![DecisionPage {
                     payload: Some(payload(101)),
                     ..page(None)
                 }]),
@@ -316,7 +320,7 @@ mod tests {
             ),
             (
                 with_pages(vec![
-                    AnswerPage {
+                    DecisionPage {
                         payload: Some(payload(80)),
                         ..page(None)
                     };
@@ -326,7 +330,7 @@ mod tests {
             ),
             (with_pages(vec![page(None); 4]), "pages holds 4 events"),
             (
-                with_pages(vec![AnswerPage {
+                with_pages(vec![DecisionPage {
                     created_at: Some(Timestamp {
                         seconds: 0,
                         nanos: -1,
@@ -339,21 +343,21 @@ mod tests {
     }
 
     #[track_caller]
-    fn assert_breaches<const N: usize>(cases: [(Answer, &str); N]) {
-        for (answer, field) in cases {
-            let breach = checked(answer, 3).unwrap_err();
+    fn assert_breaches<const N: usize>(cases: [(Decision, &str); N]) {
+        for (decision, field) in cases {
+            let breach = checked(decision, 3).unwrap_err();
             assert!(breach.starts_with(field), "{breach} does not name {field}");
         }
     }
 
     #[test]
     fn a_snapshot_is_the_state_after_the_events_of_its_answer() {
-        let answer = Answer {
+        let decision = Decision {
             pages: vec![page(None), page(None)],
             snapshot: Some(payload(9)),
-            ..Answer::default()
+            ..Decision::default()
         };
-        let snapshot = checked(answer, 3).unwrap().snapshot.unwrap();
+        let snapshot = checked(decision, 3).unwrap().snapshot.unwrap();
         assert_eq!(
             (snapshot.sequence, snapshot.version),
             (Sequence(4), SnapshotVersion(2))
@@ -362,12 +366,12 @@ mod tests {
 
     #[test]
     fn a_snapshot_may_stand_alone_but_not_before_the_first_event() {
-        let answer = Answer {
+        let decision = Decision {
             snapshot: Some(payload(9)),
-            ..Answer::default()
+            ..Decision::default()
         };
         assert_eq!(
-            checked(answer.clone(), 3)
+            checked(decision.clone(), 3)
                 .unwrap()
                 .snapshot
                 .unwrap()
@@ -375,7 +379,7 @@ mod tests {
             Sequence(2)
         );
         assert!(
-            checked(answer, 0)
+            checked(decision, 0)
                 .unwrap_err()
                 .starts_with("snapshot_state")
         );
