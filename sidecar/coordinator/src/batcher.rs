@@ -5,7 +5,7 @@ use std::future::Future;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-/// What stops a request from being answered.
+/// The batcher is gone; a request gets no reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the batcher has ended")]
 pub struct Ended;
@@ -15,7 +15,7 @@ struct Waiting<Req, Res> {
     reply: oneshot::Sender<Res>,
 }
 
-/// Collects requests into batches and answers each.
+/// Collects requests into batches and replies to each.
 ///
 /// The work goes on to its end when a caller stops waiting. The task ends when the last handle is dropped and the queue is empty.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ async fn collect<Req, Res>(
 }
 
 impl<Req: Send + 'static, Res: Send + 'static> Batcher<Req, Res> {
-    /// Starts a batcher with batches within `bounds`; `work` answers a batch in its order.
+    /// Starts a batcher with batches within `bounds`; `work` returns the replies to a batch in its order.
     ///
     /// The returned task is to be awaited by the owner; it ends with the last handle.
     pub fn start<F, Fut>(bounds: Bounds<Req>, mut work: F) -> (Self, JoinHandle<()>)
@@ -90,26 +90,26 @@ impl<Req: Send + 'static, Res: Send + 'static> Batcher<Req, Res> {
                     .into_iter()
                     .map(|waiting| (waiting.request, waiting.reply))
                     .unzip();
-                for (reply, answer) in replies.into_iter().zip(work(requests).await) {
-                    // A caller that went away does not need its answer.
-                    let _ = reply.send(answer);
+                for (reply, result) in replies.into_iter().zip(work(requests).await) {
+                    // A caller that went away does not need its reply.
+                    let _ = reply.send(result);
                 }
             }
         });
         (Self { queue }, task)
     }
 
-    /// Waits for the answer to a request.
+    /// Waits for the reply to a request.
     ///
     /// # Errors
     /// [`Ended`] when the batcher is gone; whether the request was worked on is unknown then.
     pub async fn ask(&self, request: Req) -> Result<Res, Ended> {
-        let (reply, answer) = oneshot::channel();
+        let (reply, replied) = oneshot::channel();
         self.queue
             .send(Waiting { request, reply })
             .await
             .map_err(|_| Ended)?;
-        answer.await.map_err(|_| Ended)
+        replied.await.map_err(|_| Ended)
     }
 }
 

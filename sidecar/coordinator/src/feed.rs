@@ -77,7 +77,7 @@ impl Feed {
     /// Opens a feed.
     ///
     /// # Errors
-    /// [`bus::Error::Diverged`] when the cursor is not of this history, [`bus::Error::Unavailable`] when the log did not answer.
+    /// [`bus::Error::Diverged`] when the cursor is not of this history, [`bus::Error::Unavailable`] when the log did not reply.
     pub async fn open(source: &InProcess, subscribe: Subscribe) -> Result<Self, bus::Error> {
         let log = Arc::clone(&source.log);
         let head = source.heads.watch(&subscribe.domain);

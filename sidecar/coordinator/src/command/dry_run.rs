@@ -18,7 +18,7 @@ pub enum Point {
 }
 
 impl Executor {
-    /// Asks the logic what it would answer at a point; nothing is stored, so the positions in the result are those before the first.
+    /// Asks the logic what it would decide at a point; nothing is stored, so the positions in the result are those before the first.
     ///
     /// # Errors
     /// As [`Error`] says.

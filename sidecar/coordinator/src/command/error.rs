@@ -40,8 +40,8 @@ pub enum Error {
         /// How often the command was run.
         races: u32,
     },
-    /// The logic answered with a status; it passes unchanged and nothing was stored.
-    #[error("the logic answered {0}")]
+    /// The logic returned a status; it is passed on unchanged and nothing was stored.
+    #[error("the logic returned {0}")]
     Refused(Status),
     /// The logic broke the contract; nothing was stored.
     #[error("the logic broke the contract: {0}")]

@@ -105,7 +105,7 @@ impl Executor {
 
     /// Executes a command: afterwards its events are durable, or nothing is stored, or the outcome is unknown, as the error says.
     ///
-    /// A command whose id is known is answered with its first result, before anything else is judged. To be called within the span
+    /// A command whose id is known gets its first result, before anything else is judged. To be called within the span
     /// [`span::handle`].
     ///
     /// # Errors
@@ -277,13 +277,13 @@ impl Executor {
         }
         let next_sequence = history.next_sequence;
         let span = span::execute(&command.stream, &command.correlation_id);
-        let answer = self
+        let decision = self
             .ports
             .logic
             .handle(history, command, budget)
             .instrument(span)
             .await?;
-        let pages = answer.pages.iter();
+        let pages = decision.pages.iter();
         self.report_pages(pages.map(|page| page.payload.as_ref().map_or(0, Payload::size)));
         let context = Context {
             command,
@@ -292,7 +292,7 @@ impl Executor {
             now: self.ports.clock.now(),
             limits: &self.settings.limits,
         };
-        decision::check(answer, &context).map_err(Error::Contract)
+        decision::check(decision, &context).map_err(Error::Contract)
     }
 
     async fn load(&self, load: Load) -> Result<Loaded, Error> {

@@ -134,7 +134,7 @@ async fn await_recovery(active: &Active, delay: Duration) {
     }
 }
 
-/// Waits until the logic answers probes at both ends of a delay.
+/// Waits until the logic replies to probes at both ends of a delay.
 async fn stay_healthy(active: &Active, backoff: &mut Backoff) {
     loop {
         let delay = backoff.next_delay();

@@ -68,14 +68,14 @@ impl Handle {
         steps: Vec<Step>,
         done: Option<(Domain, Position)>,
     ) -> Result<(), Ended> {
-        let (stored, answer) = oneshot::channel();
+        let (stored, is_stored) = oneshot::channel();
         let entry = Waiting {
             steps,
             done,
             stored,
         };
         self.entries.send(entry).await.map_err(|_| Ended)?;
-        answer.await.map_err(|_| Ended)
+        is_stored.await.map_err(|_| Ended)
     }
 }
 

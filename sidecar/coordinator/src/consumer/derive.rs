@@ -1,9 +1,9 @@
 //! What a saga's requests become: commands and facts with ids that depend on the trigger alone.
 //!
 //! # Design
-//! An id is the hash over the id of the answered append, the component and the place in the answer. The same append answered again, by another
+//! An id is the hash over the id of the append, the component and the place among its requests. The same append handled again, by another
 //! replica or after a crash, gives the same ids, so that the target recognises a repeat. Random ids would need to be remembered before the first
-//! answer is known.
+//! reply is known.
 
 use sha2::{Digest, Sha256};
 
@@ -52,7 +52,7 @@ pub(super) fn derive(consumer: &ConsumerId, append: &Append, requests: Vec<Reque
     Derived { outgoing, settled }
 }
 
-/// The name of the work at a place of an answer: the hex digits of a hash, so always a valid id.
+/// The name of the work at a place among the requests: the hex digits of a hash, so always a valid id.
 pub(super) fn derive_name(consumer: &ConsumerId, append: &Append, index: u32) -> String {
     let mut hash = Sha256::new();
     hash.update(append.id.as_bytes());

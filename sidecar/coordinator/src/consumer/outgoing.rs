@@ -1,6 +1,6 @@
 //! Sends what the logic asked for: commands and facts that were stored with the progress, one after the other per trigger stream.
 //!
-//! Each piece goes out until it has its final answer, and only then the next of its trigger. A repeat is harmless, since every piece carries an id
+//! Each piece goes out until it has its final reply, and only then the next of its trigger. A repeat is harmless, since every piece carries an id
 //! derived from its trigger.
 
 use std::collections::{HashMap, VecDeque};
@@ -21,7 +21,7 @@ use crate::retry::Backoff;
 /// Pieces of work in memory.
 const WINDOW: usize = 1_024;
 
-/// What an answer means for the work.
+/// What a reply means for the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// It took effect.
@@ -36,9 +36,9 @@ pub(super) enum Verdict {
     Counts,
 }
 
-/// Judges an answer.
-pub(super) fn judge(answer: &Result<(), Status>) -> Verdict {
-    let Err(status) = answer else {
+/// Judges a reply.
+pub(super) fn judge(reply: &Result<(), Status>) -> Verdict {
+    let Err(status) = reply else {
         return Verdict::Done;
     };
     match status.code {
@@ -181,7 +181,7 @@ impl Dispatcher {
     }
 }
 
-/// Sends one piece of work until it has its final answer and that is stored, or the consumer ends.
+/// Sends one piece of work until it has its final reply and that is stored, or the consumer ends.
 async fn send(active: &Active, permits: &Semaphore, outgoing: Outgoing) {
     let mut backoff = active.settings.backoff();
     let mut outage = active.settings.outage_backoff();
@@ -194,16 +194,16 @@ async fn send(active: &Active, permits: &Semaphore, outgoing: Outgoing) {
             return;
         }
         let began = Instant::now();
-        let answer = attempt(active, permits, &outgoing, sent > 0).await;
+        let reply = attempt(active, permits, &outgoing, sent > 0).await;
         sent += 1;
-        let mut verdict = judge(&answer);
+        let mut verdict = judge(&reply);
         if verdict == Verdict::Counts {
             counted += 1;
             if counted >= active.settings.max_attempts {
                 verdict = Verdict::Refused;
             }
         }
-        let refusal = answer.err();
+        let refusal = reply.err();
         match verdict {
             Verdict::Done => break None,
             Verdict::Refused => match unsure_until.take().filter(|until| *until > Instant::now()) {
@@ -251,7 +251,7 @@ async fn attempt(
         Ok(executed) => executed,
         Err(_) => Err(Status::new(
             Code::DeadlineExceeded,
-            "no answer of the target",
+            "no reply of the target",
         )),
     }
 }

@@ -24,7 +24,7 @@ impl Consumer {
     /// Lists up to `limit` roots that are parked, after the given one.
     ///
     /// # Errors
-    /// UNAVAILABLE when the store does not answer.
+    /// UNAVAILABLE when the store does not reply.
     pub async fn list_parked(
         &self,
         after: Option<&StreamId>,
@@ -38,7 +38,7 @@ impl Consumer {
     /// Lists up to `limit` commands and facts that their targets refused, after the given place.
     ///
     /// # Errors
-    /// UNAVAILABLE when the store does not answer.
+    /// UNAVAILABLE when the store does not reply.
     pub async fn list_refused(&self, after: u64, limit: usize) -> Result<Vec<Refused>, Status> {
         let settings = self.settings();
         let listed = self.ports.backlog.list_refused(&settings.id, after, limit);
@@ -48,7 +48,7 @@ impl Consumer {
     /// Shows why a root is parked.
     ///
     /// # Errors
-    /// NOT_FOUND when it is not, UNAVAILABLE when the store does not answer.
+    /// NOT_FOUND when it is not, UNAVAILABLE when the store does not reply.
     pub async fn show_parked(&self, stream: &StreamId) -> Result<Parked, Status> {
         let streams = vec![stream.clone()];
         let read = self
@@ -65,7 +65,7 @@ impl Consumer {
     /// Shows a refused command or record.
     ///
     /// # Errors
-    /// NOT_FOUND when there is none of this id, UNAVAILABLE when the store does not answer.
+    /// NOT_FOUND when there is none of this id, UNAVAILABLE when the store does not reply.
     pub async fn show_refused(&self, id: &OutgoingId) -> Result<Refused, Status> {
         let read = self
             .ports

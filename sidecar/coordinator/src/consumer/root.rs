@@ -230,7 +230,7 @@ fn span(kind: ConsumerKind, append: &Append) -> tracing::Span {
 }
 
 fn out_of_time(budget: Duration) -> String {
-    format!("no answer within {budget:?}")
+    format!("no reply within {budget:?}")
 }
 
 fn blame(at: Sequence, error: logic::Error) -> DeliveryError {

@@ -37,7 +37,7 @@ pub struct Settings {
     pub logic_budget: Duration,
     /// How long one outgoing command may take, and one call to an owner.
     pub command_budget: Duration,
-    /// How often an error is answered before the root, or the command, is parked.
+    /// How many errors are replied before the root, or the command, is parked.
     pub max_attempts: u32,
     /// How long to wait between attempts.
     pub backoff: Policy,

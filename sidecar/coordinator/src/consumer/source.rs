@@ -33,7 +33,7 @@ struct Reader {
     source: Source,
     /// The last append received; the next must follow it.
     last: Option<Cursor>,
-    /// The deliveries under way; each answers its bytes.
+    /// The deliveries under way; each returns its bytes.
     running: JoinSet<usize>,
     bytes: usize,
     backoff: Backoff,

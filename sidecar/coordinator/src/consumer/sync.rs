@@ -196,19 +196,19 @@ async fn ask_projection(
     let span = tracing::info_span!("projector.handle", domain = %stream.domain, root = %stream.root,
         correlation_id = until.correlation_id.as_ref().map(tracing::field::display));
     let asked = timeout(budget, active.ports.logic.project(stream, budget));
-    let Ok(answer) = asked.instrument(span).await else {
+    let Ok(projected) = asked.instrument(span).await else {
         return Err(Status::new(
             Code::DeadlineExceeded,
-            "the logic did not answer in time",
+            "the logic did not reply in time",
         ));
     };
     active.ports.observer.logic_called(&LogicCall {
         consumer: &active.settings.id,
         domain: &stream.domain,
-        error: answer.as_ref().err(),
+        error: projected.as_ref().err(),
         took: began.elapsed(),
     });
-    answer.map_err(|error| match error {
+    projected.map_err(|error| match error {
         logic::Error::Status(status) => status,
         logic::Error::Contract(reason) => Status::new(Code::Internal, reason),
         logic::Error::Unreachable(_) | logic::Error::Broken(_) => not_reached(&error.to_string()),

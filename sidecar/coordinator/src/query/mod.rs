@@ -1,7 +1,7 @@
 //! Queries: what was recorded, read from the store in bounded pieces.
 //!
-//! [`Reader`] answers for one stream, [`Pieces`] streams it, [`Correlated`] follows a correlation id, [`Roots`] lists. How a query travels, and who
-//! answers for the domains of other sidecars, is the business of the edge.
+//! [`Reader`] reads one stream, [`Pieces`] streams it, [`Correlated`] follows a correlation id, [`Roots`] lists. How a query travels, and who
+//! replies for the domains of other sidecars, is the business of the edge.
 
 mod pieces;
 
@@ -31,7 +31,7 @@ pub enum Error {
         /// How many bytes a book may have.
         limit: usize,
     },
-    /// The store did not answer.
+    /// The store did not reply.
     #[error("read the store")]
     Store(#[from] store::Error),
 }
