@@ -1,6 +1,7 @@
 //! The one place where errors of the command pipeline get a code, as they travel within the sidecar and to its peers.
 
 use angzarr_coordinator::command::Error;
+use angzarr_coordinator::describe;
 use angzarr_coordinator::model::{Code, Sequence, Status, StreamId};
 use angzarr_proto::v1;
 use prost::Message;
@@ -32,7 +33,7 @@ pub fn of_command(error: &Error) -> Status {
         }
         Error::Late(_) => Code::DeadlineExceeded,
     };
-    Status::new(code, error.to_string())
+    Status::new(code, describe(error))
 }
 
 /// The details of a conflict, as `google.rpc.Status` carries them.

@@ -5,13 +5,13 @@
 //! see differently from system to system, and a second is nothing beside the time that it takes to arrive.
 
 use std::collections::{BTreeMap, HashMap};
-use std::error::Error as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use angzarr_config::endpoint::Endpoint;
 use angzarr_config::routing::Routing;
+use angzarr_coordinator::describe;
 use angzarr_coordinator::model::{Code, Domain, Status};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -130,7 +130,7 @@ impl Routes {
             let texts = match routing_file::read(named) {
                 Ok(texts) => texts,
                 Err(error) => {
-                    self.report(whole(&error));
+                    self.report(describe(&error));
                     continue;
                 }
             };
@@ -139,7 +139,7 @@ impl Routes {
             }
             match texts.parse() {
                 Ok(routing) => self.take_over(routing),
-                Err(error) => self.report(whole(&error)),
+                Err(error) => self.report(describe(&error)),
             }
             last = Some(texts);
         }
@@ -187,13 +187,6 @@ fn endpoints_of(routing: &Routing) -> Vec<&Vec<Endpoint>> {
     let projectors = routing.projectors.values().flat_map(BTreeMap::values);
     let logs = routing.owners.values().chain(routing.sources.values());
     logs.chain(projectors).collect()
-}
-
-/// An error with its cause, on one line.
-fn whole(error: &routing_file::Error) -> String {
-    error
-        .source()
-        .map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
 }
 
 /// Connections are opened when they are first used, and reopened, with names resolved again, whenever they break.

@@ -188,7 +188,7 @@ async fn read(
     };
     log.read_partition(read)
         .await
-        .map_err(|error| bus::Error::Unavailable(error.to_string()))
+        .map_err(bus::Error::unavailable)
 }
 
 async fn verify(log: &dyn Log, domain: &Domain, cursor: Cursor) -> Result<(), bus::Error> {

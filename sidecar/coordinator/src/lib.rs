@@ -24,3 +24,15 @@ pub mod retry;
 pub mod testkit;
 mod turns;
 pub mod write_queue;
+
+/// An error with its causes, in one line: the texts of both, divided by colons.
+pub fn describe(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        line.push_str(": ");
+        line.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    line
+}

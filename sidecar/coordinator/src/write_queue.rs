@@ -18,21 +18,10 @@ const BOUNDS: Bounds<Entry> = Bounds {
     weigh: Entry::size,
 };
 
-/// Why an entry has no outcome: whether it was written is as unknown as the error says.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum Error {
-    /// The store failed; the error is shared by all whose entries went in one batch.
-    #[error(transparent)]
-    Store(Arc<store::Error>),
-    /// The process is ending.
-    #[error(transparent)]
-    Ended(#[from] Ended),
-}
-
 /// Hands entries to the store in batches.
 #[derive(Clone)]
 pub struct WriteQueue {
-    entries: Batcher<Entry, Result<Outcome, Arc<store::Error>>>,
+    entries: Batcher<Entry, Result<Outcome, store::Error>>,
 }
 
 impl WriteQueue {
@@ -53,9 +42,10 @@ impl WriteQueue {
     /// Writes an entry together with what waits beside it.
     ///
     /// # Errors
-    /// As [`Error`] says.
-    pub async fn write(&self, entry: Entry) -> Result<Outcome, Error> {
-        self.entries.ask(entry).await?.map_err(Error::Store)
+    /// That of [`Writer::write`], shared by all whose entries went in one batch; [`store::Error::Fatal`] when the queue is gone.
+    pub async fn write(&self, entry: Entry) -> Result<Outcome, store::Error> {
+        let written = self.entries.ask(entry).await;
+        written.unwrap_or_else(|ended @ Ended| Err(store::Error::Fatal(Arc::new(ended))))
     }
 }
 
@@ -64,7 +54,7 @@ async fn write(
     heads: &Heads,
     fatal: &CancellationToken,
     batch: Vec<Entry>,
-) -> Vec<Result<Outcome, Arc<store::Error>>> {
+) -> Vec<Result<Outcome, store::Error>> {
     let count = batch.len();
     let has_proposals = batch.iter().any(|entry| entry.proposal().is_some());
     // Steps have fail points of their own.
@@ -86,8 +76,7 @@ async fn write(
         }
         Err(error) => {
             report(&error, fatal);
-            let error = Arc::new(error);
-            (0..count).map(|_| Err(Arc::clone(&error))).collect()
+            vec![Err(error); count]
         }
     }
 }

@@ -1,13 +1,13 @@
 //! The consumers of this sidecar: started, configured again, stopped.
 
 use std::collections::BTreeSet;
-use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use angzarr_config::boot::{self, Start};
 use angzarr_config::routing::Routing;
 use angzarr_coordinator::consumer::{Consumer, Error, Settings, Source, Start as Begin};
+use angzarr_coordinator::describe;
 use angzarr_coordinator::model::{ConsumerId, Domain};
 use angzarr_coordinator::retry::{Jitter, Policy};
 use anyhow::{Context, Result};
@@ -64,8 +64,8 @@ async fn run(consumer: Arc<Consumer>, stop: CancellationToken) -> Result<()> {
                 tracing::warn!(consumer = name, %error, "the consumer starts again")
             }
             Err(error @ Error::Source { .. }) => {
-                let cause = error.source().map(ToString::to_string);
-                tracing::error!(consumer = name, %error, cause, "the consumer stands still");
+                let error = describe(&error);
+                tracing::error!(consumer = name, error, "the consumer stands still");
                 stop.cancelled().await;
                 return Ok(());
             }

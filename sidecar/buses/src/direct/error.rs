@@ -1,5 +1,6 @@
 //! Failures of the direct bus as gRPC statuses, and back.
 
+use angzarr_coordinator::describe;
 use angzarr_coordinator::model::{Code, Status};
 use angzarr_coordinator::port::{bus, store};
 use angzarr_wire::decode_status;
@@ -7,7 +8,7 @@ use angzarr_wire::decode_status;
 /// Writes a failure of a feed.
 pub(super) fn encode_bus(error: &bus::Error) -> tonic::Status {
     match error {
-        bus::Error::Unavailable(why) => tonic::Status::unavailable(why),
+        bus::Error::Unavailable(cause) => tonic::Status::unavailable(describe(&**cause)),
         bus::Error::Diverged(why) => tonic::Status::failed_precondition(why),
         bus::Error::Corrupt(why) => tonic::Status::data_loss(why),
     }
@@ -19,7 +20,7 @@ pub(super) fn decode_bus(status: &tonic::Status) -> bus::Error {
     match (is_answered(status), status.code()) {
         (true, tonic::Code::FailedPrecondition) => bus::Error::Diverged(why),
         (true, tonic::Code::DataLoss) => bus::Error::Corrupt(why),
-        _ => bus::Error::Unavailable(format!("{:?}: {why}", status.code())),
+        _ => bus::Error::unavailable(decode_status(status)),
     }
 }
 

@@ -58,14 +58,14 @@ impl Bus for DirectBus {
     async fn subscribe(&self, subscribe: Subscribe) -> Result<Box<dyn Subscription>, Error> {
         let owner = self
             .require_owner(&subscribe.domain)
-            .map_err(|status| Error::Unavailable(status.message))?;
+            .map_err(Error::unavailable)?;
         match owner {
             Owner::Here(source) => source.subscribe(subscribe).await,
             Owner::There(channel) => {
                 let opening = remote::subscribe(channel, subscribe);
                 let opened = tokio::time::timeout(self.answer_within, opening).await;
                 let subscription = opened.map_err(|_| {
-                    Error::Unavailable(format!(
+                    Error::unavailable(format!(
                         "the owner did not open the subscription within {:?}",
                         self.answer_within
                     ))

@@ -145,9 +145,7 @@ async fn receive(
 ) -> Result<Option<Message>, Error> {
     match incoming.message().await {
         Ok(Some(delivered)) => Ok(delivered.message),
-        Ok(None) => Err(Error::Unavailable(
-            "the owner ended the subscription".to_owned(),
-        )),
+        Ok(None) => Err(Error::unavailable("the owner ended the subscription")),
         Err(status) => Err(decode_bus(&status)),
     }
 }

@@ -252,13 +252,19 @@ async fn what_was_missed_and_what_is_new_come_in_one_stream() {
         assert_eq!(subscription.opened().position, Position::ORIGIN);
         for append in bench.log.all() {
             let delivered = next(&mut subscription).await;
-            assert_eq!(delivered, Ok(Delivery::Append(append)));
+            assert_eq!(delivered.unwrap(), Delivery::Append(append));
         }
         let head = bench.log.all().last().unwrap().last_position;
-        assert_eq!(next(&mut subscription).await, Ok(Delivery::CaughtUp(head)));
+        assert_eq!(
+            next(&mut subscription).await.unwrap(),
+            Delivery::CaughtUp(head)
+        );
         bench.commit(1, &[1]);
         let newest = bench.log.all().pop().unwrap();
-        assert_eq!(next(&mut subscription).await, Ok(Delivery::Append(newest)));
+        assert_eq!(
+            next(&mut subscription).await.unwrap(),
+            Delivery::Append(newest)
+        );
     }
 }
 
@@ -275,8 +281,8 @@ async fn no_more_is_sent_than_credit_allows() {
         .unwrap();
     let all = bench.log.all();
     assert_eq!(
-        next(&mut subscription).await,
-        Ok(Delivery::Append(all[0].clone()))
+        next(&mut subscription).await.unwrap(),
+        Delivery::Append(all[0].clone())
     );
     let early = tokio::time::timeout(Duration::from_millis(100), subscription.next()).await;
     assert!(early.is_err(), "delivered without credit: {early:?}");
@@ -284,8 +290,8 @@ async fn no_more_is_sent_than_credit_allows() {
     subscription.grant(1);
     for append in &all[1..] {
         assert_eq!(
-            next(&mut subscription).await,
-            Ok(Delivery::Append(append.clone()))
+            next(&mut subscription).await.unwrap(),
+            Delivery::Append(append.clone())
         );
     }
 }
@@ -304,7 +310,7 @@ async fn a_consumer_goes_on_where_it_was() {
         .await
         .unwrap();
     assert_eq!(resumed.opened(), head);
-    assert_eq!(next(&mut resumed).await, Ok(Delivery::Append(newest)));
+    assert_eq!(next(&mut resumed).await.unwrap(), Delivery::Append(newest));
 
     let now = bench.far.subscribe(subscribe(From::Now, 9)).await.unwrap();
     assert_eq!(now.opened(), self::head(&bench.near).await);
@@ -387,7 +393,10 @@ async fn large_appends_pass() {
         .await
         .unwrap();
     let append = bench.log.all().pop().unwrap();
-    assert_eq!(next(&mut subscription).await, Ok(Delivery::Append(append)));
+    assert_eq!(
+        next(&mut subscription).await.unwrap(),
+        Delivery::Append(append)
+    );
 }
 
 #[tokio::test]
@@ -417,7 +426,7 @@ async fn an_owner_that_shuts_down_ends_its_subscriptions() {
         .await
         .unwrap();
     let caught_up = next(&mut subscription).await;
-    assert_eq!(caught_up, Ok(Delivery::CaughtUp(Position::ORIGIN)));
+    assert_eq!(caught_up.unwrap(), Delivery::CaughtUp(Position::ORIGIN));
     bench.closing.cancel();
     for _ in 0..2 {
         let ended = next(&mut subscription).await;

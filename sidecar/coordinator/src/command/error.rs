@@ -3,7 +3,7 @@
 use crate::model::{Sequence, Status, StreamId};
 use crate::port::writer::Outcome;
 use crate::port::{logic, store};
-use crate::{turns, write_queue};
+use crate::turns;
 
 /// A command that did not come to a recorded result.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -47,8 +47,8 @@ pub enum Error {
     #[error("the logic broke the contract: {0}")]
     Contract(String),
     /// The logic was not reached, or the call to it broke; nothing was stored.
-    #[error("{0}")]
-    LogicUnavailable(String),
+    #[error(transparent)]
+    LogicUnavailable(logic::Error),
     /// Too much is in flight; nothing was stored.
     #[error("{0}; try again later")]
     Busy(&'static str),
@@ -69,14 +69,14 @@ pub enum Error {
     #[error("the store is full; reads go on, commands are refused until there is room")]
     StoreFull,
     /// The store was not read; nothing was stored.
-    #[error("the store does not answer: {0}")]
-    StoreUnavailable(String),
+    #[error("the store does not reply; nothing was stored")]
+    StoreUnavailable(#[source] store::Error),
     /// The events hold something that the store cannot keep; nothing was stored.
     #[error("the store cannot keep the events: {0}")]
     Unstorable(String),
     /// Whether the command took effect is unknown; repeat it with the same id.
-    #[error("whether the command took effect is unknown, repeat it with the same id: {0}")]
-    Unknown(String),
+    #[error("whether the command took effect is unknown, repeat it with the same id")]
+    Unknown(#[source] store::Error),
 }
 
 impl From<turns::Full> for Error {
@@ -88,9 +88,7 @@ impl From<turns::Full> for Error {
 impl From<logic::Error> for Error {
     fn from(error: logic::Error) -> Self {
         match error {
-            logic::Error::Unreachable(_) | logic::Error::Broken(_) => {
-                Self::LogicUnavailable(error.to_string())
-            }
+            logic::Error::Unreachable(_) | logic::Error::Broken(_) => Self::LogicUnavailable(error),
             logic::Error::Status(status) => Self::Refused(status),
             logic::Error::Contract(breach) => Self::Contract(breach),
         }
@@ -98,20 +96,11 @@ impl From<logic::Error> for Error {
 }
 
 impl Error {
-    /// Judges a failure to read: nothing was stored.
-    pub(super) fn reading(error: &store::Error) -> Self {
-        Self::StoreUnavailable(error.to_string())
-    }
-
     /// Judges a failure to append.
-    pub(super) fn appending(error: &write_queue::Error) -> Self {
+    pub(super) fn appending(error: store::Error) -> Self {
         match error {
-            write_queue::Error::Store(cause) if matches!(**cause, store::Error::Full(_)) => {
-                Self::StoreFull
-            }
-            write_queue::Error::Store(_) | write_queue::Error::Ended(_) => {
-                Self::Unknown(error.to_string())
-            }
+            store::Error::Full(_) => Self::StoreFull,
+            other => Self::Unknown(other),
         }
     }
 
@@ -119,7 +108,7 @@ impl Error {
     pub(super) fn refused(outcome: Outcome) -> Self {
         match outcome {
             Outcome::Unstorable { reason } => Self::Unstorable(reason),
-            other => Self::Unknown(format!("the store replied {other:?}")),
+            other => Self::Unknown(other.unexpected()),
         }
     }
 }

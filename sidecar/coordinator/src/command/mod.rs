@@ -297,13 +297,13 @@ impl Executor {
 
     async fn load(&self, load: Load) -> Result<Loaded, Error> {
         let loaded = self.ports.log.load(load).await;
-        loaded.map_err(|error| Error::reading(&error))
+        loaded.map_err(Error::StoreUnavailable)
     }
 
     /// Records a proposal; after an error of the kind [`Error::Unknown`] it may have been recorded.
     async fn append(&self, proposal: Proposal) -> Result<Outcome, Error> {
         let written = self.ports.writes.write(Entry::Proposal(proposal)).await;
-        written.map_err(|error| Error::appending(&error))
+        written.map_err(Error::appending)
     }
 
     fn load_of(&self, command: &Command, key: Option<CommandKey>) -> Load {

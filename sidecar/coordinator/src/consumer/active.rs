@@ -9,12 +9,13 @@ use tokio_util::task::TaskTracker;
 
 use super::committer::{Ended, Handle};
 use super::derive::Derived;
-use super::error::{Error, describe};
+use super::error::Error;
 use super::live_status::{LiveStatus, Needed};
 use super::lock;
 use super::progress_cache::ProgressCache;
 use super::root::{DeliveryError, Failure};
 use super::settings::{Ports, Settings};
+use crate::describe;
 use crate::model::{Append, Domain, Position, Sequence, StreamId};
 use crate::port::progress::{Parked, RootProgress, Step};
 use crate::turns::Turns;

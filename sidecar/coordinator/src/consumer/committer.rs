@@ -6,16 +6,16 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::error::{Error, describe};
+use super::error::Error;
 use super::live_status::{LiveStatus, Needed};
 use super::lock;
 use super::prefix::Prefix;
 use super::settings::{Ports, Settings};
+use crate::describe;
 use crate::fail_point;
 use crate::model::{AppendId, Cursor, Domain, Position, StoreIdentity};
 use crate::port::progress::Step;
 use crate::port::writer::{ConsumerSteps, Entry};
-use crate::write_queue;
 
 /// Steps that go into one commit at most.
 const MAX_STEPS: usize = 1_024;
@@ -194,12 +194,12 @@ impl Committer {
             match self.ports.writes.write(entry).await {
                 Ok(outcome) if !outcome.is_refused() => break,
                 Ok(outcome) => return Err(Error::refused(id, outcome)),
-                Err(write_queue::Error::Store(error)) if error.is_retryable() => {
+                Err(error) if error.is_retryable() => {
                     tracing::warn!(consumer = %id, error = describe(&error), "progress waits for the store");
                     self.status.pause(Needed::Store, describe(&error));
                     tokio::time::sleep(backoff.next_delay()).await;
                 }
-                Err(error) => return Err(Error::from_write(id, &error)),
+                Err(error) => return Err(Error::from_store(id, error)),
             }
         }
         fail_point::hit("after_progress");

@@ -3,7 +3,6 @@
 use crate::model::Domain;
 use crate::port::writer::Outcome;
 use crate::port::{bus, store};
-use crate::write_queue;
 
 /// A failure that ends a consumer; everything that may pass is waited for instead.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -24,14 +23,13 @@ pub enum Error {
         name: String,
     },
     /// The store failed for good, or holds what it must not hold.
-    #[error("keep the progress of {consumer}: {cause}")]
+    #[error("keep the progress of {consumer}")]
     Store {
         /// Which consumer ended.
         consumer: String,
         /// What the store said.
-        cause: String,
-        /// Whether the process must end, since what the store holds is unknown.
-        is_fatal: bool,
+        #[source]
+        cause: store::Error,
     },
     /// A part of the consumer panicked.
     #[error("a task of {consumer} panicked")]
@@ -51,28 +49,12 @@ impl Error {
     }
 
     pub(super) fn from_store(consumer: &impl ToString, error: store::Error) -> Self {
-        let is_fatal = matches!(error, store::Error::Fatal(_));
         match error {
             store::Error::Fenced { name } => Self::Fenced { name },
-            other @ (store::Error::Unavailable(_)
-            | store::Error::Full(_)
-            | store::Error::Unstorable(_)
-            | store::Error::Corrupt(_)
-            | store::Error::Fatal(_)) => Self::Store {
+            cause => Self::Store {
                 consumer: consumer.to_string(),
-                cause: describe(&other),
-                is_fatal,
+                cause,
             },
-        }
-    }
-
-    /// Judges a failure to write steps.
-    pub(super) fn from_write(consumer: &impl ToString, error: &write_queue::Error) -> Self {
-        let is_fatal = matches!(error, write_queue::Error::Store(cause) if matches!(**cause, store::Error::Fatal(_)));
-        Self::Store {
-            consumer: consumer.to_string(),
-            cause: describe(error),
-            is_fatal,
         }
     }
 
@@ -80,23 +62,10 @@ impl Error {
     pub(super) fn refused(consumer: &impl ToString, outcome: Outcome) -> Self {
         match outcome {
             Outcome::Fenced { name } => Self::Fenced { name },
-            other => Self::Store {
-                consumer: consumer.to_string(),
-                cause: format!("the store replied {other:?}"),
-                is_fatal: false,
-            },
+            Outcome::Unstorable { reason } => {
+                Self::from_store(consumer, store::Error::Unstorable(reason))
+            }
+            other => Self::from_store(consumer, other.unexpected()),
         }
     }
-}
-
-/// An error with its causes, in one line.
-pub(super) fn describe(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        line.push_str(": ");
-        line.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    line
 }

@@ -41,12 +41,12 @@ pub use live_status::{Holder, Snapshot, SourceSnapshot, SourceState};
 pub use settings::{Ports, Settings, Source, Start};
 pub use sync::Until;
 
+use crate::describe;
 use crate::model::{Projection, Status};
 use crate::port::leases::Grant;
 use crate::port::progress::Outgoing;
 use active::Active;
 use committer::Committer;
-use error::describe;
 use live_status::LiveStatus;
 
 /// Roots that are counted with one read.

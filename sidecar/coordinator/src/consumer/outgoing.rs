@@ -12,7 +12,8 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::Instrument;
 
 use super::active::Active;
-use super::error::{Error, describe};
+use super::error::Error;
+use crate::describe;
 use crate::fail_point;
 use crate::model::{Code, CorrelationId, Status, StreamId};
 use crate::port::progress::{Outgoing, Step, Work};

@@ -7,9 +7,10 @@ use tokio::time::{sleep, timeout};
 
 use super::active::Active;
 use super::attempt;
-use super::error::{Error, describe};
+use super::error::Error;
 use super::live_status::SourceState;
 use super::settings::{Source, Start};
+use crate::describe;
 use crate::model::{Append, Cursor};
 use crate::port::bus::{self, Delivery, From, Subscribe, Subscription};
 use crate::port::store;

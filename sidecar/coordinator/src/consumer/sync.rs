@@ -177,7 +177,7 @@ pub(super) fn refuse(active: &Active, error: DeliveryError) -> Status {
         DeliveryError::Outage(_, reason) => not_reached(&reason),
         DeliveryError::Ending => not_reached("the consumer is ending"),
         DeliveryError::Fatal(error) => {
-            let refusal = Status::new(Code::Internal, super::error::describe(&error));
+            let refusal = Status::new(Code::Internal, crate::describe(&error));
             active.fail(error);
             refusal
         }

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 
+use super::store::Cause;
 use crate::model::{Append, ConsumerId, Cursor, Domain, Position};
 
 /// Brings the appends of a domain to a consumer.
@@ -73,11 +74,11 @@ pub enum Delivery {
 }
 
 /// A failure of the bus.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// The owner was not reached or the connection ended.
-    #[error("reach the source: {0}")]
-    Unavailable(String),
+    #[error("reach the source")]
+    Unavailable(#[source] Cause),
     /// The cursor is of another history than the source; a person must decide.
     #[error("the source has another history than the consumer's progress: {0}")]
     Diverged(String),
@@ -87,6 +88,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// An [`Error::Unavailable`] with its cause.
+    pub fn unavailable(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Unavailable(cause.into().into())
+    }
+
     /// Whether a new subscription may succeed.
     pub fn is_retryable(&self) -> bool {
         match self {

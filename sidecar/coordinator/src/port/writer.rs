@@ -158,6 +158,11 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// The error of a store that replied this where its contract does not allow it.
+    pub(crate) fn unexpected(&self) -> Error {
+        Error::Corrupt(format!("it replied {self:?}"))
+    }
+
     /// Whether nothing of the entry was written.
     pub fn is_refused(&self) -> bool {
         match self {

@@ -104,7 +104,10 @@ pub(super) async fn an_empty_log_is_caught_up_with_at_once(stage: Stage) {
     let link = stage.connect().await;
     let mut subscription = open(&*link, From::Beginning, 1).await;
     let said = next(&mut *subscription).await;
-    assert_eq!(said, Ok(Delivery::CaughtUp(Position::ORIGIN)));
+    assert_eq!(
+        said.expect("the bus delivers"),
+        Delivery::CaughtUp(Position::ORIGIN)
+    );
 }
 
 pub(super) async fn caught_up_is_said_after_everything_that_there_was(stage: Stage) {
@@ -113,18 +116,24 @@ pub(super) async fn caught_up_is_said_after_everything_that_there_was(stage: Sta
     let mut subscription = open(&*link, From::Beginning, 100).await;
     for append in appends {
         let delivered = next(&mut *subscription).await;
-        assert_eq!(delivered, Ok(Delivery::Append(append)));
+        assert_eq!(
+            delivered.expect("the bus delivers"),
+            Delivery::Append(append)
+        );
     }
     let head = stage.head().await.position;
     let said = next(&mut *subscription).await;
-    assert_eq!(said, Ok(Delivery::CaughtUp(head)));
+    assert_eq!(said.expect("the bus delivers"), Delivery::CaughtUp(head));
 }
 
 pub(super) async fn a_commit_that_nobody_announced_is_delivered(stage: Stage) {
     let link = stage.connect().await;
     let mut subscription = open(&*link, From::Beginning, 10).await;
     let said = next(&mut *subscription).await;
-    assert_eq!(said, Ok(Delivery::CaughtUp(Position::ORIGIN)));
+    assert_eq!(
+        said.expect("the bus delivers"),
+        Delivery::CaughtUp(Position::ORIGIN)
+    );
     let silent = stage.record(vec![propose(stream(1), &[1])]).await;
     expect(&mut *subscription, &silent).await;
 }

@@ -61,7 +61,10 @@ pub(super) async fn a_subscription_that_is_dropped_hinders_no_other(stage: Stage
     for _ in 0..20 {
         let mut dropped = open(&*link, From::Beginning, 1).await;
         let said = next(&mut *dropped).await;
-        assert_eq!(said, Ok(Delivery::CaughtUp(Position::ORIGIN)));
+        assert_eq!(
+            said.expect("the bus delivers"),
+            Delivery::CaughtUp(Position::ORIGIN)
+        );
     }
     let appends = stage.ring_some().await;
     expect(&mut *kept, &appends).await;

@@ -23,7 +23,10 @@ pub(super) async fn now_begins_after_the_head(stage: Stage) {
     let head = stage.head().await;
     assert_eq!(subscription.opened(), head);
     let said = next(&mut *subscription).await;
-    assert_eq!(said, Ok(Delivery::CaughtUp(head.position)));
+    assert_eq!(
+        said.expect("the bus delivers"),
+        Delivery::CaughtUp(head.position)
+    );
     let first = stage.ring(1, &[1]).await;
     assert_eq!(next_append(&mut *subscription).await, first);
     let resumed = open(&*link, From::Cursor(head), 10).await;
@@ -54,7 +57,10 @@ pub(super) async fn every_cursor_resumes_right_after_its_append(stage: Stage) {
         assert_eq!(resumed.opened(), cursor);
         expect(&mut *resumed, &appends[index + 1..]).await;
         let said = next(&mut *resumed).await;
-        assert_eq!(said, Ok(Delivery::CaughtUp(head.position)));
+        assert_eq!(
+            said.expect("the bus delivers"),
+            Delivery::CaughtUp(head.position)
+        );
     }
 }
 
