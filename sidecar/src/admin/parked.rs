@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use angzarr_coordinator::model::StreamId;
+use angzarr_coordinator::model::{Sequence, StreamId};
 use angzarr_coordinator::port::progress::Parked;
 use axum::Json;
 use axum::extract::{Query, State};
@@ -31,6 +31,15 @@ pub(super) struct Page {
 pub(super) struct Which {
     consumer: Option<String>,
     root: String,
+}
+
+/// Names one append of a root of a consumer.
+#[derive(Debug, Deserialize)]
+pub(super) struct WhichAppend {
+    consumer: Option<String>,
+    root: String,
+    /// Its first sequence, at which the root is parked.
+    sequence: u32,
 }
 
 /// How many entries a page may have.
@@ -79,11 +88,11 @@ pub(super) async fn replay(
 
 pub(super) async fn skip(
     State(shared): State<Arc<Shared>>,
-    Query(which): Query<Which>,
+    Query(which): Query<WhichAppend>,
 ) -> Result<Json<BroughtBack>, Refusal> {
     let consumer = which::consumer(&shared.admin.consumers, which.consumer.as_deref())?;
     let stream = which::stream(&which.root)?;
-    let next = consumer.skip(&stream).await?;
+    let next = consumer.skip(&stream, Sequence(which.sequence)).await?;
     Ok(brought_back(&stream, next.0))
 }
 

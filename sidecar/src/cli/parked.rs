@@ -21,7 +21,15 @@ pub enum Parked {
     /// Delivers a root from where it failed, then takes it back in.
     Replay(Entry),
     /// Takes a root back in without the append on which the logic failed.
-    Skip(Entry),
+    Skip {
+        /// Which root.
+        #[command(flatten)]
+        entry: Entry,
+        /// The sequence at which the root is parked, as the list shows it; only the append that begins there is left out, however often this is
+        /// repeated.
+        #[arg(long)]
+        sequence: u32,
+    },
     /// Sends a refused command or record again.
     Resend(Entry),
     /// Gives a refused command or record up.
@@ -72,8 +80,11 @@ pub(super) async fn ask(what: Parked, out: &mut dyn fmt::Write) -> Result<(), Er
             let work: RefusedWork = entry.get("/refused/show").await?;
             entry.write(out, &work, |out| write_work(out, &work))
         }
-        Parked::Replay(entry) => bring_back(&entry, "/parked/replay", out).await,
-        Parked::Skip(entry) => bring_back(&entry, "/parked/skip", out).await,
+        Parked::Replay(entry) => bring_back(&entry, "/parked/replay", None, out).await,
+        Parked::Skip { entry, sequence } => {
+            let sequence = sequence.to_string();
+            bring_back(&entry, "/parked/skip", Some(("sequence", &sequence)), out).await
+        }
         Parked::Resend(entry) => handle(&entry, "/refused/resend", out).await,
         Parked::Discard(entry) => handle(&entry, "/refused/discard", out).await,
     }
@@ -97,9 +108,15 @@ impl Entry {
         client.get(path, &self.query()).await
     }
 
-    async fn post<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
+    async fn post<T: serde::de::DeserializeOwned>(
+        &self,
+        path: &str,
+        parameter: Option<(&'static str, &str)>,
+    ) -> Result<T, Error> {
         let client = Client::new(&self.target.admin);
-        client.post(path, &self.query()).await
+        let mut query = self.query();
+        query.extend(parameter);
+        client.post(path, &query).await
     }
 
     fn write(
@@ -116,8 +133,13 @@ impl Entry {
     }
 }
 
-async fn bring_back(entry: &Entry, path: &str, out: &mut dyn fmt::Write) -> Result<(), Error> {
-    let back: BroughtBack = entry.post(path).await?;
+async fn bring_back(
+    entry: &Entry,
+    path: &str,
+    parameter: Option<(&'static str, &str)>,
+    out: &mut dyn fmt::Write,
+) -> Result<(), Error> {
+    let back: BroughtBack = entry.post(path, parameter).await?;
     entry.write(out, &back, |out| {
         let (stream, next) = (&back.stream, back.next_sequence);
         writeln!(out, "{stream} is back; its next sequence is {next}.")
@@ -125,7 +147,7 @@ async fn bring_back(entry: &Entry, path: &str, out: &mut dyn fmt::Write) -> Resu
 }
 
 async fn handle(entry: &Entry, path: &str, out: &mut dyn fmt::Write) -> Result<(), Error> {
-    let handled: Handled = entry.post(path).await?;
+    let handled: Handled = entry.post(path, None).await?;
     entry.write(out, &handled, |out| {
         writeln!(out, "{} is {}.", handled.id, handled.outcome)
     })

@@ -8,6 +8,7 @@
 mod clocks;
 mod disk_faults;
 mod kills;
+mod parked;
 mod power_cuts;
 
 /// The sidecar with fail points.

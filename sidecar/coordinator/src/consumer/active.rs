@@ -160,11 +160,12 @@ impl Active {
         self.commit(Vec::new(), Some(done)).await
     }
 
-    /// Sets a root aside; under its turn.
+    /// Parks a root, in one step with others that precede it; under its turn.
     pub(super) async fn park(
         &self,
         stream: &StreamId,
         parked: Parked,
+        mut steps: Vec<Step>,
         done: Option<Position>,
     ) -> Result<(), DeliveryError> {
         tracing::error!(
@@ -172,11 +173,16 @@ impl Active {
             attempts = parked.attempts, error = %parked.error, "a root is parked for a consumer"
         );
         let mut progress = self.read_root(stream).await?;
-        let step = Step::Park {
+        for step in &steps {
+            if let Step::Advance { next, .. } = step {
+                progress.next_sequence = Some(*next);
+            }
+        }
+        steps.push(Step::Park {
             stream: stream.clone(),
             parked: parked.clone(),
-        };
-        self.commit(vec![step], done.map(|done| (stream.domain.clone(), done)))
+        });
+        self.commit(steps, done.map(|done| (stream.domain.clone(), done)))
             .await?;
         if progress.parked.replace(parked).is_none() {
             self.status.parked_one();
@@ -230,7 +236,7 @@ impl Active {
             attempts,
             error,
         };
-        self.park(stream, parked, done).await?;
+        self.park(stream, parked, Vec::new(), done).await?;
         Ok(true)
     }
 

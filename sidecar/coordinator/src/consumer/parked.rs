@@ -1,10 +1,14 @@
 //! What people do with work that was parked: look at it, replay it, or skip it.
+//!
+//! # Design
+//! Every operation names what it changes (a sequence or an id), and each of its steps is one commit after which the whole operation can be repeated
+//! with the same result: the caller may not have got the reply, and the process may have ended between two steps.
 
 use std::sync::Arc;
 
 use super::Consumer;
 use super::active::Active;
-use super::derive::Derived;
+use super::live_status::Needed;
 use super::root::{self, DeliveryError, catch_up};
 use super::sync::{not_reached, refuse};
 use crate::describe;
@@ -12,13 +16,6 @@ use crate::model::{Code, Sequence, Status, StreamId};
 use crate::port::backlog::Refused;
 use crate::port::progress::{OutgoingId, Parked, Step};
 use crate::port::store;
-
-/// What to do with the append at which a root was parked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum First {
-    Deliver,
-    Skip,
-}
 
 impl Consumer {
     /// Lists up to `limit` roots that are parked, after the given one.
@@ -86,15 +83,16 @@ impl Consumer {
     /// NOT_FOUND when the root is not parked; the status of the logic when it fails again, after which the root stays aside from there;
     /// UNAVAILABLE when something outside is away or the consumer does not run here.
     pub async fn replay(&self, stream: &StreamId) -> Result<Sequence, Status> {
-        self.bring_back(stream, First::Deliver).await
+        self.bring_back(stream, None).await
     }
 
-    /// Like [`Consumer::replay`], but the logic never sees the append at which the root was parked.
+    /// Like [`Consumer::replay`], but the logic never sees the append that begins at `skipped`, at which the root was parked. May be repeated: an
+    /// append that was skipped before stays the only one.
     ///
     /// # Errors
-    /// As those of [`Consumer::replay`].
-    pub async fn skip(&self, stream: &StreamId) -> Result<Sequence, Status> {
-        self.bring_back(stream, First::Skip).await
+    /// As those of [`Consumer::replay`]; FAILED_PRECONDITION when the root is parked at another append, which is left as it is.
+    pub async fn skip(&self, stream: &StreamId, skipped: Sequence) -> Result<Sequence, Status> {
+        self.bring_back(stream, Some(skipped)).await
     }
 
     /// Sends a refused command or record again, after all that waits.
@@ -125,20 +123,28 @@ impl Consumer {
         stored.map_err(|error| refuse(&active, error))
     }
 
-    async fn bring_back(&self, stream: &StreamId, first: First) -> Result<Sequence, Status> {
+    async fn bring_back(
+        &self,
+        stream: &StreamId,
+        skipped: Option<Sequence>,
+    ) -> Result<Sequence, Status> {
         let active = self.active()?;
         let working = Arc::clone(&active);
         let stream = stream.clone();
-        tracing::info!(consumer = %self.settings().id, domain = %stream.domain, root = %stream.root, ?first, "a root is brought back on request");
+        tracing::info!(consumer = %self.settings().id, domain = %stream.domain, root = %stream.root, skipped = skipped.map(|sequence| sequence.0), "a root is brought back on request");
         let task = active
             .calls
-            .spawn(async move { bring_back(&working, &stream, first).await });
+            .spawn(async move { bring_back(&working, &stream, skipped).await });
         task.await
             .unwrap_or_else(|_| Err(Status::new(Code::Internal, "the replay panicked")))
     }
 }
 
-async fn bring_back(active: &Active, stream: &StreamId, first: First) -> Result<Sequence, Status> {
+async fn bring_back(
+    active: &Active,
+    stream: &StreamId,
+    skipped: Option<Sequence>,
+) -> Result<Sequence, Status> {
     let ticket = active
         .turns
         .take(stream.clone())
@@ -147,45 +153,81 @@ async fn bring_back(active: &Active, stream: &StreamId, first: First) -> Result<
         () = active.stop.cancelled() => return Err(not_reached("the consumer is ending")),
         turn = ticket.granted() => turn,
     };
-    let progress = active.read_root(stream).await;
-    let progress = progress.map_err(|error| refuse(active, error))?;
-    let parked = progress.parked.ok_or_else(|| not_parked(stream))?;
-    let replayed = replay(active, stream, progress.next_sequence, first).await;
-    let error = match replayed {
+    let refused = |error| refuse(active, error);
+    let progress = active.read_root(stream).await.map_err(refused)?;
+    let mut parked = progress.parked.ok_or_else(|| not_parked(stream))?;
+    let mut next = progress.next_sequence;
+    // An append below the next sequence was skipped by an earlier call that did not come to its end.
+    if let Some(skipped) = skipped.filter(|skipped| next.is_none_or(|next| *skipped >= next)) {
+        if skipped != parked.sequence {
+            let at = parked.sequence.0;
+            let message = format!(
+                "{stream} is parked at sequence {at}, not at {}; to skip that append, name sequence {at}",
+                skipped.0
+            );
+            return Err(Status::new(Code::FailedPrecondition, message));
+        }
+        parked = skip(active, stream, skipped).await.map_err(refused)?;
+        next = Some(parked.sequence);
+    }
+    let error = match replay(active, stream, next).await {
         Ok(next) => return Ok(next),
         Err(error) => error,
     };
     if let DeliveryError::Failed(failure) | DeliveryError::Broken(failure) = &error {
-        let before = if failure.at == parked.sequence {
-            parked.attempts
-        } else {
-            0
+        let before = match failure.at == parked.sequence {
+            true => parked.attempts,
+            false => 0,
         };
         let parked = Parked {
             sequence: failure.at,
             attempts: before.saturating_add(1),
             error: failure.status.clone(),
         };
-        if let Err(error) = active.park(stream, parked, None).await {
-            return Err(refuse(active, error));
-        }
+        let stored = active.park(stream, parked, Vec::new(), None).await;
+        stored.map_err(refused)?;
     }
     Err(refuse(active, error))
+}
+
+/// Moves a parked root past an append in one step; it stays parked at what follows, until that is delivered.
+async fn skip(
+    active: &Active,
+    stream: &StreamId,
+    skipped: Sequence,
+) -> Result<Parked, DeliveryError> {
+    let fetched = root::fetch(active, stream, Some(skipped)).await?;
+    let Some(append) = fetched
+        .first()
+        .filter(|append| append.first_sequence == skipped)
+    else {
+        let reason = format!("the owner of {stream} does not show sequence {}", skipped.0);
+        return Err(DeliveryError::Outage(Needed::Owner, reason));
+    };
+    let next = append.next_sequence();
+    let parked = Parked {
+        sequence: next,
+        attempts: 0,
+        error: Status::new(
+            Code::Cancelled,
+            format!("sequence {} was skipped; replay the root", skipped.0),
+        ),
+    };
+    let advance = Step::Advance {
+        stream: stream.clone(),
+        next,
+        outgoing: Vec::new(),
+    };
+    let stored = active.park(stream, parked.clone(), vec![advance], None);
+    stored.await?;
+    Ok(parked)
 }
 
 async fn replay(
     active: &Active,
     stream: &StreamId,
-    mut next: Option<Sequence>,
-    first: First,
+    next: Option<Sequence>,
 ) -> Result<Sequence, DeliveryError> {
-    if first == First::Skip {
-        let fetched = root::fetch(active, stream, next).await?;
-        if let Some(skipped) = fetched.first() {
-            active.advance(skipped, Derived::default(), None).await?;
-            next = Some(skipped.next_sequence());
-        }
-    }
     let (reached, _) = catch_up(active, stream, next, None).await?;
     active.unpark(stream).await?;
     active.forget_failures(stream);

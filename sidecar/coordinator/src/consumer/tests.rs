@@ -12,7 +12,7 @@ use crate::model::*;
 use crate::port::bus;
 use crate::port::logic;
 use crate::port::progress::Step;
-use world::{World, domain, root, stream};
+use world::{Running, World, domain, root, stream};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -249,8 +249,79 @@ async fn a_skip_leaves_out_one_append() {
     let running = world.run(Start::Beginning);
     world.until_done().await;
     world.change(|script| script.poisoned.clear());
-    assert_eq!(running.consumer.skip(&stream(1)).await, Ok(Sequence(2)));
+    let skipped = running.consumer.skip(&stream(1), Sequence(0)).await;
+    assert_eq!(skipped, Ok(Sequence(2)));
     assert_eq!(world.handled(1), [1]);
+    running.stop().await.unwrap();
+}
+
+/// Parks root 1 at the first of four appends.
+async fn park_first(world: &World) -> Running {
+    world.change(|script| script.poisoned.push(root(1)));
+    for _ in 0..4 {
+        world.append(1);
+    }
+    let running = world.run(Start::Beginning);
+    world.until_done().await;
+    world.change(|script| script.poisoned.clear());
+    running
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_skip_that_is_repeated_leaves_out_the_same_append_only() {
+    let world = World::new();
+    let running = park_first(&world).await;
+    world.change(|script| script.is_logic_away = true);
+    for _ in 0..3 {
+        let refused = running.consumer.skip(&stream(1), Sequence(0)).await;
+        assert_eq!(refused.unwrap_err().code, Code::Unavailable);
+    }
+    let parked = running.consumer.show_parked(&stream(1)).await.unwrap();
+    assert_eq!((parked.sequence, parked.attempts), (Sequence(1), 0));
+    world.change(|script| script.is_logic_away = false);
+    let skipped = running.consumer.skip(&stream(1), Sequence(0)).await;
+    assert_eq!(skipped, Ok(Sequence(4)));
+    let again = running.consumer.skip(&stream(1), Sequence(0)).await;
+    assert_eq!(again.unwrap_err().code, Code::NotFound);
+    assert_eq!(world.handled(1), [1, 2, 3]);
+    running.stop().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_skip_that_a_crash_cut_in_two_can_be_repeated_or_replayed() {
+    for is_skipped_again in [true, false] {
+        let world = World::new();
+        let running = park_first(&world).await;
+        world.change(|script| script.is_logic_away = true);
+        let cut = running.consumer.skip(&stream(1), Sequence(0)).await;
+        assert_eq!(cut.unwrap_err().code, Code::Unavailable);
+        running.task.abort();
+        world.change(|script| script.is_logic_away = false);
+        let running = world.run(Start::Beginning);
+        let consumer = &running.consumer;
+        world
+            .until("it acts", async || consumer.snapshot().is_ready)
+            .await;
+        let brought_back = match is_skipped_again {
+            true => consumer.skip(&stream(1), Sequence(0)).await,
+            false => consumer.replay(&stream(1)).await,
+        };
+        assert_eq!(brought_back, Ok(Sequence(4)));
+        assert_eq!(world.handled(1), [1, 2, 3]);
+        running.stop().await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_skip_of_another_append_than_the_parked_one_is_refused() {
+    let world = World::new();
+    let running = park_first(&world).await;
+    let refused = running.consumer.skip(&stream(1), Sequence(2)).await;
+    let refused = refused.unwrap_err();
+    assert_eq!(refused.code, Code::FailedPrecondition);
+    assert!(refused.message.contains("name sequence 0"), "{refused}");
+    assert_eq!(running.consumer.replay(&stream(1)).await, Ok(Sequence(4)));
+    assert_eq!(world.handled(1), [0, 1, 2, 3]);
     running.stop().await.unwrap();
 }
 
