@@ -28,9 +28,9 @@ pub fn of_command(error: &Error) -> Status {
         Error::LogicUnavailable(_) | Error::StoreUnavailable(_) | Error::Unknown(_) => {
             Code::Unavailable
         }
-        Error::Busy(_) | Error::StoreFull | Error::HistoryTooLarge { .. } => {
-            Code::ResourceExhausted
-        }
+        Error::Busy(_) | Error::StoreFull => Code::ResourceExhausted,
+        // Waiting does not make it smaller.
+        Error::HistoryTooLarge { .. } => Code::FailedPrecondition,
         Error::Late(_) => Code::DeadlineExceeded,
     };
     Status::new(code, describe(error))

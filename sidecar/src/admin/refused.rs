@@ -1,9 +1,10 @@
 //! Commands and facts of a consumer that their targets refused for good.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use angzarr_coordinator::consumer::{Refused, Settlement};
 use angzarr_coordinator::model::Payload;
-use angzarr_coordinator::port::backlog::Refused;
 use angzarr_coordinator::port::progress::{OutgoingId, Work};
 use axum::Json;
 use axum::extract::{Query, State};
@@ -14,6 +15,9 @@ use super::parked::page_size;
 use super::refusal::{Refusal, code_name};
 use super::shape::{Handled, PageSummary, RefusedPage, RefusedWork};
 use super::which::{self, title};
+
+/// How long the reply to a command that is sent again is waited for.
+const RESEND_WITHIN: Duration = Duration::from_secs(5);
 
 /// Asks for a page of refused work.
 #[derive(Debug, Deserialize)]
@@ -37,11 +41,7 @@ pub(super) async fn list(
 ) -> Result<Json<RefusedPage>, Refusal> {
     let consumer = which::consumer(&shared.admin.consumers, page.consumer.as_deref())?;
     let limit = page_size(page.limit);
-    let listed = consumer.list_refused(page.after, limit).await?;
-    let next = listed
-        .last()
-        .filter(|_| listed.len() == limit)
-        .map(|last| last.place);
+    let (listed, next) = consumer.list_refused(page.after, limit).await?;
     Ok(Json(RefusedPage {
         consumer: title(&consumer.snapshot().id),
         refused: listed.into_iter().map(work).collect(),
@@ -64,8 +64,18 @@ pub(super) async fn resend(
 ) -> Result<Json<Handled>, Refusal> {
     let consumer = which::consumer(&shared.admin.consumers, which.consumer.as_deref())?;
     let id = OutgoingId(which.id);
-    consumer.resend(&id).await?;
-    Ok(handled(id, "resent"))
+    let outcome = match consumer.resend(&id, RESEND_WITHIN).await? {
+        Settlement::Done => "executed".to_owned(),
+        Settlement::Refused(refusal) => {
+            format!(
+                "refused again ({}: {})",
+                code_name(refusal.code),
+                refusal.message
+            )
+        }
+        Settlement::Waiting => "waiting for its target; nothing else is needed".to_owned(),
+    };
+    Ok(handled(id, outcome))
 }
 
 pub(super) async fn discard(
@@ -75,14 +85,11 @@ pub(super) async fn discard(
     let consumer = which::consumer(&shared.admin.consumers, which.consumer.as_deref())?;
     let id = OutgoingId(which.id);
     consumer.discard(&id).await?;
-    Ok(handled(id, "discarded"))
+    Ok(handled(id, "discarded".to_owned()))
 }
 
-fn handled(id: OutgoingId, outcome: &str) -> Json<Handled> {
-    Json(Handled {
-        id: id.0,
-        outcome: outcome.to_owned(),
-    })
+fn handled(id: OutgoingId, outcome: String) -> Json<Handled> {
+    Json(Handled { id: id.0, outcome })
 }
 
 fn work(refused: Refused) -> RefusedWork {

@@ -240,6 +240,6 @@ pub struct PageSummary {
 pub struct Handled {
     /// The id of the work.
     pub id: String,
-    /// `resent` or `discarded`.
+    /// `discarded`, or what its target replied when it was sent again.
     pub outcome: String,
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use angzarr_coordinator::port::logic::Error;
-use angzarr_wire::decode_status;
+use angzarr_wire::decode_status_of_logic;
 use tokio::time::timeout;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Response, Status};
@@ -25,7 +25,7 @@ pub(super) async fn within<T>(
         return Err(Error::Contract(large.to_string()));
     }
     Err(match judge(&status) {
-        Failure::Status => Error::Status(decode_status(&status)),
+        Failure::Status => Error::Status(decode_status_of_logic(&status)),
         Failure::Unreachable => Error::Unreachable(status.message().to_owned()),
         Failure::Broken => Error::Broken(status.message().to_owned()),
     })

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use angzarr_config::boot::{self, Start};
 use angzarr_config::routing::Routing;
-use angzarr_coordinator::consumer::{Consumer, Error, Settings, Source, Start as Begin};
+use angzarr_coordinator::consumer::{
+    Consumer, Error, OutgoingBound, Settings, Source, Start as Begin,
+};
 use angzarr_coordinator::describe;
 use angzarr_coordinator::model::{ConsumerId, Domain};
 use angzarr_coordinator::retry::{Jitter, Policy};
@@ -16,6 +18,12 @@ use tokio_util::sync::CancellationToken;
 
 /// How long calls of a consumer that stops may go on.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// How much outgoing work of one consumer may wait: what is known of it takes about 4 MB of memory, and the rest stays in the store.
+const OUTGOING: OutgoingBound = OutgoingBound {
+    pieces: 10_000,
+    bytes: 256 << 20,
+};
 
 /// All consumers.
 #[derive(Clone, Default)]
@@ -125,6 +133,7 @@ pub(super) fn settings(
             longest: delivery.backoff_max,
             jitter: Jitter::Half,
         },
+        outgoing: OUTGOING,
         grace: GRACE,
     }
 }

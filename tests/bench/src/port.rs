@@ -125,6 +125,7 @@ fn propose() -> Result<Proposal> {
     let id = uuid::Uuid::from_bytes(root).to_string();
     let event = any("Counted");
     Ok(Proposal {
+        deadline: None,
         id: AppendId::random(),
         stream: StreamId {
             domain: Domain::parse(DOMAIN)?,

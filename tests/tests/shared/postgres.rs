@@ -19,6 +19,7 @@ use angzarr_coordinator::port::writer::{Entry, Outcome, Proposal, Writer};
 use angzarr_servers::postgres::{Database, Server};
 use angzarr_stores::postgres::{OpenError, PostgresStore};
 use angzarr_tests::proxy::{Mode, Proxy};
+use angzarr_tests::sidecar::until;
 use sqlx::{AssertSqlSafe, Executor};
 
 async fn open(settings: Postgres) -> Arc<PostgresStore> {
@@ -54,6 +55,7 @@ fn stream(root: u8) -> StreamId {
 
 fn propose(root: u8, id: &str) -> Proposal {
     Proposal {
+        deadline: None,
         id: AppendId::random(),
         stream: stream(root),
         expected: None,
@@ -102,6 +104,47 @@ async fn length(store: &PostgresStore, root: u8) -> usize {
     };
     let appends = store.read_stream(read).await.unwrap();
     appends.iter().map(|append| append.events.len()).sum()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_that_waits_for_a_lock_past_its_deadline_records_nothing() {
+    let database = fresh().await;
+    let store = open(database.settings()).await;
+    store
+        .write(vec![Entry::Proposal(propose(1, "before"))])
+        .await
+        .unwrap();
+    let mut other = database.connect().await;
+    let schema = database.settings().schema;
+    let lock = format!("BEGIN; LOCK TABLE {schema}.appends IN ACCESS EXCLUSIVE MODE");
+    other.execute(AssertSqlSafe(lock)).await.unwrap();
+    let deadline = tokio::time::Instant::now() + Duration::from_millis(300);
+    let late = Proposal {
+        deadline: Some(deadline),
+        ..propose(1, "late")
+    };
+    let writer = Arc::clone(&store);
+    let batch = [late, propose(2, "unlimited")]
+        .map(Entry::Proposal)
+        .to_vec();
+    let writing = tokio::spawn(async move { writer.write(batch).await });
+    let waits = "SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%write_v2%'";
+    until(async || {
+        let waiting: i64 = sqlx::query_scalar(waits)
+            .fetch_one(&mut other)
+            .await
+            .unwrap();
+        waiting > 0
+    })
+    .await;
+    // What is tested is that time passes.
+    tokio::time::sleep_until(deadline).await;
+    other.execute("COMMIT").await.unwrap();
+    let outcomes = writing.await.unwrap().unwrap();
+    assert_eq!(outcomes[0], Outcome::Late);
+    assert!(matches!(outcomes[1], Outcome::Appended { .. }));
+    assert_eq!(length(&store, 1).await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -246,7 +246,10 @@ impl Executor {
         if Instant::now() >= deadline {
             return Err(Error::Late("before the append"));
         }
-        let proposal = propose(command, key, next_sequence, checked);
+        let proposal = Proposal {
+            deadline: Some(deadline),
+            ..propose(command, key, next_sequence, checked)
+        };
         let appending = self
             .append(proposal)
             .instrument(span::persist(stream, correlation));
@@ -259,6 +262,7 @@ impl Executor {
             Outcome::Duplicate(append) => Ok(Ran::Done(replayed(append))),
             Outcome::KeyReused { key } => Err(Error::KeyReused { key }),
             Outcome::Conflict { .. } => Ok(Ran::LostRace),
+            Outcome::Late => Err(Error::Late("before the append")),
             refused @ (Outcome::Unstorable { .. } | Outcome::Fenced { .. } | Outcome::Stepped) => {
                 Err(Error::refused(refused))
             }
@@ -361,6 +365,7 @@ fn propose(command: &Command, key: &CommandKey, next: Sequence, checked: Checked
         key: Some(key.clone()),
         correlation_id: command.correlation_id.clone(),
         trace_parent: command.trace_parent.clone(),
+        deadline: None,
         events: checked.events,
         snapshot: checked.snapshot,
     }

@@ -30,7 +30,8 @@ impl Executor {
         let count = facts.events.len();
         let (stream, expected) = (facts.stream.clone(), facts.expected);
         let persisting = span::persist(&stream, &facts.correlation_id);
-        let appending = self.append(propose(facts)).instrument(persisting);
+        let proposal = propose(facts, deadline);
+        let appending = self.append(proposal).instrument(persisting);
         match appending.await? {
             Outcome::Appended { append, known } => {
                 let is_replayed = known.len() == count;
@@ -46,6 +47,7 @@ impl Executor {
                 known: Vec::new(),
             }),
             Outcome::KeyReused { key } => Err(Error::KeyReused { key }),
+            Outcome::Late => Err(Error::Late("before the append")),
             Outcome::Conflict { actual } => Err(Error::Conflict {
                 stream,
                 expected: expected.unwrap_or(actual),
@@ -58,12 +60,13 @@ impl Executor {
     }
 }
 
-fn propose(facts: Facts) -> Proposal {
+fn propose(facts: Facts, deadline: Instant) -> Proposal {
     Proposal {
         id: AppendId::random(),
         stream: facts.stream,
         expected: facts.expected,
         key: None,
+        deadline: Some(deadline),
         correlation_id: facts.correlation_id,
         trace_parent: facts.trace_parent,
         events: facts.events,

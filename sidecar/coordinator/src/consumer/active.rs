@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -15,6 +16,7 @@ use super::lock;
 use super::progress_cache::ProgressCache;
 use super::root::{DeliveryError, Failure};
 use super::settings::{Ports, Settings};
+use super::settlements::Settlements;
 use crate::describe;
 use crate::model::{Append, Domain, Position, Sequence, StreamId};
 use crate::port::progress::{Parked, RootProgress, Step};
@@ -47,6 +49,12 @@ pub(super) struct Active {
     /// At most one delivery that waits for something outside looks often; the others hear of it through `recovered`.
     pub(super) scout: Semaphore,
     pub(super) recovered: Notify,
+    /// Who waits for the final reply to outgoing work.
+    pub(super) settlements: Settlements,
+    /// Whether so much outgoing work waits that the sources bring no more.
+    outgoing_full: watch::Sender<bool>,
+    /// Until then nobody else was granted the lease.
+    lease_until: Mutex<Instant>,
     /// Ends all waiting.
     pub(super) stop: CancellationToken,
     failure: Mutex<Option<Error>>,
@@ -69,6 +77,7 @@ impl Active {
         ports: Ports,
         status: Arc<LiveStatus>,
         committer: Handle,
+        lease_until: Instant,
     ) -> Self {
         Self {
             permits: Semaphore::new(settings.concurrency.max(1)),
@@ -83,6 +92,9 @@ impl Active {
             outgoing: Notify::new(),
             scout: Semaphore::new(1),
             recovered: Notify::new(),
+            settlements: Settlements::default(),
+            outgoing_full: watch::Sender::new(false),
+            lease_until: Mutex::new(lease_until),
             stop: CancellationToken::new(),
             failure: Mutex::default(),
             roots: Mutex::new(ProgressCache::new(CACHED_PROGRESS_BYTES)),
@@ -98,6 +110,26 @@ impl Active {
 
     pub(super) fn failure(&self) -> Option<Error> {
         lock(&self.failure).clone()
+    }
+
+    /// Notes that the lease was renewed by a call that began at `asked`.
+    pub(super) fn renewed(&self, asked: Instant) {
+        *lock(&self.lease_until) = asked + self.settings.lease_ttl;
+    }
+
+    /// Whether nobody else can hold the lease now. Both clocks only need to run equally fast.
+    pub(super) fn holds_lease(&self) -> bool {
+        Instant::now() < *lock(&self.lease_until)
+    }
+
+    pub(super) fn set_outgoing_full(&self, is_full: bool) {
+        self.outgoing_full
+            .send_if_modified(|known| std::mem::replace(known, is_full) != is_full);
+    }
+
+    /// Watches whether the sources are to bring no more.
+    pub(super) fn watch_outgoing(&self) -> watch::Receiver<bool> {
+        self.outgoing_full.subscribe()
     }
 
     /// The position after which events of a domain count.

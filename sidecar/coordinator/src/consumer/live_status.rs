@@ -18,9 +18,9 @@ pub struct Snapshot {
     pub sources: Vec<SourceSnapshot>,
     /// How many roots are parked.
     pub parked: u64,
-    /// How many outgoing commands are in memory, sent or about to be.
+    /// How many commands and facts are to be sent, as far as they were read from the store.
     pub outgoing: usize,
-    /// Why outgoing commands wait, if they do.
+    /// Why some of them wait, by target.
     pub outgoing_waits: Option<String>,
 }
 
@@ -75,6 +75,8 @@ pub(super) enum Needed {
     Logic,
     Owner,
     Store,
+    /// Room for outgoing work in the store.
+    Room,
 }
 
 #[derive(Debug, Default)]
@@ -183,12 +185,11 @@ impl LiveStatus {
         state.parked = state.parked.saturating_sub(1);
     }
 
-    pub(super) fn set_outgoing(&self, outgoing: usize) {
-        self.locked().outgoing = outgoing;
-    }
-
-    pub(super) fn set_outgoing_waits(&self, reason: Option<String>) {
-        self.locked().outgoing_waits = reason;
+    /// Notes how many pieces of outgoing work there are, and why some of them wait.
+    pub(super) fn set_outgoing(&self, pieces: usize, waits: Option<String>) {
+        let mut state = self.locked();
+        state.outgoing = pieces;
+        state.outgoing_waits = waits;
     }
 
     /// What is shown, with the sources in the given order.

@@ -23,6 +23,7 @@ mod prefix;
 mod progress_cache;
 mod root;
 mod settings;
+mod settlements;
 mod source;
 mod sync;
 #[cfg(test)]
@@ -38,19 +39,30 @@ use tokio_util::sync::CancellationToken;
 
 pub use error::Error;
 pub use live_status::{Holder, Snapshot, SourceSnapshot, SourceState};
-pub use settings::{Ports, Settings, Source, Start};
+pub use parked::Refused;
+pub use settings::{OutgoingBound, Ports, Settings, Source, Start};
+pub use settlements::Settlement;
 pub use sync::Until;
 
 use crate::describe;
 use crate::model::{Projection, Status};
+use crate::port::backlog::KeptWork;
 use crate::port::leases::Grant;
-use crate::port::progress::Outgoing;
+use crate::port::progress::{Outgoing, OutgoingId};
 use active::Active;
 use committer::Committer;
 use live_status::LiveStatus;
 
 /// Roots that are counted with one read.
 const PARKED_PAGE: usize = 1_000;
+
+/// The right to act, as it was granted.
+#[derive(Debug, Clone, Copy)]
+struct Lease {
+    epoch: u64,
+    /// Until then nobody else is granted it, unless it is renewed.
+    until: Instant,
+}
 
 /// A projector, saga or process manager as a reader of events.
 pub struct Consumer {
@@ -119,10 +131,11 @@ impl Consumer {
         settings: Arc<Settings>,
         shutdown: CancellationToken,
     ) -> Result<(), Error> {
-        let Some(epoch) = self.acquire(&settings, &shutdown).await? else {
+        let Some(lease) = self.acquire(&settings, &shutdown).await? else {
             return Ok(());
         };
-        let ran = self.work(&settings, epoch, &shutdown).await;
+        let epoch = lease.epoch;
+        let ran = self.work(&settings, lease, &shutdown).await;
         lock(&self.active).take();
         self.status.ended();
         let name = settings.id.to_string();
@@ -155,6 +168,31 @@ impl Consumer {
         sync::orchestrate(self.active()?, until, Instant::now() + budget).await
     }
 
+    /// Waits until outgoing work has its final reply and that is stored, as long as the budget allows.
+    ///
+    /// # Errors
+    /// UNAVAILABLE when the store does not reply or the consumer does not run here.
+    pub async fn settlement(
+        &self,
+        id: &OutgoingId,
+        budget: Duration,
+    ) -> Result<Settlement, Status> {
+        // Watched first: what is not stored as settled when it is read is reported afterwards.
+        let settled = self.active()?.settlements.watch(id);
+        match self.read_work(id).await? {
+            None => Ok(Settlement::Done),
+            Some(KeptWork {
+                refusal: Some(refusal),
+                ..
+            }) => Ok(Settlement::Refused(refusal)),
+            Some(_) => match timeout(budget, settled).await {
+                Ok(Ok(settlement)) => Ok(settlement),
+                // Without a reply in time, or the consumer is ending.
+                Ok(Err(_)) | Err(_) => Ok(Settlement::Waiting),
+            },
+        }
+    }
+
     /// The state of the consumer now.
     pub fn snapshot(&self) -> Snapshot {
         let settings = self.settings();
@@ -176,15 +214,16 @@ impl Consumer {
         })
     }
 
-    /// Waits for the lease; returns its epoch, or nothing when the shutdown came first.
+    /// Waits for the lease; returns nothing when the shutdown came first.
     async fn acquire(
         &self,
         settings: &Settings,
         shutdown: &CancellationToken,
-    ) -> Result<Option<u64>, Error> {
+    ) -> Result<Option<Lease>, Error> {
         let name = settings.id.to_string();
         let mut backoff = settings.backoff();
         loop {
+            let lease_until = Instant::now() + settings.lease_ttl;
             let asked = self
                 .ports
                 .leases
@@ -194,7 +233,10 @@ impl Consumer {
                 Some(Ok(Grant::Granted { epoch })) => {
                     tracing::info!(consumer = name, epoch, "the consumer acts");
                     self.status.set_holder(Holder::Here(epoch));
-                    return Ok(Some(epoch));
+                    return Ok(Some(Lease {
+                        epoch,
+                        until: lease_until,
+                    }));
                 }
                 Some(Ok(Grant::Held { holder })) => {
                     backoff.reset();
@@ -221,25 +263,26 @@ impl Consumer {
     async fn work(
         &self,
         settings: &Arc<Settings>,
-        epoch: u64,
+        lease: Lease,
         shutdown: &CancellationToken,
     ) -> Result<(), Error> {
         let (handle, committer) = Committer::new(
             Arc::clone(settings),
             self.ports.clone(),
             Arc::clone(&self.status),
-            epoch,
+            lease.epoch,
         );
         let active = Arc::new(Active::new(
             Arc::clone(settings),
             self.ports.clone(),
             Arc::clone(&self.status),
             handle,
+            lease.until,
         ));
         let finish = CancellationToken::new();
         let mut keepers = JoinSet::new();
         keepers.spawn(commit(Arc::clone(&active), committer, finish.clone()));
-        keepers.spawn(renew(Arc::clone(&active), epoch, finish.clone()));
+        keepers.spawn(renew(Arc::clone(&active), lease.epoch, finish.clone()));
         match until(shutdown, self.count_parked(settings)).await {
             None => active.stop.cancel(),
             Some(Err(error)) => active.fail(error),
@@ -337,9 +380,11 @@ async fn renew(active: Arc<Active>, epoch: u64, finish: CancellationToken) {
         .await
         .is_some()
     {
+        let asked = Instant::now();
         let renewing = active.ports.leases.renew(&name, epoch, settings.lease_ttl);
         match until(&finish, renewing).await {
-            None | Some(Ok(())) => {}
+            None => {}
+            Some(Ok(())) => active.renewed(asked),
             Some(Err(error)) if error.is_retryable() => {
                 // Until it expires, nobody else acts; after that, commits are refused.
                 tracing::warn!(

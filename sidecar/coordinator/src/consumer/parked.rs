@@ -5,17 +5,36 @@
 //! with the same result: the caller may not have got the reply, and the process may have ended between two steps.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Consumer;
 use super::active::Active;
 use super::live_status::Needed;
 use super::root::{self, DeliveryError, catch_up};
+use super::settlements::Settlement;
 use super::sync::{not_reached, refuse};
 use crate::describe;
 use crate::model::{Code, Sequence, Status, StreamId};
-use crate::port::backlog::Refused;
-use crate::port::progress::{OutgoingId, Parked, Step};
+use crate::port::backlog::{KeptWork, WorkState};
+use crate::port::progress::{Outgoing, OutgoingId, Parked, Step};
 use crate::port::store;
+
+/// Bytes of refused work on one page; one piece may be larger.
+const PAGE_BYTES: usize = 16 << 20;
+
+/// Outgoing work that its target refused for good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// What was refused.
+    pub outgoing: Outgoing,
+    /// What the target replied.
+    pub refusal: Status,
+}
+
+fn refused(kept: KeptWork) -> Option<Refused> {
+    let KeptWork { outgoing, refusal } = kept;
+    refusal.map(|refusal| Refused { outgoing, refusal })
+}
 
 impl Consumer {
     /// Lists up to `limit` roots that are parked, after the given one.
@@ -32,14 +51,31 @@ impl Consumer {
         listed.await.map_err(refuse_store)
     }
 
-    /// Lists up to `limit` commands and facts that their targets refused, after the given place.
+    /// Lists up to `limit` commands and facts that their targets refused, after the given place, and the place after which the next page begins, if
+    /// there may be one; a page of large ones has fewer.
     ///
     /// # Errors
     /// UNAVAILABLE when the store does not reply.
-    pub async fn list_refused(&self, after: u64, limit: usize) -> Result<Vec<Refused>, Status> {
-        let settings = self.settings();
-        let listed = self.ports.backlog.list_refused(&settings.id, after, limit);
-        listed.await.map_err(refuse_store)
+    pub async fn list_refused(
+        &self,
+        after: u64,
+        limit: usize,
+    ) -> Result<(Vec<Refused>, Option<u64>), Status> {
+        let (settings, backlog) = (self.settings(), &self.ports.backlog);
+        let listing = backlog.list_work(&settings.id, WorkState::Refused, after, limit);
+        let mut heads = listing.await.map_err(refuse_store)?;
+        let (listed, mut bytes) = (heads.len(), 0);
+        let fitting = heads.iter().take_while(|head| {
+            bytes += head.bytes;
+            bytes <= PAGE_BYTES
+        });
+        heads.truncate(fitting.count().max(1));
+        let is_last = heads.len() == listed && listed < limit;
+        let next = heads.last().filter(|_| !is_last).map(|head| head.place);
+        let ids = heads.into_iter().map(|head| head.id).collect();
+        let read = backlog.read_work(&settings.id, ids).await;
+        let works = read.map_err(refuse_store)?.into_iter();
+        Ok((works.flatten().filter_map(refused).collect(), next))
     }
 
     /// Shows why a root is parked.
@@ -64,17 +100,20 @@ impl Consumer {
     /// # Errors
     /// NOT_FOUND when there is none of this id, UNAVAILABLE when the store does not reply.
     pub async fn show_refused(&self, id: &OutgoingId) -> Result<Refused, Status> {
-        let read = self
-            .ports
-            .backlog
-            .read_refused(&self.settings().id, id)
-            .await;
-        read.map_err(refuse_store)?.ok_or_else(|| {
+        let kept = self.read_work(id).await?;
+        kept.and_then(refused).ok_or_else(|| {
             Status::new(
                 Code::NotFound,
                 format!("no refused work has the id {}", id.0),
             )
         })
+    }
+
+    /// Reads outgoing work in any state.
+    pub(super) async fn read_work(&self, id: &OutgoingId) -> Result<Option<KeptWork>, Status> {
+        let (settings, backlog) = (self.settings(), &self.ports.backlog);
+        let read = backlog.read_work(&settings.id, vec![id.clone()]).await;
+        Ok(read.map_err(refuse_store)?.pop().flatten())
     }
 
     /// Delivers a root from the append at which it was parked to its head, then takes it back in. Returns the sequence that comes next.
@@ -95,11 +134,11 @@ impl Consumer {
         self.bring_back(stream, Some(skipped)).await
     }
 
-    /// Sends a refused command or record again, after all that waits.
+    /// Sends a refused command or record again, after all that waits; returns what became of it within the budget.
     ///
     /// # Errors
     /// As those of [`Consumer::show_refused`], and UNAVAILABLE when the consumer does not run here.
-    pub async fn resend(&self, id: &OutgoingId) -> Result<(), Status> {
+    pub async fn resend(&self, id: &OutgoingId, budget: Duration) -> Result<Settlement, Status> {
         self.show_refused(id).await?;
         let active = self.active()?;
         tracing::info!(consumer = %self.settings().id, id = id.0, "refused work is sent again on request");
@@ -107,7 +146,7 @@ impl Consumer {
         let stored = active.commit(vec![step], None).await;
         stored.map_err(|error| refuse(&active, error))?;
         active.outgoing.notify_one();
-        Ok(())
+        self.settlement(id, budget).await
     }
 
     /// Gives a refused command or record up.

@@ -41,8 +41,19 @@ pub struct Settings {
     pub max_attempts: u32,
     /// How long to wait between attempts.
     pub backoff: Policy,
+    /// How much outgoing work may wait before the sources bring no more.
+    pub outgoing: OutgoingBound,
     /// How long running calls may go on after the shutdown began.
     pub grace: Duration,
+}
+
+/// How much outgoing work may wait in the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutgoingBound {
+    /// Commands and records of facts.
+    pub pieces: usize,
+    /// Their bytes.
+    pub bytes: usize,
 }
 
 impl Settings {

@@ -193,7 +193,9 @@ impl Reader {
     async fn follow(&mut self, mut subscription: Box<dyn Subscription>) -> Halt {
         self.set_state(SourceState::CatchingUp);
         let stop = self.active.stop.clone();
+        let mut outgoing_full = self.active.watch_outgoing();
         loop {
+            let has_room = self.bytes < MOST_BYTES && !*outgoing_full.borrow_and_update();
             let delivery = tokio::select! {
                 biased;
                 () = stop.cancelled() => return Halt::Ending,
@@ -202,7 +204,8 @@ impl Reader {
                     subscription.grant(1);
                     continue;
                 }
-                delivery = subscription.next(), if self.bytes < MOST_BYTES => delivery,
+                Ok(()) = outgoing_full.changed() => continue,
+                delivery = subscription.next(), if has_room => delivery,
             };
             match delivery {
                 Ok(Delivery::Append(append)) => {

@@ -212,6 +212,8 @@ pub struct Status {
     pub message: String,
     /// The encoded `google.rpc.Status` details.
     pub details: bytes::Bytes,
+    /// Whether the user's logic returned it; otherwise it is of a sidecar. Not kept by stores.
+    pub is_of_logic: bool,
 }
 
 impl Status {
@@ -221,6 +223,7 @@ impl Status {
             code,
             message: message.into(),
             details: bytes::Bytes::new(),
+            is_of_logic: false,
         }
     }
 

@@ -4,9 +4,11 @@ use async_trait::async_trait;
 
 use super::progress::{Outgoing, OutgoingId, Parked};
 use super::store::Error;
-use crate::model::{ConsumerId, Status, StreamId};
+use crate::model::{ConsumerId, Domain, Status, StreamId};
 
 /// Lists what a consumer has yet to do or has parked; changes go through [`Writer::write`](super::writer::Writer::write).
+///
+/// What work holds may be large, and much of it may wait, so lists have heads only; the whole is read by id.
 ///
 /// # Guarantees
 /// - Outgoing work comes in the order of the commits that brought it, and within one commit in its own order.
@@ -19,21 +21,21 @@ use crate::model::{ConsumerId, Status, StreamId};
 /// As [`Error`] says.
 #[async_trait]
 pub trait Backlog: Send + Sync {
-    /// Lists up to `limit` pieces of work that have no final answer, after the given place (0 lists from the first).
-    async fn list_outgoing(
+    /// Lists up to `limit` heads of work in a state, after the given place (0 lists from the first).
+    async fn list_work(
         &self,
         consumer: &ConsumerId,
+        state: WorkState,
         after: u64,
         limit: usize,
-    ) -> Result<Vec<Queued>, Error>;
+    ) -> Result<Vec<WorkHead>, Error>;
 
-    /// Lists up to `limit` pieces of work that were parked with a refusal, after the given place.
-    async fn list_refused(
+    /// Reads work in any state, in the order of the ids; absent where there is none of an id.
+    async fn read_work(
         &self,
         consumer: &ConsumerId,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<Refused>, Error>;
+        ids: Vec<OutgoingId>,
+    ) -> Result<Vec<Option<KeptWork>>, Error>;
 
     /// Lists up to `limit` roots that are parked, in the order of their streams, after the given one.
     async fn list_parked(
@@ -42,31 +44,37 @@ pub trait Backlog: Send + Sync {
         after: Option<&StreamId>,
         limit: usize,
     ) -> Result<Vec<(StreamId, Parked)>, Error>;
-
-    /// Reads one piece of refused work; absent when there is none of this id.
-    async fn read_refused(
-        &self,
-        consumer: &ConsumerId,
-        id: &OutgoingId,
-    ) -> Result<Option<Refused>, Error>;
 }
 
-/// Outgoing work with its place in the queue.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Queued {
-    /// The place; ascending.
-    pub place: u64,
-    /// What is to be sent.
-    pub outgoing: Outgoing,
+/// Whether work is still to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WorkState {
+    /// It has no final reply.
+    Waiting,
+    /// It was parked with a refusal.
+    Refused,
 }
 
-/// Outgoing work that its target refused for good.
+/// What is known of outgoing work without reading it whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
-    /// The place; ascending.
+pub struct WorkHead {
+    /// The place in the queue; ascending.
     pub place: u64,
-    /// What was refused.
+    /// Its id.
+    pub id: OutgoingId,
+    /// The stream of the trigger.
+    pub trigger: StreamId,
+    /// The domain that it is for; absent for work that cannot be executed.
+    pub target: Option<Domain>,
+    /// The bytes that it takes in the store: at least those of its payloads.
+    pub bytes: usize,
+}
+
+/// Outgoing work as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptWork {
+    /// What is, or was, to be sent.
     pub outgoing: Outgoing,
-    /// What the target replied.
-    pub refusal: Status,
+    /// What the target replied, if it refused the work for good.
+    pub refusal: Option<Status>,
 }

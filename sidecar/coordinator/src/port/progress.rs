@@ -4,7 +4,8 @@ use async_trait::async_trait;
 
 use super::store::Error;
 use crate::model::{
-    Code, Command, ConsumerId, Cursor, Domain, Facts, Payload, Sequence, Status, StreamId,
+    Code, Command, ConsumerId, CorrelationId, Cursor, Domain, Facts, Payload, Sequence, Status,
+    StreamId,
 };
 
 /// Tells how far consumers got; steps are written by [`Writer::write`](super::writer::Writer::write).
@@ -166,6 +167,15 @@ pub enum Work {
 }
 
 impl Work {
+    /// The stream that it is for, and its correlation id; absent for what cannot be executed.
+    pub fn target(&self) -> Option<(&StreamId, &CorrelationId)> {
+        match self {
+            Self::Command(command) => Some((&command.stream, &command.correlation_id)),
+            Self::Facts(facts) => Some((&facts.stream, &facts.correlation_id)),
+            Self::Malformed(_) => None,
+        }
+    }
+
     /// The bytes of its payloads.
     pub fn size(&self) -> usize {
         match self {

@@ -1,6 +1,7 @@
 //! The one way to change a store: batches of entries.
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 
 use super::progress::Step;
 use super::store::Error;
@@ -22,6 +23,8 @@ use crate::model::{
 /// - Sequences of a stream are contiguous from 0; positions of a partition (a domain) are dense from 1 and in commit order: a reader that saw a
 ///   position has seen all below it.
 /// - A command key is looked up before the sequence is compared; it is kept as long as the events. The first result is returned whole.
+/// - Nothing of a proposal is recorded once its deadline has passed, also when the batch waited in the store and nobody waits for it any more. The
+///   time that is left is counted from when the batch was handed over. A key that is known is found first.
 /// - A snapshot replaces only an older one (lower sequence, or another version).
 /// - A root's next sequence and a source's cursor never move backwards.
 /// - Outgoing work gets its place in the order of entries; writing the same outgoing work twice (same id) keeps the first.
@@ -84,6 +87,8 @@ pub struct Proposal {
     pub expected: Option<Sequence>,
     /// The command that caused it; absent for facts, whose events carry external ids.
     pub key: Option<CommandKey>,
+    /// When it must no longer be recorded; absent for what may be recorded at any time.
+    pub deadline: Option<Instant>,
     /// The workflow that the events belong to.
     pub correlation_id: CorrelationId,
     /// The W3C trace context of the command.
@@ -95,6 +100,12 @@ pub struct Proposal {
 }
 
 impl Proposal {
+    /// Whether its deadline has passed.
+    pub fn is_late(&self) -> bool {
+        self.deadline
+            .is_some_and(|deadline| deadline <= Instant::now())
+    }
+
     /// The bytes of its payloads.
     pub fn size(&self) -> usize {
         let events = self.events.iter().map(|event| event.payload.size());
@@ -140,6 +151,8 @@ pub enum Outcome {
         /// The command id or external id.
         key: String,
     },
+    /// The deadline passed before the store came to it.
+    Late,
     /// The stream is not where the proposal expected it.
     Conflict {
         /// The sequence of the next event.
@@ -168,6 +181,7 @@ impl Outcome {
         match self {
             Self::Appended { .. } | Self::Duplicate(_) | Self::Stepped => false,
             Self::KeyReused { .. }
+            | Self::Late
             | Self::Conflict { .. }
             | Self::Fenced { .. }
             | Self::Unstorable { .. } => true,

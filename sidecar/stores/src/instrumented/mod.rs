@@ -9,7 +9,7 @@ use angzarr_coordinator::model::{
     Append, ConsumerId, CorrelationId, Cursor, Domain, Position, Root, RootHead, StoreIdentity,
     StreamId,
 };
-use angzarr_coordinator::port::backlog::{Backlog, Queued, Refused};
+use angzarr_coordinator::port::backlog::{Backlog, KeptWork, WorkHead, WorkState};
 use angzarr_coordinator::port::catalog::Catalog;
 use angzarr_coordinator::port::leases::{Grant, Leases};
 use angzarr_coordinator::port::log::{Load, Loaded, Log, PartitionPage, PartitionRead, StreamRead};
@@ -35,10 +35,9 @@ pub struct Instrumented<S> {
     open_source: Operation,
     read_source: Operation,
     read_roots: Operation,
-    list_outgoing: Operation,
-    list_refused: Operation,
+    list_work: Operation,
+    read_work: Operation,
     list_parked: Operation,
-    read_refused: Operation,
     acquire: Operation,
     renew: Operation,
     release: Operation,
@@ -65,10 +64,9 @@ impl<S> Instrumented<S> {
             open_source: make.operation("open_source"),
             read_source: make.operation("read_source"),
             read_roots: make.operation("read_roots"),
-            list_outgoing: make.operation("list_outgoing"),
-            list_refused: make.operation("list_refused"),
+            list_work: make.operation("list_work"),
+            read_work: make.operation("read_work"),
             list_parked: make.operation("list_parked"),
-            read_refused: make.operation("read_refused"),
             acquire: make.operation("acquire"),
             renew: make.operation("renew"),
             release: make.operation("release"),
@@ -118,6 +116,7 @@ impl<S> Instrumented<S> {
                 Outcome::Duplicate(_)
                 | Outcome::Stepped
                 | Outcome::KeyReused { .. }
+                | Outcome::Late
                 | Outcome::Conflict { .. }
                 | Outcome::Fenced { .. }
                 | Outcome::Unstorable { .. } => None,
@@ -271,24 +270,24 @@ fn is_move(step: &Step) -> bool {
 #[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl<S: Backlog> Backlog for Instrumented<S> {
-    async fn list_outgoing(
+    async fn list_work(
         &self,
         consumer: &ConsumerId,
+        state: WorkState,
         after: u64,
         limit: usize,
-    ) -> Result<Vec<Queued>, Error> {
-        let listing = self.inner.list_outgoing(consumer, after, limit);
-        self.list_outgoing.measure(listing).await
+    ) -> Result<Vec<WorkHead>, Error> {
+        let listing = self.inner.list_work(consumer, state, after, limit);
+        self.list_work.measure(listing).await
     }
 
-    async fn list_refused(
+    async fn read_work(
         &self,
         consumer: &ConsumerId,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<Refused>, Error> {
-        let listing = self.inner.list_refused(consumer, after, limit);
-        self.list_refused.measure(listing).await
+        ids: Vec<OutgoingId>,
+    ) -> Result<Vec<Option<KeptWork>>, Error> {
+        let reading = self.inner.read_work(consumer, ids);
+        self.read_work.measure(reading).await
     }
 
     async fn list_parked(
@@ -300,18 +299,8 @@ impl<S: Backlog> Backlog for Instrumented<S> {
         let listing = self.inner.list_parked(consumer, after, limit);
         self.list_parked.measure(listing).await
     }
-
-    async fn read_refused(
-        &self,
-        consumer: &ConsumerId,
-        id: &OutgoingId,
-    ) -> Result<Option<Refused>, Error> {
-        let reading = self.inner.read_refused(consumer, id);
-        self.read_refused.measure(reading).await
-    }
 }
 
-#[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl<S: Leases> Leases for Instrumented<S> {
     async fn acquire(&self, name: &str, holder: &str, ttl: Duration) -> Result<Grant, Error> {

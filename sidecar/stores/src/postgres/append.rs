@@ -6,6 +6,7 @@ use angzarr_coordinator::model::{CommandId, ExternalId, NewEvent, Position, Stre
 use angzarr_coordinator::port::writer::{Outcome, Proposal};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::error::Fault;
@@ -177,6 +178,12 @@ impl<'a> Proposals<'a> {
 
     /// Binds the arrays, which come first in the arguments.
     pub(super) fn bind<'q>(&'q self, asked: Asked<'q>, is_repeat: bool) -> Asked<'q> {
+        let now = Instant::now();
+        let times_left = self.batch.iter().map(|proposal| {
+            let left = proposal.deadline?.saturating_duration_since(now);
+            Some(i64::try_from(left.as_micros()).unwrap_or(i64::MAX))
+        });
+        let times_left: Vec<Option<i64>> = times_left.collect();
         asked
             .bind(is_repeat)
             .bind(&self.locks)
@@ -210,6 +217,7 @@ impl<'a> Proposals<'a> {
             .bind(&self.snapshots.types)
             .bind(&self.snapshots.states)
             .bind(&self.groups)
+            .bind(times_left)
     }
 }
 
@@ -264,6 +272,7 @@ impl Answers<'_> {
             5 => Outcome::Conflict {
                 actual: row::read_sequence(found.try_get("at_sequence")?)?,
             },
+            7 => Outcome::Late,
             other => return Err(Corrupt::new("outcome", other).into()),
         };
         Ok(Verdict::Done(outcome))

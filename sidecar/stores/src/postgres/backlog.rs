@@ -1,7 +1,7 @@
 //! What waits for consumers, and what was parked.
 
 use angzarr_coordinator::model::{ConsumerId, StreamId};
-use angzarr_coordinator::port::backlog::{Queued, Refused};
+use angzarr_coordinator::port::backlog::{KeptWork, WorkHead, WorkState};
 use angzarr_coordinator::port::progress::{Outgoing, OutgoingId, Parked};
 use angzarr_coordinator::port::store::Error;
 use sqlx::Row;
@@ -12,127 +12,85 @@ use super::pool::{Operation, Pool};
 use super::progress::read_parked;
 use super::row;
 use crate::stored::{
-    Corrupt, StoredWork, column, decode_work, edition_column, row_limit, unsigned,
+    Corrupt, StoredWork, TARGET_BYTES, column, decode_target, decode_work, edition_column,
+    row_limit, unsigned,
 };
 
-macro_rules! select_work {
-    ($rest:literal) => {
-        concat!(
-            "SELECT o.place, o.outgoing_id, o.trigger_domain, o.trigger_edition, o.trigger_root, o.command, o.facts, o.trace_parent,
-                 o.refusal_code, o.refusal_message, o.refusal_details
-             FROM outgoing o JOIN consumers c ON c.id = o.consumer_id WHERE c.name = $1 AND ",
-            $rest
-        )
-    };
-}
-
-fn read_outgoing(found: &PgRow) -> Result<(u64, Outgoing), Fault> {
-    let stored = StoredWork {
-        command: found.try_get(5)?,
-        facts: found.try_get(6)?,
-        trace_parent: found.try_get(7)?,
-    };
-    let outgoing = Outgoing {
-        id: OutgoingId(found.try_get(1)?),
-        trigger: row::read_whole_stream_id(found, 2)?,
-        work: decode_work(stored)?,
-    };
-    Ok((unsigned(found.try_get(0)?), outgoing))
-}
-
-fn read_refusal(found: &PgRow) -> Result<Refused, Fault> {
-    let (place, outgoing) = read_outgoing(found)?;
-    let refusal = row::read_status(found, 8)?
-        .ok_or_else(|| Corrupt::new("refused work", "its refusal is missing"))?;
-    Ok(Refused {
-        place,
-        outgoing,
-        refusal,
-    })
-}
-
-/// Lists work without a final answer.
-pub(super) async fn list_outgoing(
+/// Lists heads of work in a state.
+pub(super) async fn list_work(
     pool: &Pool,
     consumer: &ConsumerId,
+    state: WorkState,
     after: u64,
     limit: usize,
-) -> Result<Vec<Queued>, Error> {
-    const WAITING: &str =
-        select_work!("o.place > $2 AND o.refusal_code IS NULL ORDER BY o.place LIMIT $3");
-    let page = Page {
-        consumer,
-        after,
-        limit,
-    };
-    list(pool, WAITING, page, |found| {
-        let (place, outgoing) = read_outgoing(found)?;
-        Ok(Queued { place, outgoing })
-    })
-    .await
-}
-
-/// Lists refused work.
-pub(super) async fn list_refused(
-    pool: &Pool,
-    consumer: &ConsumerId,
-    after: u64,
-    limit: usize,
-) -> Result<Vec<Refused>, Error> {
-    const REFUSED: &str =
-        select_work!("o.place > $2 AND o.refusal_code IS NOT NULL ORDER BY o.place LIMIT $3");
-    let page = Page {
-        consumer,
-        after,
-        limit,
-    };
-    list(pool, REFUSED, page, read_refusal).await
-}
-
-/// Which piece of a consumer's work to list.
-struct Page<'a> {
-    consumer: &'a ConsumerId,
-    /// The place after which it begins.
-    after: u64,
-    limit: usize,
-}
-
-async fn list<T>(
-    pool: &Pool,
-    sql: &'static str,
-    page: Page<'_>,
-    read: impl Fn(&PgRow) -> Result<T, Fault>,
-) -> Result<Vec<T>, Error> {
-    let name = page.consumer.to_string();
-    let rows = pool.fetch(Operation::Other, |_| {
-        sqlx::query(sql)
-            .bind(&name)
-            .bind(column(page.after))
-            .bind(row_limit(page.limit))
-    });
-    let rows = rows.await?;
-    rows.iter()
-        .map(read)
-        .collect::<Result<_, _>>()
-        .map_err(Fault::into_error)
-}
-
-/// Reads one piece of refused work.
-pub(super) async fn read_refused(
-    pool: &Pool,
-    consumer: &ConsumerId,
-    id: &OutgoingId,
-) -> Result<Option<Refused>, Error> {
-    const ONE: &str = select_work!("o.outgoing_id = $2 AND o.refusal_code IS NOT NULL");
+) -> Result<Vec<WorkHead>, Error> {
+    const HEADS: &str = "SELECT o.place, o.outgoing_id, o.trigger_domain, o.trigger_edition, o.trigger_root,
+            substr(o.command, 1, $5), substr(o.facts, 1, $5), (coalesce(octet_length(o.command), 0) + coalesce(octet_length(o.facts), 0))::bigint
+        FROM outgoing o JOIN consumers c ON c.id = o.consumer_id
+        WHERE c.name = $1 AND o.place > $2 AND (o.refusal_code IS NOT NULL) = $3 ORDER BY o.place LIMIT $4";
     let name = consumer.to_string();
     let rows = pool.fetch(Operation::Other, |_| {
-        sqlx::query(ONE).bind(&name).bind(&id.0)
+        sqlx::query(HEADS)
+            .bind(&name)
+            .bind(column(after))
+            .bind(state == WorkState::Refused)
+            .bind(row_limit(limit))
+            .bind(TARGET_BYTES)
     });
     let rows = rows.await?;
-    rows.first()
-        .map(read_refusal)
-        .transpose()
-        .map_err(Fault::into_error)
+    let heads = rows.iter().map(|found| {
+        Ok(WorkHead {
+            place: unsigned(found.try_get(0)?),
+            id: OutgoingId(found.try_get(1)?),
+            trigger: row::read_whole_stream_id(found, 2)?,
+            target: decode_target(found.try_get(5)?, found.try_get(6)?)?,
+            bytes: usize::try_from(unsigned(found.try_get(7)?)).unwrap_or(usize::MAX),
+        })
+    });
+    heads.collect::<Result<_, _>>().map_err(Fault::into_error)
+}
+
+/// Reads work by id, in any state.
+pub(super) async fn read_work(
+    pool: &Pool,
+    consumer: &ConsumerId,
+    ids: Vec<OutgoingId>,
+) -> Result<Vec<Option<KeptWork>>, Error> {
+    const WORK: &str = "SELECT q.ordinal, o.trigger_domain, o.trigger_edition, o.trigger_root, o.command, o.facts, o.trace_parent,
+            o.refusal_code, o.refusal_message, o.refusal_details
+        FROM unnest($2::text[]) WITH ORDINALITY q(id, ordinal)
+        JOIN consumers c ON c.name = $1
+        JOIN outgoing o ON o.consumer_id = c.id AND o.outgoing_id = q.id";
+    let name = consumer.to_string();
+    let names: Vec<_> = ids.iter().map(|id| id.0.clone()).collect();
+    let rows = pool.fetch(Operation::Other, |_| {
+        sqlx::query(WORK).bind(&name).bind(&names)
+    });
+    let rows = rows.await?;
+    let mut works = vec![None; ids.len()];
+    for found in &rows {
+        let read = read_kept(found, &ids).map_err(Fault::into_error);
+        let (at, kept) = read?;
+        works[at] = Some(kept);
+    }
+    Ok(works)
+}
+
+fn read_kept(found: &PgRow, ids: &[OutgoingId]) -> Result<(usize, KeptWork), Fault> {
+    let ordinal = unsigned(found.try_get(0)?);
+    let at = usize::try_from(ordinal).unwrap_or_default() - 1;
+    let stored = StoredWork {
+        command: found.try_get(4)?,
+        facts: found.try_get(5)?,
+        trace_parent: found.try_get(6)?,
+    };
+    let outgoing = Outgoing {
+        id: ids[at].clone(),
+        trigger: row::read_whole_stream_id(found, 1)?,
+        work: decode_work(stored)?,
+    };
+    let refusal = row::read_status(found, 7)?;
+    Ok((at, KeptWork { outgoing, refusal }))
 }
 
 /// Lists roots that are parked.

@@ -30,7 +30,7 @@ use angzarr_coordinator::model::{
     Append, ConsumerId, CorrelationId, Cursor, Domain, Position, Root, RootHead, StoreIdentity,
     StreamId,
 };
-use angzarr_coordinator::port::backlog::{Backlog, Queued, Refused};
+use angzarr_coordinator::port::backlog::{Backlog, KeptWork, WorkHead, WorkState};
 use angzarr_coordinator::port::catalog::Catalog;
 use angzarr_coordinator::port::leases::{Grant, Leases};
 use angzarr_coordinator::port::log::{Load, Loaded, Log, PartitionPage, PartitionRead, StreamRead};
@@ -280,22 +280,22 @@ impl Progress for PostgresStore {
 
 #[async_trait]
 impl Backlog for PostgresStore {
-    async fn list_outgoing(
+    async fn list_work(
         &self,
         consumer: &ConsumerId,
+        state: WorkState,
         after: u64,
         limit: usize,
-    ) -> Result<Vec<Queued>, Error> {
-        backlog::list_outgoing(&self.pool, consumer, after, limit).await
+    ) -> Result<Vec<WorkHead>, Error> {
+        backlog::list_work(&self.pool, consumer, state, after, limit).await
     }
 
-    async fn list_refused(
+    async fn read_work(
         &self,
         consumer: &ConsumerId,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<Refused>, Error> {
-        backlog::list_refused(&self.pool, consumer, after, limit).await
+        ids: Vec<OutgoingId>,
+    ) -> Result<Vec<Option<KeptWork>>, Error> {
+        backlog::read_work(&self.pool, consumer, ids).await
     }
 
     async fn list_parked(
@@ -305,14 +305,6 @@ impl Backlog for PostgresStore {
         limit: usize,
     ) -> Result<Vec<(StreamId, Parked)>, Error> {
         backlog::list_parked(&self.pool, consumer, after, limit).await
-    }
-
-    async fn read_refused(
-        &self,
-        consumer: &ConsumerId,
-        id: &OutgoingId,
-    ) -> Result<Option<Refused>, Error> {
-        backlog::read_refused(&self.pool, consumer, id).await
     }
 }
 

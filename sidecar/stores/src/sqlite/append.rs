@@ -71,6 +71,9 @@ pub(super) fn append(
             }
         }
     }
+    if proposal.is_late() {
+        return Ok(Outcome::Late);
+    }
     let (events, known) = match deduplicate(conn, stream, &proposal.events)? {
         Deduplicated::Fresh { events, known } => (events, known),
         Deduplicated::Reused(id) => {

@@ -1,137 +1,88 @@
 //! What waits for consumers, and what was parked.
 
 use angzarr_coordinator::model::{ConsumerId, StreamId};
-use angzarr_coordinator::port::backlog::{Queued, Refused};
+use angzarr_coordinator::port::backlog::{KeptWork, WorkHead, WorkState};
 use angzarr_coordinator::port::progress::{Outgoing, OutgoingId, Parked};
 use rusqlite::{Connection, Row, params};
 
 use super::error::Fault;
 use super::progress::{consumer_id, read_parked};
 use super::row;
-use crate::stored::{StoredWork, decode_work};
+use crate::stored::{StoredWork, TARGET_BYTES, decode_target, decode_work};
 
-macro_rules! work_columns {
-    () => {
-        "place, outgoing_id, trigger_domain, trigger_edition, trigger_root, command, facts, trace_parent, refusal_code, refusal_message, refusal_details"
-    };
-}
-
-fn read_outgoing(found: &Row<'_>) -> Result<(u64, Outgoing), Fault> {
-    let place = row::unsigned(found.get(0)?);
-    let stored = StoredWork {
-        command: found.get(5)?,
-        facts: found.get(6)?,
-        trace_parent: found.get(7)?,
-    };
-    let outgoing = Outgoing {
-        id: OutgoingId(found.get(1)?),
-        trigger: row::read_whole_stream_id(found, 2)?,
-        work: decode_work(stored)?,
-    };
-    Ok((place, outgoing))
-}
-
-fn read_refusal(found: &Row<'_>) -> Result<Refused, Fault> {
-    let (place, outgoing) = read_outgoing(found)?;
-    let refusal = row::read_status(found, 8)?
-        .ok_or_else(|| Fault::corrupt("refused work", "its refusal is missing"))?;
-    Ok(Refused {
-        place,
-        outgoing,
-        refusal,
-    })
-}
-
-/// Lists work without a final answer.
-pub(super) fn list_outgoing(
+/// Lists heads of work in a state.
+pub(super) fn list_work(
     conn: &Connection,
     consumer: &ConsumerId,
+    state: WorkState,
     after: u64,
     limit: usize,
-) -> Result<Vec<Queued>, Fault> {
-    const WAITING: &str = concat!(
-        "SELECT ",
-        work_columns!(),
-        " FROM outgoing WHERE consumer = ? AND place > ? AND refusal_code IS NULL ORDER BY place LIMIT ?"
-    );
-    let page = Page {
-        consumer,
-        after,
-        limit,
-    };
-    list(conn, WAITING, page, |found| {
-        let (place, outgoing) = read_outgoing(found)?;
-        Ok(Queued { place, outgoing })
-    })
-}
-
-/// Lists refused work.
-pub(super) fn list_refused(
-    conn: &Connection,
-    consumer: &ConsumerId,
-    after: u64,
-    limit: usize,
-) -> Result<Vec<Refused>, Fault> {
-    const REFUSED: &str = concat!(
-        "SELECT ",
-        work_columns!(),
-        " FROM outgoing WHERE consumer = ? AND place > ? AND refusal_code IS NOT NULL ORDER BY place LIMIT ?"
-    );
-    let page = Page {
-        consumer,
-        after,
-        limit,
-    };
-    list(conn, REFUSED, page, read_refusal)
-}
-
-/// Which piece of a consumer's work to list.
-struct Page<'a> {
-    consumer: &'a ConsumerId,
-    /// The place after which it begins.
-    after: u64,
-    limit: usize,
-}
-
-fn list<T>(
-    conn: &Connection,
-    sql: &str,
-    page: Page<'_>,
-    read: impl Fn(&Row<'_>) -> Result<T, Fault>,
-) -> Result<Vec<T>, Fault> {
-    let Some(id) = consumer_id(conn, page.consumer)? else {
+) -> Result<Vec<WorkHead>, Fault> {
+    let Some(id) = consumer_id(conn, consumer)? else {
         return Ok(Vec::new());
     };
-    let mut statement = conn.prepare_cached(sql)?;
+    let mut statement = conn.prepare_cached(
+        "SELECT place, outgoing_id, trigger_domain, trigger_edition, trigger_root, substr(command, 1, ?1), substr(facts, 1, ?1),
+             coalesce(length(command), 0) + coalesce(length(facts), 0)
+         FROM outgoing WHERE consumer = ?2 AND place > ?3 AND (refusal_code IS NOT NULL) = ?4 ORDER BY place LIMIT ?5",
+    )?;
+    let is_refused = state == WorkState::Refused;
     let mut rows = statement.query(params![
+        TARGET_BYTES,
         id,
-        row::column(page.after),
-        row::row_limit(page.limit)
+        row::column(after),
+        is_refused,
+        row::row_limit(limit)
     ])?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        found.push(read(row)?);
+    let mut heads = Vec::new();
+    while let Some(found) = rows.next()? {
+        heads.push(WorkHead {
+            place: row::unsigned(found.get(0)?),
+            id: OutgoingId(found.get(1)?),
+            trigger: row::read_whole_stream_id(found, 2)?,
+            target: decode_target(found.get(5)?, found.get(6)?)?,
+            bytes: usize::try_from(row::unsigned(found.get(7)?)).unwrap_or(usize::MAX),
+        });
     }
-    Ok(found)
+    Ok(heads)
 }
 
-/// Reads one piece of refused work.
-pub(super) fn read_refused(
+/// Reads work by id, in any state.
+pub(super) fn read_work(
     conn: &Connection,
     consumer: &ConsumerId,
-    id: &OutgoingId,
-) -> Result<Option<Refused>, Fault> {
-    const ONE: &str = concat!(
-        "SELECT ",
-        work_columns!(),
-        " FROM outgoing WHERE consumer = ? AND outgoing_id = ? AND refusal_code IS NOT NULL"
-    );
+    ids: Vec<OutgoingId>,
+) -> Result<Vec<Option<KeptWork>>, Fault> {
     let Some(consumer) = consumer_id(conn, consumer)? else {
-        return Ok(None);
+        return Ok(vec![None; ids.len()]);
     };
-    let mut statement = conn.prepare_cached(ONE)?;
-    let mut rows = statement.query(params![consumer, id.0])?;
-    rows.next()?.map(read_refusal).transpose()
+    let mut statement = conn.prepare_cached(
+        "SELECT trigger_domain, trigger_edition, trigger_root, command, facts, trace_parent, refusal_code, refusal_message, refusal_details
+         FROM outgoing WHERE consumer = ? AND outgoing_id = ?",
+    )?;
+    let mut works = Vec::with_capacity(ids.len());
+    for id in ids {
+        let mut rows = statement.query(params![consumer, id.0])?;
+        let found = rows.next()?;
+        works.push(found.map(|found| read_kept(found, id)).transpose()?);
+    }
+    Ok(works)
+}
+
+fn read_kept(found: &Row<'_>, id: OutgoingId) -> Result<KeptWork, Fault> {
+    let stored = StoredWork {
+        command: found.get(3)?,
+        facts: found.get(4)?,
+        trace_parent: found.get(5)?,
+    };
+    Ok(KeptWork {
+        outgoing: Outgoing {
+            id,
+            trigger: row::read_whole_stream_id(found, 0)?,
+            work: decode_work(stored)?,
+        },
+        refusal: row::read_status(found, 6)?,
+    })
 }
 
 /// Lists roots that are parked.

@@ -27,7 +27,7 @@ use angzarr_coordinator::model::{
     Append, ConsumerId, CorrelationId, Cursor, Domain, Position, Root, RootHead, StoreIdentity,
     StreamId,
 };
-use angzarr_coordinator::port::backlog::{Backlog, Queued, Refused};
+use angzarr_coordinator::port::backlog::{Backlog, KeptWork, WorkHead, WorkState};
 use angzarr_coordinator::port::catalog::Catalog;
 use angzarr_coordinator::port::leases::{Grant, Leases};
 use angzarr_coordinator::port::log::{Load, Loaded, Log, PartitionPage, PartitionRead, StreamRead};
@@ -197,27 +197,27 @@ impl Progress for SqliteStore {
 
 #[async_trait]
 impl Backlog for SqliteStore {
-    async fn list_outgoing(
+    async fn list_work(
         &self,
         consumer: &ConsumerId,
+        state: WorkState,
         after: u64,
         limit: usize,
-    ) -> Result<Vec<Queued>, Error> {
+    ) -> Result<Vec<WorkHead>, Error> {
         let consumer = consumer.clone();
         self.threads
-            .read(move |conn| backlog::list_outgoing(conn, &consumer, after, limit))
+            .read(move |conn| backlog::list_work(conn, &consumer, state, after, limit))
             .await
     }
 
-    async fn list_refused(
+    async fn read_work(
         &self,
         consumer: &ConsumerId,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<Refused>, Error> {
+        ids: Vec<OutgoingId>,
+    ) -> Result<Vec<Option<KeptWork>>, Error> {
         let consumer = consumer.clone();
         self.threads
-            .read(move |conn| backlog::list_refused(conn, &consumer, after, limit))
+            .read(move |conn| backlog::read_work(conn, &consumer, ids))
             .await
     }
 
@@ -230,17 +230,6 @@ impl Backlog for SqliteStore {
         let (consumer, after) = (consumer.clone(), after.cloned());
         self.threads
             .read(move |conn| backlog::list_parked(conn, &consumer, after.as_ref(), limit))
-            .await
-    }
-
-    async fn read_refused(
-        &self,
-        consumer: &ConsumerId,
-        id: &OutgoingId,
-    ) -> Result<Option<Refused>, Error> {
-        let (consumer, id) = (consumer.clone(), id.clone());
-        self.threads
-            .read(move |conn| backlog::read_refused(conn, &consumer, &id))
             .await
     }
 }

@@ -10,7 +10,7 @@ use angzarr_coordinator::port::writer::Proposal;
 use bytes::Bytes;
 use prost::Message;
 
-pub(crate) use work::{StoredWork, decode_work, encode_work};
+pub(crate) use work::{StoredWork, TARGET_BYTES, decode_target, decode_work, encode_work};
 
 /// A column holds what it must not hold.
 #[derive(Debug, thiserror::Error)]
@@ -163,5 +163,6 @@ pub(crate) fn decode_status(
         code,
         message,
         details: details.into(),
+        is_of_logic: false,
     })
 }

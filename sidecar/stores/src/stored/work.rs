@@ -171,6 +171,28 @@ pub(crate) fn decode_work(stored: StoredWork) -> Result<Work, Corrupt> {
     Ok(Work::Facts(decode_facts(stored, trace_parent)?))
 }
 
+/// The first bytes of stored work that suffice to read its target: the stream comes first, and its texts are bounded.
+pub(crate) const TARGET_BYTES: i32 = 1_024;
+
+/// Reads the domain that work is for from the first [`TARGET_BYTES`] of its columns; absent for what cannot be executed.
+pub(crate) fn decode_target(
+    command: Option<Vec<u8>>,
+    facts: Option<Vec<u8>>,
+) -> Result<Option<Domain>, Corrupt> {
+    /// The tag of the first field, which holds a message.
+    const STREAM: u8 = 1 << 3 | 2;
+    let bytes = command.or(facts).unwrap_or_default();
+    let Some((&STREAM, mut rest)) = bytes.split_first() else {
+        return Ok(None);
+    };
+    let length = prost::decode_length_delimiter(&mut rest).map_err(broken)?;
+    let stream = rest
+        .get(..length)
+        .ok_or_else(|| broken("its stream is longer than allowed"))?;
+    let stored = StoredStream::decode(stream).map_err(broken)?;
+    Domain::parse(&stored.domain).map(Some).map_err(broken)
+}
+
 fn broken(reason: impl ToString) -> Corrupt {
     Corrupt::new("outgoing work", reason)
 }

@@ -68,7 +68,7 @@ pub(crate) enum OfConsumer {
         after: Option<u8>,
         limit: usize,
     },
-    ReadRefused {
+    ReadWork {
         work: u8,
     },
     Acquire {
@@ -240,7 +240,7 @@ fn consuming() -> impl Strategy<Value = OfConsumer> {
             .prop_map(|(epoch, steps, cause, beside)| OfConsumer::Write { epoch, steps, cause, beside }),
         2 => (0..3_usize, 0..6_usize).prop_map(|(skip, limit)| OfConsumer::ListWork { skip, limit }),
         1 => (option::of(stream()), 0..4_usize).prop_map(|(after, limit)| OfConsumer::ListParked { after, limit }),
-        1 => work().prop_map(|work| OfConsumer::ReadRefused { work }),
+        1 => work().prop_map(|work| OfConsumer::ReadWork { work }),
         3 => (0..2_u8, any::<bool>()).prop_map(|(holder, is_over)| OfConsumer::Acquire { holder, is_over }),
         1 => epoch().prop_map(|epoch| OfConsumer::Renew { epoch }),
         1 => epoch().prop_map(|epoch| OfConsumer::Release { epoch }),

@@ -122,6 +122,7 @@ pub(crate) fn proposal(propose: &Propose, length: u32, number: u128) -> Proposal
         Cause::Facts(facts) => (None, facts.iter().copied().map(fact).collect(), None),
     };
     Proposal {
+        deadline: None,
         id: AppendId(Uuid::from_u128(number)),
         stream: stream(propose.stream),
         expected: expected.map(Sequence),
@@ -214,6 +215,7 @@ fn command(number: u8, target: StreamId, trigger: &StreamId) -> Command {
 
 pub(crate) fn status(number: u32) -> Status {
     Status {
+        is_of_logic: false,
         code: [Code::FailedPrecondition, Code::Internal][number as usize % 2],
         message: format!("refusal {number}"),
         details: vec![1; number as usize].into(),

@@ -30,6 +30,13 @@ pub(super) struct Script {
     pub(super) sent: Vec<Command>,
     pub(super) replies: VecDeque<Result<(), Status>>,
     pub(super) is_target_away: bool,
+    /// Domains that no route leads to.
+    pub(super) unrouted: Vec<String>,
+    /// Domains that never reply.
+    pub(super) hung: Vec<String>,
+    pub(super) fails_leases: bool,
+    pub(super) bytes_under_way: usize,
+    pub(super) most_bytes_under_way: usize,
 }
 
 pub(super) fn refusal(code: Code) -> Status {
@@ -119,7 +126,21 @@ impl World {
 #[async_trait]
 impl Commands for World {
     async fn execute(&self, command: Command, _: Duration) -> Result<(), Status> {
+        let bytes = command.pages[0].size();
+        self.change(|script| {
+            script.bytes_under_way += bytes;
+            script.most_bytes_under_way = script.most_bytes_under_way.max(script.bytes_under_way);
+        });
         tokio::time::sleep(Duration::from_millis(1)).await;
+        self.change(|script| script.bytes_under_way -= bytes);
+        let target = command.stream.domain.to_string();
+        if self.script().unrouted.contains(&target) {
+            return Err(refusal(Code::NotFound));
+        }
+        let is_hung = self.script().hung.contains(&target);
+        if is_hung {
+            std::future::pending::<()>().await;
+        }
         if let Some(Err(status)) = self.reply() {
             return Err(status);
         }

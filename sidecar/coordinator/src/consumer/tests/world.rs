@@ -9,12 +9,13 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::super::{Consumer, Error, Ports, Settings, Source, Start};
+use super::super::{Consumer, Error, OutgoingBound, Ports, Settings, Source, Start};
 use super::script::Script;
 use crate::feed::{Heads, InProcess};
 use crate::model::*;
+use crate::port::backlog::WorkState;
 use crate::port::bus::{self, Bus, Delivery, Subscribe, Subscription};
-use crate::port::leases::Grant;
+use crate::port::leases::{Grant, Leases};
 use crate::port::log::{PartitionPage, PartitionRead, StreamRead};
 use crate::port::observer::NoObserver;
 use crate::port::peers::Appends;
@@ -100,6 +101,7 @@ impl World {
             external: None,
         });
         let proposal = Proposal {
+            deadline: None,
             id: AppendId(Uuid::from_u128(
                 7_000 + u128::from(self.partition(0).head.0),
             )),
@@ -211,6 +213,10 @@ impl World {
                 longest: seconds(30),
                 jitter: Jitter::Half,
             },
+            outgoing: OutgoingBound {
+                pieces: 1_000,
+                bytes: 1 << 20,
+            },
             grace: seconds(10),
         }
     }
@@ -241,7 +247,7 @@ impl World {
             progress: Arc::clone(&self.store.progress),
             writes,
             backlog: Arc::clone(&self.store.backlog),
-            leases: Arc::clone(&self.store.leases),
+            leases: Arc::new(self.clone()),
             logic: Arc::new(self.clone()),
             commands: Arc::new(self.clone()),
             appends: Arc::new(self.clone()),
@@ -293,8 +299,9 @@ impl World {
     /// How much outgoing work has no final answer.
     pub(super) async fn waiting(&self) -> usize {
         let id = self.id();
-        let waiting = self.store.backlog.list_outgoing(&id, 0, usize::MAX).await;
-        waiting.unwrap().len()
+        let backlog = &self.store.backlog;
+        let waiting = backlog.list_work(&id, WorkState::Waiting, 0, usize::MAX);
+        waiting.await.unwrap().len()
     }
 
     pub(super) async fn next_sequence(&self, number: u128) -> Option<Sequence> {
@@ -371,6 +378,30 @@ impl Writer for World {
             return Err(store::Error::Unavailable(Arc::new(cause)));
         }
         self.store.writer.write(batch).await
+    }
+}
+
+#[async_trait]
+impl Leases for World {
+    async fn acquire(
+        &self,
+        name: &str,
+        holder: &str,
+        ttl: Duration,
+    ) -> Result<Grant, store::Error> {
+        self.store.leases.acquire(name, holder, ttl).await
+    }
+
+    async fn renew(&self, name: &str, epoch: u64, ttl: Duration) -> Result<(), store::Error> {
+        if self.script().fails_leases {
+            let cause = std::io::Error::other("away");
+            return Err(store::Error::Unavailable(Arc::new(cause)));
+        }
+        self.store.leases.renew(name, epoch, ttl).await
+    }
+
+    async fn release(&self, name: &str, epoch: u64) -> Result<(), store::Error> {
+        self.store.leases.release(name, epoch).await
     }
 }
 

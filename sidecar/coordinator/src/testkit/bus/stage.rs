@@ -60,6 +60,7 @@ pub(super) fn propose(stream: StreamId, events: &[usize]) -> Proposal {
         external: None,
     });
     Proposal {
+        deadline: None,
         id: AppendId::random(),
         stream,
         expected: None,

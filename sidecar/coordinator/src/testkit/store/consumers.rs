@@ -7,6 +7,7 @@ use crate::model::{
     AppendId, Code, Command, CommandId, ConsumerId, ConsumerKind, CorrelationId, Cursor,
     Incarnation, MergeStrategy, Payload, Position, Sequence, Status, StoreId, StoreIdentity,
 };
+use crate::port::backlog::{KeptWork, WorkState};
 use crate::port::leases::Grant;
 use crate::port::progress::{Outgoing, OutgoingId, Parked, Step, Work};
 use crate::port::store::Store;
@@ -84,6 +85,7 @@ fn refusal() -> Status {
         code: Code::FailedPrecondition,
         message: "the safe is full".into(),
         details: vec![1, 2].into(),
+        is_of_logic: false,
     }
 }
 
@@ -116,16 +118,44 @@ pub(super) async fn next_of(ports: &Store, of: &ConsumerId, root: u8) -> Option<
 }
 
 pub(super) async fn waiting(ports: &Store, of: &ConsumerId) -> Vec<Outgoing> {
-    let listed = ports
-        .backlog
-        .list_outgoing(of, 0, 100)
-        .await
-        .expect("the store is read");
+    let works = list_work(ports, of, WorkState::Waiting).await;
+    works.into_iter().map(|kept| kept.outgoing).collect()
+}
+
+/// All work in a state, each with the head that its content must have.
+async fn list_work(ports: &Store, of: &ConsumerId, state: WorkState) -> Vec<KeptWork> {
+    let backlog = &ports.backlog;
+    let heads = backlog.list_work(of, state, 0, 100).await;
+    let heads = heads.expect("the store is read");
     assert!(
-        listed.is_sorted_by(|a, b| a.place < b.place),
+        heads.is_sorted_by(|a, b| a.place < b.place),
         "places ascend"
     );
-    listed.into_iter().map(|queued| queued.outgoing).collect()
+    let works = read_work(
+        ports,
+        of,
+        heads.iter().map(|head| head.id.clone()).collect(),
+    )
+    .await;
+    let works: Vec<_> = works
+        .into_iter()
+        .map(|work| work.expect("it is listed"))
+        .collect();
+    for (head, KeptWork { outgoing, refusal }) in heads.iter().zip(&works) {
+        let target = outgoing.work.target().map(|(stream, _)| &stream.domain);
+        assert_eq!(
+            (&head.trigger, head.target.as_ref()),
+            (&outgoing.trigger, target)
+        );
+        assert!(head.bytes >= outgoing.work.size());
+        assert_eq!(refusal.is_some(), state == WorkState::Refused);
+    }
+    works
+}
+
+async fn read_work(ports: &Store, of: &ConsumerId, ids: Vec<OutgoingId>) -> Vec<Option<KeptWork>> {
+    let read = ports.backlog.read_work(of, ids).await;
+    read.expect("the store is read")
 }
 
 pub(super) async fn a_source_is_opened_once(mut bench: Box<dyn Bench>) {
@@ -242,24 +272,18 @@ pub(super) async fn settled_work_is_gone_and_refused_work_is_set_aside(bench: Bo
     )
     .await;
     assert!(waiting(&ports, &saga).await.is_empty());
-    let refused = ports
-        .backlog
-        .list_refused(&saga, 0, 10)
-        .await
-        .expect("the store is read");
-    assert_eq!(refused.len(), 1);
+    let two = KeptWork {
+        outgoing: outgoing("two", 2),
+        refusal: Some(refusal()),
+    };
     assert_eq!(
-        (&refused[0].outgoing, &refused[0].refusal),
-        (&outgoing("two", 2), &refusal())
+        list_work(&ports, &saga, WorkState::Refused).await,
+        std::slice::from_ref(&two)
     );
-    let id = OutgoingId("one".into());
+    let ids = ["two", "one", "two"].map(|id| OutgoingId(id.into()));
     assert_eq!(
-        ports
-            .backlog
-            .read_refused(&saga, &id)
-            .await
-            .expect("the store is read"),
-        None
+        read_work(&ports, &saga, ids.to_vec()).await,
+        [Some(two.clone()), None, Some(two)]
     );
 }
 
@@ -286,14 +310,7 @@ pub(super) async fn refused_work_can_be_resent_or_discarded(bench: Box<dyn Bench
         waiting(&ports, &saga).await,
         [outgoing("three", 1), outgoing("one", 1)]
     );
-    assert!(
-        ports
-            .backlog
-            .list_refused(&saga, 0, 10)
-            .await
-            .expect("the store is read")
-            .is_empty()
-    );
+    assert_eq!(list_work(&ports, &saga, WorkState::Refused).await, []);
 }
 
 pub(super) async fn parked_roots_are_listed_until_they_are_taken_back(bench: Box<dyn Bench>) {

@@ -176,6 +176,40 @@ pub(super) async fn a_refused_proposal_writes_nothing_and_hinders_no_other(bench
     record(&store, propose_at(stream("till", 1), "a", 1, 0)).await;
 }
 
+pub(super) async fn nothing_is_recorded_after_its_deadline(bench: Box<dyn Bench>) {
+    let store = bench.ports();
+    let to = || stream("till", 1);
+    let late = |proposal| Proposal {
+        deadline: Some(tokio::time::Instant::now()),
+        ..proposal
+    };
+    let in_time = Proposal {
+        deadline: Some(tokio::time::Instant::now() + std::time::Duration::from_secs(600)),
+        ..propose(to(), "a", 1)
+    };
+    let batch = [
+        in_time,
+        late(propose(to(), "b", 1)),
+        late(facts(vec![fact("x", 1)])),
+        propose(to(), "c", 1),
+        late(propose(to(), "a", 1)),
+    ];
+    let outcomes = append_all(&store, batch.to_vec()).await;
+    assert!(matches!(outcomes[0], Outcome::Appended { .. }));
+    assert_eq!(outcomes[1..3], [Outcome::Late, Outcome::Late]);
+    let Outcome::Appended {
+        append: unlimited, ..
+    } = &outcomes[3]
+    else {
+        unreachable!("it has no deadline: {outcomes:?}")
+    };
+    assert_eq!(unlimited.first_sequence, Sequence(1));
+    assert!(matches!(outcomes[4], Outcome::Duplicate(_)));
+    // What was late is not known, and may be recorded later.
+    let again = append(&store, propose(to(), "b", 1)).await;
+    assert!(matches!(again, Outcome::Appended { .. }), "{again:?}");
+}
+
 pub(super) async fn a_known_command_is_answered_before_its_sequence_is_judged(
     mut bench: Box<dyn Bench>,
 ) {

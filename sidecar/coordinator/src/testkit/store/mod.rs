@@ -76,6 +76,7 @@ pub const LAWS: &[Law] = laws![
     log::sequences_are_contiguous_and_positions_dense_per_domain,
     log::proposals_of_a_batch_see_those_before_them,
     log::a_refused_proposal_writes_nothing_and_hinders_no_other,
+    log::nothing_is_recorded_after_its_deadline,
     log::a_known_command_is_answered_before_its_sequence_is_judged,
     log::a_command_without_events_is_known_too,
     log::a_reused_command_id_is_refused,
@@ -144,6 +145,7 @@ fn key(id: &str, hash: u8) -> CommandKey {
 /// Proposes so many events of one command at the end of a stream.
 fn propose(to: StreamId, id: &str, events: u8) -> Proposal {
     Proposal {
+        deadline: None,
         id: AppendId::random(),
         stream: to,
         expected: None,

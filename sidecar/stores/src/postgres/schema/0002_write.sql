@@ -9,6 +9,7 @@
 -- Arrays of the same prefix have the same length; each proposal names the first proposal of its stream (stream_of) and of its command id (key_of),
 -- the slice of its facts, if its events have external ids, and its group of steps (group_of), if it has one. A fact names an earlier one of its
 -- proposal with the same id (earlier). A group names the first group of its consumer (group_consumer).
+-- times_left are microseconds from the begin of the statement, which may wait long for a lock, to the deadline of each proposal that has one.
 -- is_repeat says that the batch was sent before: a proposal without a command id is then looked for by its append id.
 --
 -- Kinds of steps: 1 advance, 2 queue outgoing work, 3 move the cursor, 4 park, 5 unpark, 6 settle, 7 settle with a refusal, 8 resend, 9 discard.
@@ -26,7 +27,7 @@ CREATE FUNCTION write_v2(
     snapshot_of integer[],
     snapshot_sequences bigint[], snapshot_versions bigint[], snapshot_seconds bigint[], snapshot_nanos integer[],
     snapshot_types text[], snapshot_states bytea[],
-    group_of integer[], group_names text[], group_epochs bigint[], group_consumer integer[],
+    group_of integer[], times_left bigint[], group_names text[], group_epochs bigint[], group_consumer integer[],
     step_groups integer[], step_kinds smallint[], step_domains text[], step_editions text[], step_roots uuid[], step_sequences bigint[],
     step_attempts bigint[], step_codes integer[], step_messages text[], step_details bytea[], step_positions bigint[], step_append_ids uuid[],
     step_store_ids uuid[], step_incarnations uuid[], step_outgoing_ids text[], step_commands bytea[], step_facts bytea[],
@@ -34,7 +35,7 @@ CREATE FUNCTION write_v2(
 ) RETURNS TABLE (
     no integer,          -- the proposal; of a fenced group, the group
     outcome smallint,    -- 1 appended, 2 known with the stored append, 3 known with the append of an earlier proposal, 4 key reused, 5 conflict,
-                         -- 6 the lease of the group was taken over
+                         -- 6 the lease of the group was taken over, 7 the deadline had passed
     earlier integer,     -- the earlier proposal
     reused text,         -- the reused key
     taken integer[],     -- the facts that were recorded; NULL where none has an external id
@@ -139,19 +140,27 @@ BEGIN
             CONTINUE;
         END IF;
 
+        IF is_repeat AND fact_from[i] IS NOT NULL AND command_ids[i] IS NULL THEN
+            SELECT a.* INTO stored FROM appends a
+            WHERE a.partition_id = partition_ids[i] AND a.edition = editions[i] AND a.root = root_ids[i] AND a.append_id = append_ids[i];
+            IF stored.append_id IS NOT NULL THEN
+                outcome := 2; at_sequence := stored.first_sequence; at_position := stored.last_position;
+                stored_id := stored.append_id; stored_correlation_id := stored.correlation_id; stored_trace_parent := stored.trace_parent;
+                stored_events := stored.events;
+                RETURN NEXT;
+                CONTINUE;
+            END IF;
+        END IF;
+
+        IF clock_timestamp() >= statement_timestamp() + times_left[i] * interval '1 microsecond' THEN
+            outcome := 7;
+            IF group_of[i] IS NOT NULL THEN applies[group_of[i]] := false; END IF;
+            RETURN NEXT;
+            CONTINUE;
+        END IF;
+
         has_known := false;
         IF fact_from[i] IS NOT NULL THEN
-            IF is_repeat AND command_ids[i] IS NULL THEN
-                SELECT a.* INTO stored FROM appends a
-                WHERE a.partition_id = partition_ids[i] AND a.edition = editions[i] AND a.root = root_ids[i] AND a.append_id = append_ids[i];
-                IF stored.append_id IS NOT NULL THEN
-                    outcome := 2; at_sequence := stored.first_sequence; at_position := stored.last_position;
-                    stored_id := stored.append_id; stored_correlation_id := stored.correlation_id; stored_trace_parent := stored.trace_parent;
-                    stored_events := stored.events;
-                    RETURN NEXT;
-                    CONTINUE;
-                END IF;
-            END IF;
             fresh := ARRAY[]::integer[];
             FOR f IN fact_from[i]..fact_through[i] LOOP
                 found_hash := NULL;

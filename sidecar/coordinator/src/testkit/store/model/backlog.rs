@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::ModelStore;
 use crate::model::{ConsumerId, Status, StreamId};
-use crate::port::backlog::{Backlog, Queued, Refused};
+use crate::port::backlog::{Backlog, KeptWork, WorkHead, WorkState};
 use crate::port::progress::{Outgoing, OutgoingId, Parked};
 use crate::port::store::Error;
 
@@ -22,12 +22,25 @@ struct Piece {
 }
 
 impl Piece {
-    fn refused(&self) -> Option<Refused> {
-        self.refusal.clone().map(|refusal| Refused {
+    fn head(&self) -> WorkHead {
+        WorkHead {
             place: self.place,
-            outgoing: self.outgoing.clone(),
-            refusal,
-        })
+            id: self.outgoing.id.clone(),
+            trigger: self.outgoing.trigger.clone(),
+            target: self
+                .outgoing
+                .work
+                .target()
+                .map(|(stream, _)| stream.domain.clone()),
+            bytes: self.outgoing.work.size(),
+        }
+    }
+
+    fn state(&self) -> WorkState {
+        match self.refusal {
+            None => WorkState::Waiting,
+            Some(_) => WorkState::Refused,
+        }
     }
 }
 
@@ -82,48 +95,37 @@ impl Work {
     }
 }
 
-impl ModelStore {
-    /// Lists what is made of pieces after a place.
-    fn list<T>(
-        &self,
-        consumer: &ConsumerId,
-        after: u64,
-        limit: usize,
-        make: impl Fn(&Piece) -> Option<T>,
-    ) -> Vec<T> {
-        let state = self.state();
-        let pieces = state
-            .consumers
-            .get(consumer)
-            .map_or(&[][..], |consumer| &consumer.work.pieces);
-        let later = pieces.iter().filter(|piece| piece.place > after);
-        later.filter_map(make).take(limit).collect()
-    }
-}
-
 #[async_trait]
 impl Backlog for ModelStore {
-    async fn list_outgoing(
+    async fn list_work(
         &self,
         consumer: &ConsumerId,
+        state: WorkState,
         after: u64,
         limit: usize,
-    ) -> Result<Vec<Queued>, Error> {
-        Ok(self.list(consumer, after, limit, |piece| {
-            piece.refusal.is_none().then(|| Queued {
-                place: piece.place,
-                outgoing: piece.outgoing.clone(),
-            })
-        }))
+    ) -> Result<Vec<WorkHead>, Error> {
+        let store = self.state();
+        let consumer = store.consumers.get(consumer);
+        let pieces = consumer.into_iter().flat_map(|it| &it.work.pieces);
+        let found = pieces.filter(|piece| piece.place > after && piece.state() == state);
+        Ok(found.map(Piece::head).take(limit).collect())
     }
 
-    async fn list_refused(
+    async fn read_work(
         &self,
         consumer: &ConsumerId,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<Refused>, Error> {
-        Ok(self.list(consumer, after, limit, Piece::refused))
+        ids: Vec<OutgoingId>,
+    ) -> Result<Vec<Option<KeptWork>>, Error> {
+        let store = self.state();
+        let work = store.consumers.get(consumer).map(|it| &it.work);
+        let kept = ids.iter().map(|id| {
+            let piece = &work?.pieces[work?.find(id)?];
+            Some(KeptWork {
+                outgoing: piece.outgoing.clone(),
+                refusal: piece.refusal.clone(),
+            })
+        });
+        Ok(kept.collect())
     }
 
     async fn list_parked(
@@ -143,16 +145,5 @@ impl Backlog for ModelStore {
         let parked =
             later.filter_map(|(stream, root)| Some((stream.clone(), root.parked.clone()?)));
         Ok(parked.take(limit).collect())
-    }
-
-    async fn read_refused(
-        &self,
-        consumer: &ConsumerId,
-        id: &OutgoingId,
-    ) -> Result<Option<Refused>, Error> {
-        let refused = self.list(consumer, 0, usize::MAX, Piece::refused);
-        Ok(refused
-            .into_iter()
-            .find(|refused| refused.outgoing.id == *id))
     }
 }

@@ -80,6 +80,9 @@ impl Recorded {
                 }
             }
         }
+        if proposal.is_late() {
+            return Outcome::Late;
+        }
         let (fresh, known) = match self.deduplicate(&proposal) {
             Ok(deduplicated) => deduplicated,
             Err(reused) => {
