@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
+use angzarr_coordinator::model::Code;
 use angzarr_coordinator::port::logic::Error;
 use angzarr_wire::decode_status_of_logic;
 use tokio::time::timeout;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Response, Status};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
 
 use super::bounded::TooLarge;
 use crate::transport::{Failure, judge};
@@ -42,14 +46,26 @@ fn too_large(status: &Status) -> Option<TooLarge> {
     None
 }
 
-/// Asks whether something listens.
+/// How long the health service of the logic may take to reply.
+const PROBE_WITHIN: Duration = Duration::from_secs(2);
+
+/// Asks the health service of the logic over a connection of its own: a process that hangs still accepts connections. Logic without that service
+/// is up if it says so.
 pub(super) async fn probe(logic: &str) -> Result<(), Error> {
     let endpoint = Endpoint::from_shared(logic.to_owned()).expect("an endpoint is a URL");
     let connected: Result<Channel, _> = endpoint
         .connect_timeout(super::CONNECT_TIMEOUT)
         .connect()
         .await;
-    connected
-        .map(drop)
-        .map_err(|error| Error::Unreachable(error.to_string()))
+    let channel = connected.map_err(|error| Error::Unreachable(error.to_string()))?;
+    let mut health = HealthClient::new(channel);
+    match within(PROBE_WITHIN, health.check(HealthCheckRequest::default())).await {
+        Ok(reply) if reply.status() == ServingStatus::Serving => Ok(()),
+        Ok(reply) => {
+            let reason = format!("its health service says {}", reply.status().as_str_name());
+            Err(Error::Unreachable(reason))
+        }
+        Err(Error::Status(status)) if status.code == Code::Unimplemented => Ok(()),
+        Err(error) => Err(error),
+    }
 }

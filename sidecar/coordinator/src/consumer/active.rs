@@ -1,6 +1,7 @@
 //! What the parts of a running consumer share while it holds its lease.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::{Notify, Semaphore, watch};
@@ -36,8 +37,10 @@ pub(super) struct Active {
     pub(super) committer: Handle,
     /// Who may call the logic about a root and store its progress; held for one attempt.
     pub(super) turns: Turns<StreamId>,
-    /// Keeps deliveries of a root in their order; held over waits as well. Bounded by the credit of the sources.
-    pub(super) lanes: Turns<StreamId>,
+    /// How many roots have deliveries, waiting ones included.
+    pub(super) roots_under_way: AtomicUsize,
+    /// How many calls to the logic succeeded.
+    successes: AtomicU64,
     /// How many deliveries are with the logic.
     pub(super) permits: Semaphore,
     /// Who among the roots whose calls broke may be tried again.
@@ -67,6 +70,8 @@ pub(super) struct Active {
 struct Failing {
     at: Sequence,
     attempts: u32,
+    /// How many calls had succeeded when a call about the append first broke since the last attempt that counted.
+    broke_at: Option<u64>,
     was_healthy: bool,
     is_waiting: bool,
 }
@@ -87,7 +92,8 @@ impl Active {
             status,
             committer,
             turns: Turns::new(MAX_WAITING),
-            lanes: Turns::new(usize::MAX),
+            roots_under_way: AtomicUsize::new(0),
+            successes: AtomicU64::new(0),
             calls: TaskTracker::new(),
             outgoing: Notify::new(),
             scout: Semaphore::new(1),
@@ -164,7 +170,7 @@ impl Active {
         &self,
         append: &Append,
         caused: Derived,
-        done: Option<Position>,
+        done: &[Position],
     ) -> Result<(), DeliveryError> {
         let Derived { outgoing, settled } = caused;
         let has_outgoing = !outgoing.is_empty();
@@ -176,8 +182,7 @@ impl Active {
             outgoing,
         }];
         steps.extend(settled);
-        self.commit(steps, done.map(|done| (stream.domain.clone(), done)))
-            .await?;
+        self.commit(steps, &stream.domain, done).await?;
         lock(&self.roots).advance(stream, next);
         lock(&self.failing).remove(stream);
         if has_outgoing {
@@ -186,10 +191,13 @@ impl Active {
         Ok(())
     }
 
-    /// Stores that an append that was received needs nothing.
-    pub(super) async fn finish(&self, append: &Append) -> Result<(), DeliveryError> {
-        let done = (append.stream.domain.clone(), append.last_position);
-        self.commit(Vec::new(), Some(done)).await
+    /// Stores that appends that were received need nothing.
+    pub(super) async fn finish(
+        &self,
+        domain: &Domain,
+        done: &[Position],
+    ) -> Result<(), DeliveryError> {
+        self.commit(Vec::new(), domain, done).await
     }
 
     /// Parks a root, in one step with others that precede it; under its turn.
@@ -198,7 +206,7 @@ impl Active {
         stream: &StreamId,
         parked: Parked,
         mut steps: Vec<Step>,
-        done: Option<Position>,
+        done: &[Position],
     ) -> Result<(), DeliveryError> {
         tracing::error!(
             consumer = %self.settings.id, domain = %stream.domain, root = %stream.root, sequence = parked.sequence.0,
@@ -214,8 +222,7 @@ impl Active {
             stream: stream.clone(),
             parked: parked.clone(),
         });
-        self.commit(steps, done.map(|done| (stream.domain.clone(), done)))
-            .await?;
+        self.commit(steps, &stream.domain, done).await?;
         if progress.parked.replace(parked).is_none() {
             self.status.parked_one();
         }
@@ -230,7 +237,7 @@ impl Active {
         let step = Step::Unpark {
             stream: stream.clone(),
         };
-        self.commit(vec![step], None).await?;
+        self.commit(vec![step], &stream.domain, &[]).await?;
         if progress.parked.take().is_some() {
             self.status.unparked_one();
         }
@@ -238,10 +245,22 @@ impl Active {
         Ok(())
     }
 
-    pub(super) async fn commit(
+    /// Stores steps, and that appends that were received are done with them.
+    async fn commit(
         &self,
         steps: Vec<Step>,
-        done: Option<(Domain, Position)>,
+        domain: &Domain,
+        done: &[Position],
+    ) -> Result<(), DeliveryError> {
+        let done = (!done.is_empty()).then(|| (domain.clone(), done.to_vec()));
+        self.commit_steps(steps, done).await
+    }
+
+    /// Stores steps that belong to no append of a source.
+    pub(super) async fn commit_steps(
+        &self,
+        steps: Vec<Step>,
+        done: Option<(Domain, Vec<Position>)>,
     ) -> Result<(), DeliveryError> {
         let committed = self.committer.commit(steps, done).await;
         committed.map_err(|Ended| DeliveryError::Ending)
@@ -252,7 +271,7 @@ impl Active {
         &self,
         stream: &StreamId,
         failure: Failure,
-        done: Option<Position>,
+        done: &[Position],
     ) -> Result<bool, DeliveryError> {
         let Failure { at, status: error } = failure;
         let attempts = self.count(stream, at);
@@ -276,20 +295,38 @@ impl Active {
         let mut failing = lock(&self.failing);
         let failing = entry(&mut failing, stream, at);
         failing.attempts += 1;
+        failing.broke_at = None;
         failing.was_healthy = false;
         failing.attempts
     }
 
-    /// Whether the logic was healthy for a while since an append first broke the call.
-    pub(super) fn was_healthy(&self, stream: &StreamId, at: Sequence) -> bool {
+    /// Whether an append is to blame for a call that broke: calls about it broke before, and meanwhile those of other roots succeeded, or, when
+    /// nothing else is to be delivered, the logic was healthy for a while. Otherwise it looks like an outage.
+    pub(super) fn is_to_blame(&self, stream: &StreamId, at: Sequence) -> bool {
+        let successes = self.successes.load(Ordering::Relaxed);
+        let is_alone = self.roots_under_way.load(Ordering::Relaxed) <= 1;
         let mut failing = lock(&self.failing);
-        entry(&mut failing, stream, at).was_healthy
+        let failing = entry(&mut failing, stream, at);
+        match failing.broke_at {
+            None => {
+                failing.broke_at = Some(successes);
+                false
+            }
+            Some(before) => successes > before || (is_alone && failing.was_healthy),
+        }
+    }
+
+    /// Notes that a call to the logic succeeded.
+    pub(super) fn note_success(&self) {
+        self.successes.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Whether a call about the root broke and would count if it broke again.
     pub(super) fn is_suspect(&self, stream: &StreamId) -> bool {
         let failing = lock(&self.failing);
-        failing.get(stream).is_some_and(|root| root.was_healthy)
+        failing
+            .get(stream)
+            .is_some_and(|root| root.broke_at.is_some() && root.was_healthy)
     }
 
     /// Notes that the logic was healthy for a while after a call about the root broke.
@@ -334,6 +371,7 @@ fn entry<'a>(
     let fresh = Failing {
         at,
         attempts: 0,
+        broke_at: None,
         was_healthy: false,
         is_waiting: false,
     };

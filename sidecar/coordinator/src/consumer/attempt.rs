@@ -1,18 +1,52 @@
-//! The delivery of one append to its end: tried until it is handled or its root is parked.
+//! The delivery of appends of one root to their end: tried until they are handled or the root is parked.
+//!
+//! # Design
+//! A delivery that waits gives back what it holds of the source: its append, and with that its credit. Only its place is kept; what belongs there is
+//! read from the owner when it is tried again. So neither a root that hangs nor many that wait keep other roots from being read.
 
 use std::sync::Arc;
 
+use tokio::sync::mpsc;
 use tokio::time::{Duration, sleep};
 
 use super::active::Active;
 use super::live_status::Needed;
 use super::root::{self, DeliveryError};
-use crate::model::{Append, StreamId};
+use crate::model::{Append, Position, Sequence, StreamId};
 use crate::retry::Backoff;
-use crate::turns::Ticket;
 
 /// How long the delivery that looks for all others waits at most.
 const SCOUT: Duration = Duration::from_secs(1);
+/// How long an attempt may take before what waits behind it keeps only its place.
+const SLOW: Duration = Duration::from_millis(100);
+
+/// What a delivery tells its source while it goes on.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// An append of so many bytes is not held any more.
+    Freed(usize),
+    /// What waits behind the root's delivery is to keep its place only.
+    Slow(StreamId),
+}
+
+/// What is to be delivered of a root.
+#[derive(Debug)]
+pub(super) enum Unit {
+    /// An append that is held, with its credit.
+    Held(Append),
+    /// Everything before a sequence, to be read from the owner.
+    Through(Sequence),
+}
+
+/// A delivery of one root.
+#[derive(Debug)]
+pub(super) struct Delivery {
+    pub(super) stream: StreamId,
+    pub(super) unit: Unit,
+    /// The positions of its appends in the source.
+    pub(super) positions: Vec<Position>,
+    pub(super) events: mpsc::UnboundedSender<Event>,
+}
 
 /// What to wait for before the next attempt.
 enum Pause {
@@ -24,20 +58,54 @@ enum Pause {
     Health,
 }
 
-/// Delivers an append in its place of the root's lane. Ends early, with the append neither handled nor parked, when the consumer ends.
-pub(super) async fn deliver(active: Arc<Active>, append: Append, place: Ticket<StreamId>) {
-    let _lane = place.granted().await;
+/// Delivers until everything is handled or parked. Ends early, with neither, when the consumer ends.
+pub(super) async fn deliver(active: Arc<Active>, mut delivery: Delivery) -> StreamId {
     let mut backoff = active.settings.backoff();
-    while let Ok(Some(pause)) = attempt(&active, &append).await {
-        active.set_waiting(&append.stream, true);
-        wait(&active, &append.stream, pause, &mut backoff).await;
-        active.set_waiting(&append.stream, false);
+    while let Ok(Some(pause)) = try_once(&active, &delivery).await {
+        delivery.release();
+        delivery.report_slow();
+        active.set_waiting(&delivery.stream, true);
+        wait(&active, &delivery.stream, pause, &mut backoff).await;
+        active.set_waiting(&delivery.stream, false);
+    }
+    delivery.release();
+    delivery.stream
+}
+
+impl Delivery {
+    /// Lets what waits behind it keep its place only.
+    fn report_slow(&self) {
+        // Without a source, nothing waits.
+        let _ = self.events.send(Event::Slow(self.stream.clone()));
+    }
+
+    /// Gives back what is held of the source.
+    fn release(&mut self) {
+        if let Unit::Held(append) = &self.unit {
+            let (next, bytes) = (append.next_sequence(), append.size());
+            self.unit = Unit::Through(next);
+            // Without a source, nothing is read any more.
+            let _ = self.events.send(Event::Freed(bytes));
+        }
     }
 }
 
-/// Tries once; returns what to wait for if the append needs another attempt.
-async fn attempt(active: &Active, append: &Append) -> Result<Option<Pause>, ()> {
-    let stream = &append.stream;
+/// Tries once, and reports when that takes long.
+async fn try_once(active: &Active, delivery: &Delivery) -> Result<Option<Pause>, ()> {
+    let trying = attempt(active, delivery);
+    tokio::pin!(trying);
+    tokio::select! {
+        biased;
+        tried = &mut trying => return tried,
+        () = sleep(SLOW) => {}
+    }
+    delivery.report_slow();
+    trying.await
+}
+
+/// Tries once; returns what to wait for if another attempt is needed.
+async fn attempt(active: &Active, delivery: &Delivery) -> Result<Option<Pause>, ()> {
+    let stream = &delivery.stream;
     let Ok(ticket) = active.turns.take(stream.clone()) else {
         return Ok(Some(Pause::Delay));
     };
@@ -56,35 +124,49 @@ async fn attempt(active: &Active, append: &Append) -> Result<Option<Pause>, ()> 
         () = active.stop.cancelled() => return Err(()),
         working = working => working,
     };
-    let error = match root::handle(active, append).await {
+    let handled = match &delivery.unit {
+        Unit::Held(append) => root::handle(active, append).await,
+        Unit::Through(through) => {
+            root::handle_through(active, stream, *through, &delivery.positions).await
+        }
+    };
+    match handled {
         Ok(()) => {
             active.note_recovered();
-            return Ok(None);
+            Ok(None)
         }
-        Err(error) => error,
-    };
-    let done = Some(append.last_position);
-    let counted = match error {
-        DeliveryError::Outage(needed, reason) => {
-            pause(active, stream, needed, reason);
-            return Ok(Some(Pause::Outage));
-        }
-        DeliveryError::Broken(failure) if !active.was_healthy(stream, failure.at) => {
+        Err(error) => judge(active, delivery, error).await,
+    }
+}
+
+/// Judges why an attempt failed; returns what to wait for.
+async fn judge(
+    active: &Active,
+    delivery: &Delivery,
+    error: DeliveryError,
+) -> Result<Option<Pause>, ()> {
+    let (stream, positions) = (&delivery.stream, &delivery.positions);
+    let (failure, again) = match error {
+        DeliveryError::Broken(failure) if !active.is_to_blame(stream, failure.at) => {
             pause(active, stream, Needed::Logic, failure.status.message);
             return Ok(Some(Pause::Health));
         }
-        DeliveryError::Broken(failure) => {
-            let parked = active.count_failure(stream, failure, done).await;
-            parked.map(|is_parked| (!is_parked).then_some(Pause::Health))
-        }
+        DeliveryError::Broken(failure) => (failure, Pause::Health),
         DeliveryError::Failed(failure) => {
             active.note_recovered();
-            let parked = active.count_failure(stream, failure, done).await;
-            parked.map(|is_parked| (!is_parked).then_some(Pause::Delay))
+            (failure, Pause::Delay)
         }
-        other @ (DeliveryError::Ending | DeliveryError::Fatal(_)) => Err(other),
+        other => return give_up(active, stream, other),
     };
-    counted.or_else(|error| match error {
+    match active.count_failure(stream, failure, positions).await {
+        Ok(is_parked) => Ok((!is_parked).then_some(again)),
+        Err(error) => give_up(active, stream, error),
+    }
+}
+
+/// What follows an error that counts nothing.
+fn give_up(active: &Active, stream: &StreamId, error: DeliveryError) -> Result<Option<Pause>, ()> {
+    match error {
         DeliveryError::Outage(needed, reason) => {
             pause(active, stream, needed, reason);
             Ok(Some(Pause::Outage))
@@ -94,7 +176,7 @@ async fn attempt(active: &Active, append: &Append) -> Result<Option<Pause>, ()> 
             Err(())
         }
         DeliveryError::Ending | DeliveryError::Broken(..) | DeliveryError::Failed(..) => Err(()),
-    })
+    }
 }
 
 fn pause(active: &Active, stream: &StreamId, needed: Needed, reason: String) {

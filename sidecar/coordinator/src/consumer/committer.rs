@@ -28,7 +28,7 @@ pub(super) struct Ended;
 #[derive(Debug)]
 struct Waiting {
     steps: Vec<Step>,
-    done: Option<(Domain, Position)>,
+    done: Option<(Domain, Vec<Position>)>,
     stored: oneshot::Sender<()>,
 }
 
@@ -62,11 +62,19 @@ impl Handle {
         running.prefix.begin(last, id);
     }
 
-    /// Stores steps, and that an append that was received is done with them.
+    /// How many appends of a source stand between its cursor and the last one received.
+    pub(super) fn under_way(&self, domain: &Domain) -> usize {
+        let sources = lock(&self.sources);
+        sources
+            .get(domain)
+            .map_or(0, |running| running.prefix.len())
+    }
+
+    /// Stores steps, and that appends that were received are done with them.
     pub(super) async fn commit(
         &self,
         steps: Vec<Step>,
-        done: Option<(Domain, Position)>,
+        done: Option<(Domain, Vec<Position>)>,
     ) -> Result<(), Ended> {
         let (stored, is_stored) = oneshot::channel();
         let entry = Waiting {
@@ -157,9 +165,9 @@ impl Committer {
     fn move_cursors(&self, entries: &[Waiting]) -> Vec<(Domain, Cursor)> {
         let mut sources = lock(&self.sources);
         let mut touched = BTreeSet::new();
-        for (domain, last) in entries.iter().filter_map(|entry| entry.done.as_ref()) {
+        for (domain, lasts) in entries.iter().filter_map(|entry| entry.done.as_ref()) {
             if let Some(running) = sources.get_mut(domain) {
-                running.prefix.finish(*last);
+                lasts.iter().for_each(|last| running.prefix.finish(*last));
                 touched.insert(domain);
             }
         }

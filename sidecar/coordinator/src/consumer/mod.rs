@@ -16,6 +16,7 @@ mod attempt;
 mod committer;
 mod derive;
 mod error;
+mod lanes;
 mod live_status;
 mod outgoing;
 mod parked;

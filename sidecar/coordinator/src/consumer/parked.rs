@@ -143,7 +143,7 @@ impl Consumer {
         let active = self.active()?;
         tracing::info!(consumer = %self.settings().id, id = id.0, "refused work is sent again on request");
         let step = Step::Resend { id: id.clone() };
-        let stored = active.commit(vec![step], None).await;
+        let stored = active.commit_steps(vec![step], None).await;
         stored.map_err(|error| refuse(&active, error))?;
         active.outgoing.notify_one();
         self.settlement(id, budget).await
@@ -158,7 +158,7 @@ impl Consumer {
         let active = self.active()?;
         tracing::info!(consumer = %self.settings().id, id = id.0, "refused work is given up on request");
         let step = Step::Discard { id: id.clone() };
-        let stored = active.commit(vec![step], None).await;
+        let stored = active.commit_steps(vec![step], None).await;
         stored.map_err(|error| refuse(&active, error))
     }
 
@@ -223,7 +223,7 @@ async fn bring_back(
             attempts: before.saturating_add(1),
             error: failure.status.clone(),
         };
-        let stored = active.park(stream, parked, Vec::new(), None).await;
+        let stored = active.park(stream, parked, Vec::new(), &[]).await;
         stored.map_err(refused)?;
     }
     Err(refuse(active, error))
@@ -257,7 +257,7 @@ async fn skip(
         next,
         outgoing: Vec::new(),
     };
-    let stored = active.park(stream, parked.clone(), vec![advance], None);
+    let stored = active.park(stream, parked.clone(), vec![advance], &[]);
     stored.await?;
     Ok(parked)
 }

@@ -18,6 +18,11 @@ struct Running {
 }
 
 impl Prefix {
+    /// How many appends were received since the end of what is done without a hole.
+    pub(super) fn len(&self) -> usize {
+        self.running.len()
+    }
+
     /// Notes an append that was received; positions ascend.
     pub(super) fn begin(&mut self, last: Position, id: AppendId) {
         debug_assert!(self.running.back().is_none_or(|other| other.last < last));

@@ -75,15 +75,16 @@ pub(super) fn plan(next: Option<Sequence>, append: &Append) -> Plan {
 
 /// Handles an append that a source brought; under the root's turn.
 pub(super) async fn handle(active: &Active, append: &Append) -> Result<(), DeliveryError> {
+    let done = [append.last_position];
     let RootProgress {
         next_sequence,
         parked,
     } = active.read_root(&append.stream).await?;
     if parked.is_some() {
-        return active.finish(append).await;
+        return active.finish(&append.stream.domain, &done).await;
     }
     match plan(next_sequence, append) {
-        Plan::Repeat => return active.finish(append).await,
+        Plan::Repeat => return active.finish(&append.stream.domain, &done).await,
         Plan::Misaligned => return Err(misaligned(append)),
         Plan::Deliver => {}
         Plan::Fetch(_) => {
@@ -98,8 +99,32 @@ pub(super) async fn handle(active: &Active, append: &Append) -> Result<(), Deliv
             }
         }
     }
-    deliver(active, append, Some(append.last_position)).await?;
+    deliver(active, append, &done).await?;
     Ok(())
+}
+
+/// Handles what the owner has of a root before a sequence, which a source brought at these positions; under the root's turn.
+pub(super) async fn handle_through(
+    active: &Active,
+    stream: &StreamId,
+    through: Sequence,
+    positions: &[Position],
+) -> Result<(), DeliveryError> {
+    let RootProgress {
+        next_sequence,
+        parked,
+    } = active.read_root(stream).await?;
+    if parked.is_none() && next_sequence.is_none_or(|next| next < through) {
+        let (reached, _) = catch_up(active, stream, next_sequence, Some(through)).await?;
+        if reached != Some(through) {
+            let reason = format!(
+                "the owner of {stream} does not show what comes before sequence {}",
+                through.0
+            );
+            return Err(DeliveryError::Outage(Needed::Owner, reason));
+        }
+    }
+    active.finish(&stream.domain, positions).await
 }
 
 /// Handles what the owner has of a root from a sequence on, before a sequence or to the end; under the root's turn. Returns the sequence to handle
@@ -123,7 +148,7 @@ pub(super) async fn catch_up(
                 Some(next) if append.first_sequence != next => return Err(misaligned(&append)),
                 Some(_) | None => {}
             }
-            let handled = deliver(active, &append, None).await?;
+            let handled = deliver(active, &append, &[]).await?;
             all.projection = handled.projection;
             all.caused.extend(handled.caused);
             next = Some(append.next_sequence());
@@ -172,7 +197,7 @@ pub(super) async fn fetch(
 pub(super) async fn deliver(
     active: &Active,
     append: &Append,
-    done: Option<Position>,
+    done: &[Position],
 ) -> Result<Handled, DeliveryError> {
     let is_wanted = active
         .settings
@@ -184,6 +209,7 @@ pub(super) async fn deliver(
     }
     fail_point::hit("before_delivery");
     let reaction = call(active, append).await?;
+    active.note_success();
     fail_point::hit("after_delivery");
     let (derived, projection) = match reaction {
         Reaction::Noted => (Derived::default(), None),
@@ -242,6 +268,10 @@ fn blame(at: Sequence, error: logic::Error) -> DeliveryError {
             at,
             status: Status::new(Code::Unavailable, reason),
         }),
+        // gRPC's word for what may work later, and what a proxy says whose server is away.
+        logic::Error::Status(status) if status.code == Code::Unavailable => {
+            DeliveryError::Outage(Needed::Logic, format!("the logic is away: {status}"))
+        }
         logic::Error::Status(status) => DeliveryError::Failed(Failure { at, status }),
         logic::Error::Contract(reason) => DeliveryError::Failed(Failure {
             at,

@@ -1,23 +1,29 @@
 //! One source: subscribed from where the consumer got to, each append given to its root's lane, and the subscription opened again when it ends.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
+use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use super::active::Active;
-use super::attempt;
+use super::attempt::{self, Event, Unit};
 use super::error::Error;
+use super::lanes::{Lanes, Pushed};
 use super::live_status::SourceState;
 use super::settings::{Source, Start};
 use crate::describe;
-use crate::model::{Append, Cursor};
+use crate::model::{Append, Cursor, Position, StreamId};
 use crate::port::bus::{self, Delivery, From, Subscribe, Subscription};
 use crate::port::store;
 use crate::retry::Backoff;
 
 /// Bytes of appends under way at which a source brings no more for now; what a slow consumer leaves undone stays with its owner.
 const MOST_BYTES: usize = 16 << 20;
+
+/// Appends between the cursor and the last one received at which a source brings no more for now; each keeps about 40 bytes.
+const MOST_UNDER_WAY: usize = 100_000;
 
 /// Why reading stopped.
 enum Halt {
@@ -34,8 +40,12 @@ struct Reader {
     source: Source,
     /// The last append received; the next must follow it.
     last: Option<Cursor>,
-    /// The deliveries under way; each returns its bytes.
-    running: JoinSet<usize>,
+    lanes: Lanes,
+    /// The deliveries under way, one for each root with something to deliver.
+    running: JoinSet<StreamId>,
+    events: (mpsc::UnboundedSender<Event>, mpsc::UnboundedReceiver<Event>),
+    /// How many appends are held, each with its credit, and their bytes.
+    held: usize,
     bytes: usize,
     backoff: Backoff,
 }
@@ -47,12 +57,15 @@ pub(super) async fn run(active: Arc<Active>, source: Source) {
         active,
         source,
         last: None,
+        lanes: Lanes::default(),
         running: JoinSet::new(),
+        events: mpsc::unbounded_channel(),
+        held: 0,
         bytes: 0,
     };
     reader.read().await;
     while let Some(joined) = reader.running.join_next().await {
-        reader.note(joined);
+        reader.note_panic(&joined);
     }
 }
 
@@ -90,7 +103,7 @@ impl Reader {
         self.make_room().await?;
         let from = self.place().await?;
         let settings = &self.active.settings;
-        let under_way = u32::try_from(self.running.len()).unwrap_or(u32::MAX);
+        let under_way = u32::try_from(self.held).unwrap_or(u32::MAX);
         let subscribe = Subscribe {
             consumer: settings.id.clone(),
             domain: self.source.domain.clone(),
@@ -115,13 +128,14 @@ impl Reader {
     /// Waits until at least one append may be under way.
     async fn make_room(&mut self) -> Result<(), Halt> {
         let credit = self.active.settings.credit.max(1) as usize;
-        while self.running.len() >= credit {
-            // Every delivery ends when the consumer stops.
-            if let Some(joined) = self.running.join_next().await {
-                self.note(joined);
-            }
-            if self.active.stop.is_cancelled() {
-                return Err(Halt::Ending);
+        let stop = self.active.stop.clone();
+        while self.held >= credit {
+            tokio::select! {
+                () = stop.cancelled() => return Err(Halt::Ending),
+                Some(joined) = self.running.join_next() => self.finish(joined),
+                Some(event) = self.events.1.recv() => {
+                    self.note(event);
+                }
             }
         }
         Ok(())
@@ -195,13 +209,18 @@ impl Reader {
         let stop = self.active.stop.clone();
         let mut outgoing_full = self.active.watch_outgoing();
         loop {
-            let has_room = self.bytes < MOST_BYTES && !*outgoing_full.borrow_and_update();
+            let has_room = self.bytes < MOST_BYTES
+                && self.active.committer.under_way(&self.source.domain) < MOST_UNDER_WAY
+                && !*outgoing_full.borrow_and_update();
             let delivery = tokio::select! {
                 biased;
                 () = stop.cancelled() => return Halt::Ending,
+                Some(event) = self.events.1.recv() => {
+                    subscription.grant(self.note(event));
+                    continue;
+                }
                 Some(joined) = self.running.join_next() => {
-                    self.note(joined);
-                    subscription.grant(1);
+                    self.finish(joined);
                     continue;
                 }
                 Ok(()) = outgoing_full.changed() => continue,
@@ -210,8 +229,9 @@ impl Reader {
             match delivery {
                 Ok(Delivery::Append(append)) => {
                     self.backoff.reset();
-                    if let Err(halt) = self.receive(append) {
-                        return halt;
+                    match self.receive(append) {
+                        Ok(credit) => subscription.grant(credit),
+                        Err(halt) => return halt,
                     }
                 }
                 Ok(Delivery::CaughtUp(head)) => {
@@ -224,7 +244,8 @@ impl Reader {
         }
     }
 
-    fn receive(&mut self, append: Append) -> Result<(), Halt> {
+    /// Takes an append in; returns the credit that it does not need.
+    fn receive(&mut self, append: Append) -> Result<u32, Halt> {
         let Some(last) = self.last else {
             return Err(Halt::Again("the start is not stored".into()));
         };
@@ -249,28 +270,64 @@ impl Reader {
         self.active
             .committer
             .begin(domain, end.identity, end.position, append.id);
-        let place = self
-            .active
-            .lanes
-            .take(append.stream.clone())
-            .expect("lanes have no bound of their own");
-        let (active, bytes) = (Arc::clone(&self.active), append.size());
+        let bytes = append.size();
+        match self.lanes.push(append) {
+            Pushed::Placed => return Ok(1),
+            Pushed::Held => {}
+            Pushed::Due(append) => {
+                self.active.roots_under_way.fetch_add(1, Ordering::Relaxed);
+                let (stream, last) = (append.stream.clone(), append.last_position);
+                self.deliver(stream, Unit::Held(append), vec![last]);
+            }
+        }
+        self.held += 1;
         self.bytes += bytes;
-        self.running.spawn(async move {
-            attempt::deliver(active, append, place).await;
-            bytes
-        });
-        Ok(())
+        Ok(0)
     }
 
-    fn note(&mut self, joined: Result<usize, JoinError>) {
-        match joined {
-            Ok(bytes) => self.bytes -= bytes,
-            Err(error) if error.is_panic() => self.active.fail(Error::Panicked {
+    fn deliver(&mut self, stream: StreamId, unit: Unit, positions: Vec<Position>) {
+        let delivery = attempt::Delivery {
+            stream,
+            unit,
+            positions,
+            events: self.events.0.clone(),
+        };
+        let active = Arc::clone(&self.active);
+        self.running.spawn(attempt::deliver(active, delivery));
+    }
+
+    /// Notes what a delivery reports; returns the credit that it gives back.
+    fn note(&mut self, event: Event) -> u32 {
+        let freed = match event {
+            Event::Freed(bytes) => vec![bytes],
+            Event::Slow(stream) => self.lanes.slow_down(&stream),
+        };
+        self.held -= freed.len();
+        self.bytes -= freed.iter().sum::<usize>();
+        u32::try_from(freed.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Goes on with what waits behind a delivery that has ended.
+    fn finish(&mut self, joined: Result<StreamId, JoinError>) {
+        self.note_panic(&joined);
+        let Ok(stream) = joined else { return };
+        if self.active.stop.is_cancelled() {
+            // It may be neither handled nor parked, so nothing of its root may follow it.
+            return;
+        }
+        match self.lanes.finish(&stream) {
+            Some((unit, positions)) => self.deliver(stream, unit, positions),
+            None => {
+                self.active.roots_under_way.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn note_panic(&self, joined: &Result<StreamId, JoinError>) {
+        if joined.as_ref().is_err_and(JoinError::is_panic) {
+            self.active.fail(Error::Panicked {
                 consumer: self.active.settings.id.to_string(),
-            }),
-            // Cut off at the end, when nothing more is read.
-            Err(_) => {}
+            });
         }
     }
 

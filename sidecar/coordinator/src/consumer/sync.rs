@@ -162,7 +162,7 @@ async fn settle(
         Err(error) => error,
     };
     if let DeliveryError::Failed(failure) = &error {
-        let counted = active.count_failure(stream, failure.clone(), None).await;
+        let counted = active.count_failure(stream, failure.clone(), &[]).await;
         if let Err(DeliveryError::Fatal(error)) = counted {
             active.fail(error);
         }

@@ -12,6 +12,7 @@ use crate::model::*;
 use crate::port::bus;
 use crate::port::logic;
 use crate::port::progress::Step;
+use script::refusal;
 use world::{Running, World, domain, root, stream};
 
 const LONG: Duration = Duration::from_secs(60);
@@ -208,6 +209,84 @@ async fn a_call_that_broke_counts_nothing_while_the_logic_is_away() {
     world.change(|script| script.is_logic_away = false);
     world.until_done().await;
     assert_eq!(world.handled(1), [0]);
+    running.stop().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn logic_that_hangs_on_every_call_parks_nothing() {
+    let world = World::new();
+    for number in 1..=20 {
+        world.append(number);
+    }
+    world.change(|script| script.hangs_all = true);
+    let mut settings = world.settings(Start::Beginning);
+    (settings.logic_budget, settings.concurrency) = (Duration::from_secs(1), 4);
+    let running = world.run_with(settings);
+    // Its health service replies all the time.
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert_eq!(running.consumer.snapshot().parked, 0);
+    world.change(|script| script.hangs_all = false);
+    world.until_done().await;
+    for number in 1..=20 {
+        assert_eq!(world.handled(number), [0]);
+    }
+    running.stop().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn logic_that_says_it_is_unavailable_is_waited_for() {
+    let world = World::new();
+    let unavailable = || Err(logic::Error::Status(refusal(Code::Unavailable)));
+    world.change(|script| {
+        let answers = (0..50).map(|_| unavailable());
+        script.answers.insert(root(1), answers.collect());
+    });
+    world.append(1);
+    let running = world.run(Start::Beginning);
+    world.until_done().await;
+    assert_eq!(world.handled(1), [0]);
+    assert_eq!(running.consumer.snapshot().parked, 0);
+    running.stop().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn roots_that_hang_or_wait_hold_up_no_other_root_of_the_source() {
+    let world = World::new();
+    world.change(|script| {
+        script.hanging = (1..=8).map(root).collect();
+        script.poisoned = (100..600).map(root).collect();
+    });
+    for _ in 0..300 {
+        world.append(1);
+    }
+    for number in (2..=8).chain(100..600) {
+        world.append(number);
+        world.append(number);
+    }
+    for number in 1_000..1_020 {
+        world.append(number);
+    }
+    let mut settings = world.settings(Start::Beginning);
+    (settings.logic_budget, settings.concurrency) = (Duration::from_secs(3), 16);
+    (settings.credit, settings.max_attempts) = (16, 1_000_000);
+    let running = world.run_with(settings);
+    let began = tokio::time::Instant::now();
+    world
+        .until("the others are handled", async || {
+            (1_000..1_020).all(|number| world.handled(number) == [0])
+        })
+        .await;
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(3), "{took:?}");
+    world.change(|script| {
+        script.hanging.clear();
+        script.poisoned.clear();
+    });
+    world.until_done().await;
+    assert_eq!(world.handled(1), (0..300).collect::<Vec<_>>());
+    for number in (2..=8).chain(100..600) {
+        assert_eq!(world.handled(number), [0, 1]);
+    }
     running.stop().await.unwrap();
 }
 

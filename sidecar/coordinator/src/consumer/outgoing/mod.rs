@@ -345,7 +345,7 @@ async fn settle(active: &Active, outgoing: Outgoing, refusal: Option<Status>) ->
         id: outgoing.id.clone(),
         refusal: refusal.clone(),
     };
-    match active.commit(vec![step], None).await {
+    match active.commit_steps(vec![step], None).await {
         Ok(()) => {
             active.settlements.settle(&outgoing.id, refusal);
             Next::Settled

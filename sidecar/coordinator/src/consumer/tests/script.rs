@@ -25,6 +25,10 @@ pub(super) struct Script {
     /// Roots whose every call breaks.
     pub(super) breaking: Vec<Root>,
     pub(super) is_logic_away: bool,
+    /// Whether every call hangs, except for those of the health service.
+    pub(super) hangs_all: bool,
+    /// Roots whose every call hangs.
+    pub(super) hanging: Vec<Root>,
     pub(super) is_saga: bool,
     pub(super) handled: Vec<(Root, Sequence)>,
     pub(super) sent: Vec<Command>,
@@ -60,8 +64,12 @@ pub(super) fn command(target: u128) -> Command {
 impl ConsumerLogic for World {
     async fn handle(&self, append: &Append, _: Duration) -> Result<Reaction, logic::Error> {
         tokio::time::sleep(Duration::from_millis(1)).await;
-        let mut script = self.script();
         let called = append.stream.root;
+        let hangs = self.script().hangs_all || self.script().hanging.contains(&called);
+        if hangs {
+            std::future::pending::<()>().await;
+        }
+        let mut script = self.script();
         if script.is_logic_away {
             return Err(logic::Error::Unreachable("refused".into()));
         }
