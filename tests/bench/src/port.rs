@@ -96,6 +96,7 @@ async fn run(way: &Way, duration: Duration) -> Result<f64> {
 async fn execute(way: &Way) -> Result<()> {
     let proposal = propose()?;
     let load = Load {
+        expected: None,
         stream: proposal.stream.clone(),
         key: proposal.key.clone(),
         snapshot_version: Some(SnapshotVersion(0)),

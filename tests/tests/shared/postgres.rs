@@ -160,6 +160,7 @@ async fn a_batch_and_a_load_take_one_round_trip_each() {
         let loads = (0..50).map(|root| Load {
             stream: stream(root),
             key: None,
+            expected: None,
             snapshot_version: None,
             through: None,
             limit: 1 << 20,

@@ -2,8 +2,10 @@
 
 use tokio::time::{Instant, timeout_at};
 
-use super::{Error, Executor, check_expected};
-use crate::model::{Append, AppendId, Command, Event, Executed, History, Position, Sequence};
+use super::{Error, Executor, conflict};
+use crate::model::{
+    Append, AppendId, Command, Event, Executed, History, MergeStrategy, Position, Sequence,
+};
 use crate::port::log::{Load, Loaded};
 
 /// The point in a stream at which a command is tried.
@@ -36,7 +38,10 @@ impl Executor {
         let history = timeout_at(deadline, self.history_at(&command, point))
             .await
             .map_err(|_| Error::Late("while loading"))??;
-        check_expected(&command, history.next_sequence)?;
+        let is_strict = command.merge_strategy == MergeStrategy::Strict;
+        if is_strict && command.expected != history.next_sequence {
+            return Err(conflict(&command, history.next_sequence));
+        }
         let next = history.next_sequence;
         let checked = self.decide(history, &command, deadline).await?;
         let events = checked
@@ -82,6 +87,7 @@ impl Executor {
         };
         let load = Load {
             through,
+            expected: None,
             ..self.load_of(command, None)
         };
         let Loaded::History {

@@ -224,6 +224,7 @@ impl Executor {
                     key: id.to_string(),
                 });
             }
+            Loaded::Conflict { actual } => return Err(conflict(command, actual)),
             Loaded::TooLarge => return Err(self.too_large(&command.stream)),
             Loaded::History {
                 snapshot,
@@ -240,7 +241,6 @@ impl Executor {
         let size = history_size(history.snapshot.as_ref(), &history.events);
         self.report_use(Limit::HistoryBytes, size);
         let next_sequence = history.next_sequence;
-        check_expected(command, next_sequence)?;
         let checked = self.decide(history, command, deadline).await?;
         fail_point::hit("after_logic");
         if Instant::now() >= deadline {
@@ -314,6 +314,11 @@ impl Executor {
         Load {
             stream: command.stream.clone(),
             key,
+            // A mismatch costs no history.
+            expected: match command.merge_strategy {
+                MergeStrategy::Strict => Some(command.expected),
+                MergeStrategy::AggregateHandles => None,
+            },
             snapshot_version: Some(self.settings.snapshot_version),
             through: None,
             limit: self.settings.limits.history_bytes,
@@ -342,19 +347,12 @@ fn replayed(append: Append) -> Executed {
     }
 }
 
-fn check_expected(command: &Command, actual: Sequence) -> Result<(), Error> {
-    let is_stale = match command.merge_strategy {
-        MergeStrategy::Strict => command.expected != actual,
-        MergeStrategy::AggregateHandles => false,
-    };
-    if is_stale {
-        return Err(Error::Conflict {
-            stream: command.stream.clone(),
-            expected: command.expected,
-            actual,
-        });
+fn conflict(command: &Command, actual: Sequence) -> Error {
+    Error::Conflict {
+        stream: command.stream.clone(),
+        expected: command.expected,
+        actual,
     }
-    Ok(())
 }
 
 fn propose(command: &Command, key: &CommandKey, next: Sequence, checked: Checked) -> Proposal {

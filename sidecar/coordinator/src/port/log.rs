@@ -43,6 +43,8 @@ pub struct Load {
     pub stream: StreamId,
     /// The command to look up; absent looks nothing up.
     pub key: Option<CommandKey>,
+    /// Where the stream must be; if it is elsewhere, nothing of it is read. Absent reads it wherever it is.
+    pub expected: Option<Sequence>,
     /// The version that a snapshot must have to be used; absent reads all events from the first.
     pub snapshot_version: Option<SnapshotVersion>,
     /// The last event to read, inclusive; absent reads to the end. A snapshot after it is not used.
@@ -58,6 +60,11 @@ pub enum Loaded {
     Known(Append),
     /// The command id was used before with another payload.
     KeyReused(CommandId),
+    /// The stream is not where it is expected.
+    Conflict {
+        /// The sequence of its next event.
+        actual: Sequence,
+    },
     /// The history is larger than the limit.
     TooLarge,
     /// What the logic is to see.

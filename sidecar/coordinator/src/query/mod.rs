@@ -110,6 +110,7 @@ impl Reader {
         let load = Load {
             stream: stream.clone(),
             key: None,
+            expected: None,
             snapshot_version: self.domains.get(&stream.domain).copied(),
             through,
             limit,
@@ -130,7 +131,10 @@ impl Reader {
                     next_sequence,
                 })
             }
-            Loaded::Known(_) | Loaded::KeyReused(_) | Loaded::TooLarge => Err(Error::TooLarge {
+            Loaded::Known(_)
+            | Loaded::KeyReused(_)
+            | Loaded::Conflict { .. }
+            | Loaded::TooLarge => Err(Error::TooLarge {
                 stream: stream.clone(),
                 limit,
             }),

@@ -159,7 +159,7 @@ impl<S: Log> Log for Instrumented<S> {
         let events = match &loaded {
             Loaded::History { events, .. } => events.len(),
             Loaded::Known(append) => append.events.len(),
-            Loaded::KeyReused(_) | Loaded::TooLarge => 0,
+            Loaded::KeyReused(_) | Loaded::Conflict { .. } | Loaded::TooLarge => 0,
         };
         self.events_loaded.add_each([(&domain, events)].into_iter());
         Ok(loaded)

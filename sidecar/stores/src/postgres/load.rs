@@ -51,6 +51,7 @@ async fn load_all(
     let versions = number(|load| load.snapshot_version.map(|version| i64::from(version.0)));
     let throughs = number(|load| load.through.map(|through| i64::from(through.0)));
     let limits = number(|load| Some(row_limit(load.limit)));
+    let expected = number(|load| load.expected.map(|expected| i64::from(expected.0)));
     let rows = pool.fetch(Operation::Load, |_| {
         sqlx::query(include_str!("load.sql"))
             .bind(partitions)
@@ -61,6 +62,7 @@ async fn load_all(
             .bind(&versions)
             .bind(&throughs)
             .bind(&limits)
+            .bind(&expected)
     });
     collect(batch, &rows.await?).map_err(Fault::into_error)
 }
@@ -112,6 +114,14 @@ impl Reading<'_> {
                 Loaded::Known(row::read_append(&self.asked.stream, found, BEFORE_APPEND)?)
             }
             Some(_) => Loaded::KeyReused(command(found)?),
+            None if self
+                .asked
+                .expected
+                .is_some_and(|it| i64::from(it.0) != next) =>
+            {
+                let actual = row::read_sequence(next)?;
+                Loaded::Conflict { actual }
+            }
             None => {
                 let snapshot = read_snapshot(found, self.asked.snapshot_version)?;
                 self.size = snapshot

@@ -24,20 +24,27 @@ pub(super) enum Probe {
 
 /// Reads what one command needs.
 pub(super) fn load(conn: &Connection, load: &Load) -> Result<Loaded, Fault> {
-    let Some((id, next_sequence)) = existing(conn, &load.stream)? else {
-        return Ok(Loaded::History {
-            snapshot: None,
-            events: Vec::new(),
-            next_sequence: Sequence::FIRST,
-        });
-    };
-    if let Some(key) = &load.key {
+    let found = existing(conn, &load.stream)?;
+    if let (Some((id, _)), Some(key)) = (found, &load.key) {
         match probe(conn, id, &load.stream, key)? {
             Probe::Unknown => {}
             Probe::Known(append) => return Ok(Loaded::Known(append)),
             Probe::Reused => return Ok(Loaded::KeyReused(key.id.clone())),
         }
     }
+    let next_sequence = found.map_or(Sequence::FIRST, |(_, next)| next);
+    if load.expected.is_some_and(|it| it != next_sequence) {
+        return Ok(Loaded::Conflict {
+            actual: next_sequence,
+        });
+    }
+    let Some((id, _)) = found else {
+        return Ok(Loaded::History {
+            snapshot: None,
+            events: Vec::new(),
+            next_sequence,
+        });
+    };
     let snapshot = match load.snapshot_version {
         Some(version) => usable_snapshot(conn, id, version, load.through)?,
         None => None,
@@ -45,9 +52,7 @@ pub(super) fn load(conn: &Connection, load: &Load) -> Result<Loaded, Fault> {
     let from = snapshot
         .as_ref()
         .map_or(Sequence::FIRST, |snapshot| snapshot.sequence.plus(1));
-    let mut size = snapshot
-        .as_ref()
-        .map_or(0, |snapshot| snapshot.state.size());
+    let mut size = snapshot.as_ref().map_or(0, |kept| kept.state.size());
     let mut events = Vec::new();
     let mut statement = conn.prepare_cached(FROM_SEQUENCE)?;
     let mut rows = statement.query(from_sequence(id, from, Position::ORIGIN))?;

@@ -68,6 +68,7 @@ impl Pair {
             self.read_stream(whole(words::stream(stream))).await?;
             let load = |version| {
                 words::load(&LoadOf {
+                    expected: None,
                     stream,
                     key: None,
                     version,

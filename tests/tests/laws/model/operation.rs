@@ -116,6 +116,7 @@ pub(crate) struct SnapshotOf {
 pub(crate) struct LoadOf {
     pub(crate) stream: u8,
     pub(crate) key: Option<(u8, u8)>,
+    pub(crate) expected: Option<u32>,
     pub(crate) version: Option<u32>,
     pub(crate) through: Option<u32>,
     pub(crate) limit: usize,
@@ -208,13 +209,15 @@ fn reading() -> impl Strategy<Value = OfLog> {
     let load = (
         stream(),
         option::of((0..20_u8, hash())),
+        option::of(0..8_u32),
         option::of(0..2_u32),
         option::of(0..12_u32),
         limit(),
     )
-        .prop_map(|(stream, key, version, through, limit)| LoadOf {
+        .prop_map(|(stream, key, expected, version, through, limit)| LoadOf {
             stream,
             key,
+            expected,
             version,
             through,
             limit,

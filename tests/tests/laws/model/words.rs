@@ -156,6 +156,7 @@ pub(crate) fn load(of: &LoadOf) -> Load {
     Load {
         stream: stream(of.stream),
         key: of.key.map(key),
+        expected: of.expected.map(Sequence),
         snapshot_version: of.version.map(SnapshotVersion),
         through: of.through.map(Sequence),
         limit: of.limit,

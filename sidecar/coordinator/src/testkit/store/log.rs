@@ -44,6 +44,7 @@ fn load_of(root: u8) -> Load {
     Load {
         stream: stream("till", root),
         key: None,
+        expected: None,
         snapshot_version: None,
         through: None,
         limit: ALL,
@@ -362,6 +363,33 @@ pub(super) async fn a_history_over_the_limit_is_said_to_be(bench: Box<dyn Bench>
         ..load_of(1)
     };
     assert_eq!(load(&store, asked).await, Loaded::TooLarge);
+}
+
+pub(super) async fn a_load_that_expects_another_sequence_reads_nothing(bench: Box<dyn Bench>) {
+    let store = bench.ports();
+    record(&store, propose(stream("till", 1), "a", 50)).await;
+    let expecting = |root, sequence| Load {
+        expected: Some(Sequence(sequence)),
+        // Too small for the history, which is not read.
+        limit: 100,
+        ..load_of(root)
+    };
+    for (root, sequence, actual) in [(1, 49, 50), (1, 51, 50), (2, 1, 0)] {
+        let actual = Sequence(actual);
+        let loaded = load(&store, expecting(root, sequence)).await;
+        assert_eq!(loaded, Loaded::Conflict { actual });
+    }
+    assert_eq!(load(&store, expecting(1, 50)).await, Loaded::TooLarge);
+    let known = Load {
+        key: propose(stream("till", 1), "a", 50).key,
+        ..expecting(1, 7)
+    };
+    assert!(matches!(load(&store, known).await, Loaded::Known(_)));
+    let fitting = Load {
+        limit: ALL,
+        ..expecting(1, 50)
+    };
+    assert_eq!(history(&store, fitting).await.2, 50);
 }
 
 pub(super) async fn a_stream_is_read_from_the_append_that_holds_a_sequence(bench: Box<dyn Bench>) {

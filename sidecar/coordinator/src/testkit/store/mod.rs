@@ -86,6 +86,7 @@ pub const LAWS: &[Law] = laws![
     log::a_snapshot_of_another_version_or_after_the_point_is_not_used,
     log::a_snapshot_never_replaces_a_newer_one,
     log::a_history_over_the_limit_is_said_to_be,
+    log::a_load_that_expects_another_sequence_reads_nothing,
     log::a_stream_is_read_from_the_append_that_holds_a_sequence,
     log::a_partition_is_read_in_order_with_what_stands_before,
     log::roots_are_listed_in_order_with_their_lengths,

@@ -197,13 +197,17 @@ impl Recorded {
                 .iter()
                 .map(|event| event.payload.size())
                 .sum::<usize>();
+        let actual = self.next_sequence(&load.stream);
+        if load.expected.is_some_and(|expected| expected != actual) {
+            return Loaded::Conflict { actual };
+        }
         if size > load.limit {
             return Loaded::TooLarge;
         }
         Loaded::History {
             snapshot: snapshot.cloned(),
             events,
-            next_sequence: self.next_sequence(&load.stream),
+            next_sequence: actual,
         }
     }
 
