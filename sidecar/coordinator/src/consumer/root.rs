@@ -170,9 +170,34 @@ pub(super) async fn fetch(
         let reason = format!("the start in {} is not stored yet", stream.domain);
         return Err(DeliveryError::Outage(Needed::Owner, reason));
     };
+    fetch_after(active, stream, from.unwrap_or(Sequence::FIRST), start).await
+}
+
+/// Whether everything of a root before a sequence is older than the consumer's start, by what its owner has: then nothing of it is missing.
+pub(super) async fn is_before_start(
+    active: &Active,
+    stream: &StreamId,
+    next: Sequence,
+) -> Result<bool, DeliveryError> {
+    let (Some(last), Some(start)) = (next.0.checked_sub(1), active.start(&stream.domain)) else {
+        return Ok(next == Sequence::FIRST);
+    };
+    let last = Sequence(last);
+    let fetched = fetch_after(active, stream, last, Position::ORIGIN).await?;
+    let is_known =
+        |append: &&Append| append.first_sequence <= last && last < append.next_sequence();
+    let found = fetched.first().filter(is_known);
+    Ok(found.is_some_and(|append| append.last_position <= start))
+}
+
+async fn fetch_after(
+    active: &Active,
+    stream: &StreamId,
+    from: Sequence,
+    after: Position,
+) -> Result<Vec<Append>, DeliveryError> {
     let span = tracing::info_span!("orchestration.fetch", domain = %stream.domain, root = %stream.root, correlation_id = tracing::field::Empty);
-    let from = from.unwrap_or(Sequence::FIRST);
-    let fetched = active.ports.appends.fetch(stream, from, start);
+    let fetched = active.ports.appends.fetch(stream, from, after);
     let fetching = fetched.instrument(span.clone());
     match timeout(active.settings.command_budget, fetching).await {
         Ok(Ok(appends)) => {

@@ -7,7 +7,7 @@ use tracing::Instrument;
 
 use super::active::Active;
 use super::live_status::Needed;
-use super::root::{DeliveryError, Handled, catch_up};
+use super::root::{self, DeliveryError, Handled, catch_up};
 use crate::model::{Append, Code, CorrelationId, Projection, Sequence, Status, StreamId};
 use crate::port::logic;
 use crate::port::observer::LogicCall;
@@ -141,15 +141,21 @@ async fn catch_up_to(active: &Active, until: &Until) -> Result<Handled, Delivery
         return Err(DeliveryError::Outage(Needed::Logic, reason));
     }
     let wanted = until.next_sequence;
-    if wanted.is_some() && next_sequence >= wanted {
+    let is_there = |next: Option<Sequence>| {
+        wanted.is_some_and(|wanted| next.unwrap_or(Sequence::FIRST) >= wanted)
+    };
+    if is_there(next_sequence) {
         return Ok(Handled::default());
     }
     let (reached, handled) = catch_up(active, stream, next_sequence, wanted).await?;
-    if wanted.is_some() && reached < wanted {
-        let reason = format!("the owner of {stream} does not show the append");
-        return Err(DeliveryError::Outage(Needed::Owner, reason));
+    let Some(wanted) = wanted.filter(|_| !is_there(reached)) else {
+        return Ok(handled);
+    };
+    if root::is_before_start(active, stream, wanted).await? {
+        return Ok(handled);
     }
-    Ok(handled)
+    let reason = format!("the owner of {stream} does not show the append");
+    Err(DeliveryError::Outage(Needed::Owner, reason))
 }
 
 async fn settle(

@@ -430,6 +430,33 @@ async fn a_synchronous_call_is_not_repeated_by_the_delivery() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_synchronous_call_reaches_what_is_empty_or_older_than_the_start() {
+    let world = World::new();
+    let old = world.append(1);
+    let running = world.run(Start::Now);
+    world.until_started().await;
+    let until = |number, next| Until {
+        stream: stream(number),
+        next_sequence: Some(Sequence(next)),
+        correlation_id: None,
+        trace_parent: None,
+    };
+    // An empty result on a new root, an old one again, and an empty result on that root.
+    for until in [until(2, 0), Until::past(&old), until(1, 1)] {
+        let reached = running.consumer.handle_sync(until, LONG).await;
+        assert_eq!(reached.unwrap().projector, "current");
+    }
+    let unknown = running.consumer.handle_sync(until(1, 2), LONG).await;
+    assert!(unknown.unwrap_err().message.contains("does not show"));
+    let new = world.append(1);
+    let reached = running.consumer.handle_sync(Until::past(&new), LONG).await;
+    assert!(reached.is_ok());
+    world.until_done().await;
+    assert_eq!(world.handled(1), [1]);
+    running.stop().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_synchronous_call_says_at_once_that_a_parked_root_is_not_reached() {
     let world = World::new();
     world.change(|script| script.poisoned.push(root(1)));
