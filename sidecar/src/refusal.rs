@@ -3,6 +3,7 @@
 use angzarr_coordinator::command::Error;
 use angzarr_coordinator::describe;
 use angzarr_coordinator::model::{Code, Sequence, Status, StreamId};
+use angzarr_coordinator::port::store;
 use angzarr_proto::v1;
 use prost::Message;
 use tonic_types::pb;
@@ -25,6 +26,7 @@ pub fn of_command(error: &Error) -> Status {
         Error::ForeignDomain(_) => Code::NotFound,
         Error::Contended { .. } => Code::Aborted,
         Error::Contract(_) => Code::Internal,
+        Error::StoreUnavailable(store::Error::Corrupt(_)) => Code::DataLoss,
         Error::LogicUnavailable(_) | Error::StoreUnavailable(_) | Error::Unknown(_) => {
             Code::Unavailable
         }

@@ -107,6 +107,35 @@ async fn length(store: &PostgresStore, root: u8) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_cannot_be_read_fails_its_own_load_only() {
+    let database = fresh().await;
+    let store = open(database.settings()).await;
+    let batch = (1..=20).map(|root| Entry::Proposal(propose(root, "a")));
+    store.write(batch.collect()).await.unwrap();
+    let schema = database.settings().schema;
+    let broken = stream(7).root.0;
+    let spoil = format!("UPDATE {schema}.appends SET events = '\\xff' WHERE root = '{broken}'");
+    let mut other = database.connect().await;
+    other.execute(AssertSqlSafe(spoil)).await.unwrap();
+    // The first load goes at once, the others together.
+    let loads = (1..=20).map(|root| Load {
+        stream: stream(root),
+        key: None,
+        expected: None,
+        snapshot_version: None,
+        through: None,
+        limit: 1 << 20,
+    });
+    let loaded = futures::future::join_all(loads.map(|load| store.load(load))).await;
+    for (root, loaded) in (1..=20).zip(loaded) {
+        match root {
+            7 => assert!(matches!(loaded, Err(Error::Corrupt(_))), "{loaded:?}"),
+            _ => assert!(loaded.is_ok(), "root {root}: {loaded:?}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_batch_that_waits_for_a_lock_past_its_deadline_records_nothing() {
     let database = fresh().await;
     let store = open(database.settings()).await;

@@ -19,14 +19,14 @@ use crate::stored::{Corrupt, column, edition_column, row_limit, unsigned};
 /// The columns before those of an append in what a load answers.
 const BEFORE_APPEND: usize = 8;
 
-/// Reads what commands need, each with the number of its domain, if it has one. A failure is that of all.
+/// Reads what commands need, each with the number of its domain, if it has one. A failure of the server is that of all.
 pub(super) async fn load(
     pool: &Pool,
     batch: Vec<(Load, Option<i32>)>,
 ) -> Vec<Result<Loaded, Error>> {
     let (batch, partitions): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
     match load_all(pool, &batch, &partitions).await {
-        Ok(loaded) => loaded.into_iter().map(Ok).collect(),
+        Ok(loaded) => loaded,
         Err(error) => batch.iter().map(|_| Err(error.clone())).collect(),
     }
 }
@@ -35,7 +35,7 @@ async fn load_all(
     pool: &Pool,
     batch: &[Load],
     partitions: &[Option<i32>],
-) -> Result<Vec<Loaded>, Error> {
+) -> Result<Vec<Result<Loaded, Error>>, Error> {
     let text = |of: fn(&Load) -> Option<&str>| batch.iter().map(of).collect::<Vec<_>>();
     let number = |of: fn(&Load) -> Option<i64>| batch.iter().map(of).collect::<Vec<_>>();
     let editions = text(|load| Some(edition_column(&load.stream.edition)));
@@ -71,15 +71,18 @@ async fn load_all(
 struct Reading<'a> {
     asked: &'a Load,
     answer: Option<Loaded>,
+    fault: Option<Fault>,
     size: usize,
 }
 
-fn collect(batch: &[Load], rows: &[PgRow]) -> Result<Vec<Loaded>, Fault> {
+/// Puts the rows of each load together; one that cannot be read fails its own load only.
+fn collect(batch: &[Load], rows: &[PgRow]) -> Result<Vec<Result<Loaded, Error>>, Fault> {
     let mut readings: Vec<_> = batch
         .iter()
         .map(|asked| Reading {
             asked,
             answer: None,
+            fault: None,
             size: 0,
         })
         .collect();
@@ -89,16 +92,20 @@ fn collect(batch: &[Load], rows: &[PgRow]) -> Result<Vec<Loaded>, Fault> {
             .ok()
             .and_then(|at| readings.get_mut(at))
             .ok_or_else(|| Corrupt::new("load", "an answer that was not asked for"))?;
-        match found.try_get(2)? {
-            Some(next) => reading.begin(found, next)?,
-            None => reading.extend(found)?,
-        }
+        let read = match found.try_get(2)? {
+            Some(next) => reading.begin(found, next),
+            None => reading.extend(found),
+        };
+        reading.fault = reading.fault.take().or(read.err());
     }
     let loaded = readings.into_iter().map(|reading| {
         let missing = || Fault::from(Corrupt::new("load", "an answer is missing"));
-        reading.answer.ok_or_else(missing)
+        let loaded = reading
+            .fault
+            .map_or_else(|| reading.answer.ok_or_else(missing), Err);
+        loaded.map_err(Fault::into_error)
     });
-    loaded.collect()
+    Ok(loaded.collect())
 }
 
 impl Reading<'_> {
