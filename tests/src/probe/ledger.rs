@@ -21,6 +21,8 @@ pub enum Behaviour {
     Takes,
     /// It refuses every event of a root.
     Refuses(Vec<u8>),
+    /// It refuses every event of a root with a message.
+    RefusesWith(Vec<u8>, String),
     /// It accepts everything, after a delay.
     Delays(Duration),
     /// It never replies.
@@ -80,7 +82,10 @@ impl Ledger {
                 ));
             }
             Behaviour::Dies(deadly) if deadly == root => std::process::abort(),
-            Behaviour::Refuses(_) | Behaviour::Dies(_) => {}
+            Behaviour::RefusesWith(refused, message) if refused == root => {
+                return Err(Status::invalid_argument(message));
+            }
+            Behaviour::Refuses(_) | Behaviour::RefusesWith(..) | Behaviour::Dies(_) => {}
             Behaviour::Delays(delay) => tokio::time::sleep(delay).await,
             Behaviour::Hangs => std::future::pending().await,
         }

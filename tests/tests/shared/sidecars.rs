@@ -5,8 +5,9 @@ use std::time::Instant;
 
 use angzarr_servers::postgres::{Database, Server};
 use angzarr_tests::client::{command, execute, execute_simple, pages, root, sequences};
-use angzarr_tests::probe::{Probes, aggregates};
+use angzarr_tests::probe::{Behaviour, Probes, aggregates};
 use angzarr_tests::sidecar::{Place, Process, until};
+use angzarr_tests::soak::guarantees::parked_roots;
 use angzarr_tests::soak::reader::Reader;
 use rustix::process::Signal;
 use tokio::task::JoinSet;
@@ -52,6 +53,31 @@ impl Fleet {
         }
         None
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refusal_with_any_text_parks_its_root_and_nothing_else() {
+    let probes = Probes::start().await;
+    let mut fleet = Fleet::start(1, &probes.components()).await;
+    let place = &fleet.places[0];
+    let long = "x".repeat(3_000);
+    let texts = ["a\0b", "line\nand\r\u{1b}[31m", "\u{202e}\u{fffe}", &long];
+    for (number, text) in (1..).zip(texts) {
+        let refuses = Behaviour::RefusesWith(root(number), text.to_owned());
+        probes.ledger.behave(refuses);
+        execute(place.channel(), command("Add", root(number), "a"))
+            .await
+            .unwrap();
+        until(async || parked_roots(place, "ledger").await == u64::from(number)).await;
+    }
+    probes.ledger.behave(Behaviour::Takes);
+    let (status, said) = place.ask(&["parked", "list", "--consumer", "ledger"]).await;
+    assert!(status.success() && said.contains("a\u{fffd}b"), "{said}");
+    execute(place.channel(), command("Add", root(9), "a"))
+        .await
+        .unwrap();
+    until(async || probes.ledger.count(&root(9)) == 1).await;
+    assert!(fleet.running.remove(0).terminate().await.success());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -74,9 +74,7 @@ fn check_page(
         ));
     }
     let payload = page.payload.ok_or("event is missing")?;
-    if payload.type_name().is_empty() {
-        return Err("event.type_url is empty".to_owned());
-    }
+    check_type(&payload).map_err(|breach| format!("event.{breach}"))?;
     if payload.size() > context.limits.page_bytes {
         return Err(format!(
             "event has {} bytes, at most {} are allowed",
@@ -94,6 +92,17 @@ fn check_page(
     })
 }
 
+/// A type is text from outside, which stores keep and people read.
+fn check_type(payload: &Payload) -> Result<(), &'static str> {
+    if payload.type_name().is_empty() {
+        return Err("type_url is empty");
+    }
+    if payload.type_url.chars().any(char::is_control) {
+        return Err("type_url has a control character");
+    }
+    Ok(())
+}
+
 /// Checks the state of a root that has the events before `end`.
 fn check_snapshot(
     state: Payload,
@@ -103,6 +112,7 @@ fn check_snapshot(
     let Some(last) = end.0.checked_sub(1) else {
         return Err("snapshot_state is set for a root without events".to_owned());
     };
+    check_type(&state).map_err(|breach| format!("snapshot_state.{breach}"))?;
     if state.size() > context.limits.append_bytes {
         return Err(format!(
             "snapshot_state has {} bytes, at most {} are allowed",
@@ -347,6 +357,28 @@ mod tests {
         for (decision, field) in cases {
             let breach = checked(decision, 3).unwrap_err();
             assert!(breach.starts_with(field), "{breach} does not name {field}");
+        }
+    }
+
+    #[test]
+    fn a_type_without_a_name_or_with_control_characters_is_refused() {
+        for type_url in ["", "t/", "t/a\0B", "t/a\nB"] {
+            let odd = || Payload {
+                type_url: type_url.into(),
+                ..payload(1)
+            };
+            let event = DecisionPage {
+                payload: Some(odd()),
+                ..page(None)
+            };
+            let breach = checked(with_pages(vec![event]), 3).unwrap_err();
+            assert!(breach.starts_with("pages[0].event.type_url"), "{breach}");
+            let state = Decision {
+                snapshot: Some(odd()),
+                ..Decision::default()
+            };
+            let breach = checked(state, 3).unwrap_err();
+            assert!(breach.starts_with("snapshot_state.type_url"), "{breach}");
         }
     }
 

@@ -204,10 +204,11 @@ impl Active {
     pub(super) async fn park(
         &self,
         stream: &StreamId,
-        parked: Parked,
+        mut parked: Parked,
         mut steps: Vec<Step>,
         done: &[Position],
     ) -> Result<(), DeliveryError> {
+        parked.error = parked.error.to_stored();
         tracing::error!(
             consumer = %self.settings.id, domain = %stream.domain, root = %stream.root, sequence = parked.sequence.0,
             attempts = parked.attempts, error = %parked.error, "a root is parked for a consumer"

@@ -38,7 +38,7 @@ pub(super) fn derive(consumer: &ConsumerId, append: &Append, requests: Vec<Reque
             Request::Malformed(malformed) => {
                 settled.push(Step::Settle {
                     id: id.clone(),
-                    refusal: Some(malformed.refusal()),
+                    refusal: Some(malformed.refusal().to_stored()),
                 });
                 Work::Malformed(malformed)
             }

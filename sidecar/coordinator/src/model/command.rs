@@ -208,7 +208,7 @@ impl Code {
 pub struct Status {
     /// What kind of failure it is.
     pub code: Code,
-    /// The sentence for the caller.
+    /// The sentence for the caller; text from outside, which may have any characters and any length.
     pub message: String,
     /// The encoded `google.rpc.Status` details.
     pub details: bytes::Bytes,
@@ -224,6 +224,23 @@ impl Status {
             message: message.into(),
             details: bytes::Bytes::new(),
             is_of_logic: false,
+        }
+    }
+
+    /// As it is stored: the message without characters that some stores cannot keep, and not longer than a person reads.
+    pub(crate) fn to_stored(&self) -> Self {
+        const MOST: usize = 4 << 10;
+        let cut = self.message.floor_char_boundary(MOST);
+        let mark = if cut < self.message.len() { " …" } else { "" };
+        let message = self.message[..cut].replace('\0', "\u{fffd}") + mark;
+        let details = match self.details.len() <= MOST {
+            true => self.details.clone(),
+            false => bytes::Bytes::new(),
+        };
+        Self {
+            message,
+            details,
+            ..self.clone()
         }
     }
 

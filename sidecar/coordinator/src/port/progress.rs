@@ -69,7 +69,7 @@ pub struct Parked {
     pub sequence: Sequence,
     /// How often the logic was asked.
     pub attempts: u32,
-    /// What the logic replied last.
+    /// What the logic replied last, in a form that every store can keep: without NUL, and short.
     pub error: Status,
 }
 
@@ -108,7 +108,7 @@ pub enum Step {
     Settle {
         /// Which work it is.
         id: OutgoingId,
-        /// The refusal; absent when it took effect.
+        /// The refusal, in a form that every store can keep; absent when it took effect.
         refusal: Option<Status>,
     },
     /// Work that was parked goes out again.

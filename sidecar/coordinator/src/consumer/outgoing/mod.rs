@@ -343,7 +343,7 @@ async fn settle(active: &Active, outgoing: Outgoing, refusal: Option<Status>) ->
     }
     let step = Step::Settle {
         id: outgoing.id.clone(),
-        refusal: refusal.clone(),
+        refusal: refusal.as_ref().map(Status::to_stored),
     };
     match active.commit_steps(vec![step], None).await {
         Ok(()) => {
