@@ -10,6 +10,8 @@
 
 use std::time::Duration;
 
+mod apt;
+pub mod pgbouncer;
 pub mod postgres;
 
 /// How long a test waits for anything.

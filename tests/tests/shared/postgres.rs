@@ -16,6 +16,7 @@ use angzarr_coordinator::port::catalog::Catalog;
 use angzarr_coordinator::port::log::{Load, Log, StreamRead};
 use angzarr_coordinator::port::store::Error;
 use angzarr_coordinator::port::writer::{Entry, Outcome, Proposal, Writer};
+use angzarr_servers::pgbouncer::PgBouncer;
 use angzarr_servers::postgres::{Database, Server};
 use angzarr_stores::postgres::{OpenError, PostgresStore};
 use angzarr_tests::proxy::{Mode, Proxy};
@@ -104,6 +105,47 @@ async fn length(store: &PostgresStore, root: u8) -> usize {
     };
     let appends = store.read_stream(read).await.unwrap();
     appends.iter().map(|append| append.events.len()).sum()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pooler_that_drops_the_settings_of_sessions_is_refused_before_anything_is_written() {
+    for mode in ["session", "transaction"] {
+        let database = fresh().await;
+        let pooler = PgBouncer::start(&database, mode, "options,extra_float_digits");
+        for _ in 0..2 {
+            let refused = refusal(through(&database, pooler.port)).await;
+            assert!(
+                matches!(refused, OpenError::SettingsDropped { .. }),
+                "{mode}: {refused}"
+            );
+            assert!(refused.to_string().contains("PgBouncer"), "{refused}");
+        }
+        let mut other = database.connect().await;
+        let schemas = "SELECT count(*) FROM pg_namespace WHERE nspname NOT LIKE 'pg\\_%' AND nspname <> 'information_schema'";
+        let schemas: i64 = sqlx::query_scalar(schemas)
+            .fetch_one(&mut other)
+            .await
+            .unwrap();
+        let tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'";
+        let tables: i64 = sqlx::query_scalar(tables)
+            .fetch_one(&mut other)
+            .await
+            .unwrap();
+        assert_eq!((schemas, tables), (1, 0), "only an empty public is there");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pooler_that_refuses_the_settings_of_sessions_is_named_by_its_own_words() {
+    let database = fresh().await;
+    let pooler = PgBouncer::start(&database, "session", "extra_float_digits");
+    let refused = refusal(through(&database, pooler.port)).await;
+    assert!(
+        refused
+            .to_string()
+            .contains("unsupported startup parameter"),
+        "{refused}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -20,10 +20,29 @@ const KEEP_ALIVE: &str = "5";
 /// Opens a connection whose sessions have our settings. What the settings name is read again.
 pub(super) async fn connect(settings: &Postgres) -> Result<PgConnection, Fault> {
     let options = options(settings)?;
-    let connecting = timeout(CONNECT_WITHIN, PgConnection::connect_with(&options));
-    Ok(connecting
-        .await
-        .map_err(|_| Fault::TimedOut(CONNECT_WITHIN))??)
+    let connecting = async {
+        let mut conn = PgConnection::connect_with(&options).await?;
+        check_settings(&mut conn, settings).await?;
+        Ok(conn)
+    };
+    let connected = timeout(CONNECT_WITHIN, connecting).await;
+    connected.map_err(|_| Fault::TimedOut(CONNECT_WITHIN))?
+}
+
+/// Checks that the session has the settings that were asked for. They travel together, so one of them shows whether something on the way dropped
+/// them; without the schema, another store would be read and written.
+async fn check_settings(conn: &mut PgConnection, settings: &Postgres) -> Result<(), Fault> {
+    // Without a prepared statement, which a pooler may give to another session.
+    let shown = sqlx::raw_sql("SHOW search_path").fetch_one(conn).await?;
+    let found: String = shown.try_get(0)?;
+    if found.trim_matches('"') == settings.schema {
+        return Ok(());
+    }
+    Err(Fault::Open(OpenError::SettingsDropped {
+        server: server(settings),
+        schema: settings.schema.clone(),
+        found,
+    }))
 }
 
 /// Where the server is looked for, for people.

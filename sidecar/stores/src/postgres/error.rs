@@ -44,6 +44,18 @@ pub enum OpenError {
         /// Why not.
         message: String,
     },
+    /// Something between us and the server dropped the settings of the session.
+    #[error(
+        "the database at {server} did not take the settings of the session: its search_path is {found} instead of {schema}; a connection pooler that ignores startup options, such as PgBouncer with ignore_startup_parameters, cannot be used: connect to PostgreSQL itself"
+    )]
+    SettingsDropped {
+        /// Where it is.
+        server: String,
+        /// The schema that was asked for.
+        schema: String,
+        /// The search path of the session.
+        found: String,
+    },
     /// A setting of the server would lose what was acknowledged.
     #[error(
         "the database at {server} has {setting} = {found}, which loses acknowledged events in a crash; set it to on"
@@ -137,6 +149,8 @@ fn meaning(code: &str) -> Meaning {
         // Data exceptions, among them text with NUL; a value too large for an index.
         "54000" => Meaning::Value,
         _ if code.starts_with("22") => Meaning::Value,
+        // A prepared statement or cursor that is there twice or not at all: of the session, not of the store.
+        "26000" | "34000" | "42P03" | "42P05" => Meaning::Lost,
         // Corrupt data or index; a unique or other constraint broken; tables, functions or columns that are not there.
         "XX001" | "XX002" => Meaning::Broken,
         _ if code.starts_with("23") || code.starts_with("42") => Meaning::Broken,
@@ -223,6 +237,8 @@ mod tests {
             ("23505", Meaning::Broken),
             ("42P01", Meaning::Broken),
             ("XX002", Meaning::Broken),
+            ("42P05", Meaning::Lost),
+            ("26000", Meaning::Lost),
         ];
         for (code, expected) in cases {
             assert_eq!(meaning(code), expected, "{code}");

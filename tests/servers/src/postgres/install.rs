@@ -4,9 +4,9 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use super::URL;
+use crate::apt;
 
 /// The folder where Debian installs the programs, one folder for each version.
 const PROGRAMS: &str = "/usr/lib/postgresql";
@@ -18,7 +18,7 @@ pub(super) const USER: &str = "angzarr";
 pub(super) const PASSWORD: &str = "a pass/word: with @ signs";
 
 /// The server refuses to run as root, so that root runs it as the user of its package.
-pub(super) fn as_server_user() -> Command {
+pub(crate) fn as_server_user() -> Command {
     let mut command = Command::new("setpriv");
     if rustix::process::geteuid().is_root() {
         command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]);
@@ -36,26 +36,9 @@ pub(super) fn find_programs() -> PathBuf {
             .max()
     };
     newest().unwrap_or_else(|| {
-        install();
+        apt::install("postgresql");
         newest().expect("the package has the programs")
     })
-}
-
-/// Installs the server; a new machine needs the package lists first.
-fn install() {
-    let apt_get = |words: &[&str]| {
-        let ran = Command::new("apt-get")
-            .args(words)
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .stdout(Stdio::null())
-            .status();
-        ran.is_ok_and(|status| status.success())
-    };
-    let is_installed = apt_get(&["update"]) && apt_get(&["install", "-y", "postgresql"]);
-    assert!(
-        is_installed,
-        "PostgreSQL is needed and could not be installed by apt-get; install postgresql, or set {URL}"
-    );
 }
 
 pub(super) fn initialise(programs: &Path, folder: &Path, port: u16, settings: &[&str]) {

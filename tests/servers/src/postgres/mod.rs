@@ -22,7 +22,8 @@ use tokio::time::{Instant, sleep};
 pub use install::give_to_server_user;
 
 use crate::{WITHIN, free_port};
-use install::{FOLDER, PASSWORD, USER, as_server_user, find_programs, initialise, sweep};
+pub(crate) use install::as_server_user;
+use install::{FOLDER, PASSWORD, USER, find_programs, initialise, sweep};
 
 /// The variable that selects another server.
 const URL: &str = "ANGZARR_POSTGRES_URL";
