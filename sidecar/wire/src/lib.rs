@@ -29,4 +29,4 @@ pub use field::{
 };
 pub use projection::{decode_projection, encode_projection, encode_reacted};
 pub use status::{STATUS_OF, decode_status, decode_status_of_logic, encode_status};
-pub use subscribe::{decode_opened, decode_start, encode_opened, encode_start};
+pub use subscribe::{decode_identity, decode_opened, decode_start, encode_opened, encode_start};

@@ -112,7 +112,11 @@ pub fn decode_opened(opened: &internal::SubscribeOpened, from: From) -> Result<C
     Ok(start)
 }
 
-fn decode_identity(
+/// Reads the ids of a history.
+///
+/// # Errors
+/// [`Error::Invalid`] names the field within `field`.
+pub fn decode_identity(
     field: &str,
     store_id: &[u8],
     incarnation: &[u8],

@@ -1,7 +1,7 @@
 //! Failures of the direct bus as gRPC statuses, and back.
 
 use angzarr_coordinator::describe;
-use angzarr_coordinator::model::{Code, Status};
+use angzarr_coordinator::model::{Code, Status, StoreIdentity};
 use angzarr_coordinator::port::{bus, store};
 use angzarr_wire::decode_status;
 
@@ -42,6 +42,15 @@ pub(super) fn decode_store(error: &store::Error) -> Status {
         | store::Error::Unstorable(_)
         | store::Error::Fatal(_) => unavailable(error.to_string()),
     }
+}
+
+/// Checks that a fetch reads the history that the consumer consumes: after a restore, sequences may stand for other events.
+pub(super) fn check_history(own: StoreIdentity, asked: StoreIdentity) -> Result<(), Status> {
+    if own == asked {
+        return Ok(());
+    }
+    let message = "the owner has another history than the consumer's progress";
+    Err(Status::new(Code::FailedPrecondition, message))
 }
 
 pub(super) fn unavailable(message: String) -> Status {

@@ -17,7 +17,9 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use angzarr_coordinator::model::{Append, Code, Domain, Position, Sequence, Status, StreamId};
+use angzarr_coordinator::model::{
+    Append, Code, Domain, Position, Sequence, Status, StoreIdentity, StreamId,
+};
 use angzarr_coordinator::port::bus::{Bus, Error, Subscribe, Subscription};
 use angzarr_coordinator::port::log::StreamRead;
 use angzarr_coordinator::port::peers::Appends;
@@ -80,6 +82,7 @@ impl Bus for DirectBus {
 impl Appends for DirectBus {
     async fn fetch(
         &self,
+        history: StoreIdentity,
         stream: &StreamId,
         from: Sequence,
         after: Position,
@@ -91,12 +94,12 @@ impl Appends for DirectBus {
             limit: PIECE_BYTES,
         };
         match self.require_owner(&stream.domain)? {
-            Owner::Here(source) => source
-                .log
-                .read_stream(read)
-                .await
-                .map_err(|failure| error::decode_store(&failure)),
-            Owner::There(channel) => self.bounded(remote::fetch(channel, read)).await,
+            Owner::Here(source) => {
+                error::check_history(source.log.identity(), history)?;
+                let appends = source.log.read_stream(read).await;
+                appends.map_err(|failure| error::decode_store(&failure))
+            }
+            Owner::There(channel) => self.bounded(remote::fetch(channel, history, read)).await,
         }
     }
 }

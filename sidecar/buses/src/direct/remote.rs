@@ -1,7 +1,7 @@
 //! Calls to the `Delivery` service of an owner.
 
 use angzarr_coordinator::model::{
-    Append, Cursor, Domain, Incarnation, Position, Sequence, Status, StreamId,
+    Append, Cursor, Domain, Incarnation, Position, Sequence, Status, StoreIdentity, StreamId,
 };
 use angzarr_coordinator::port::bus::{Delivery, Error, Subscribe, Subscription};
 use angzarr_coordinator::port::log::StreamRead;
@@ -151,12 +151,18 @@ async fn receive(
 }
 
 /// Fetches one piece of a stream.
-pub(super) async fn fetch(channel: Channel, read: StreamRead) -> Result<Vec<Append>, Status> {
+pub(super) async fn fetch(
+    channel: Channel,
+    history: StoreIdentity,
+    read: StreamRead,
+) -> Result<Vec<Append>, Status> {
     let request = FetchAppendsRequest {
         cover: Some(encode_cover(&read.stream, None)),
         from_sequence: read.from.0,
         after_position: read.after.0,
         through_position: None,
+        store_id: history.store_id.as_bytes().to_vec().into(),
+        incarnation: history.incarnation.as_bytes().to_vec().into(),
     };
     let response = client(channel).fetch_appends(request).await;
     let mut records = response

@@ -15,12 +15,14 @@ use angzarr_proto::internal::v1::{
     self as internal, AppendRecord, FetchAppendsRequest, SubscribeRequest, delivered::Message,
     subscribe_request::Request as Asked,
 };
-use angzarr_wire::{decode_start, decode_stream, encode_opened, encode_record, encode_status};
+use angzarr_wire::{
+    decode_identity, decode_start, decode_stream, encode_opened, encode_record, encode_status,
+};
 use futures::Stream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::error::{decode_store, encode_bus};
+use super::error::{check_history, decode_store, encode_bus};
 use super::{MESSAGE_BYTES, PIECE_BYTES};
 
 /// How long a consumer may take to say what it wants after it has called.
@@ -122,8 +124,15 @@ impl Delivery for DeliveryService {
         let request = request.into_inner();
         let stream = decode_stream(request.cover.as_ref()).map_err(|breach| invalid(&breach))?;
         self.require_own(&stream.domain)?;
+        let own = self.source.log.identity();
+        let is_any = request.store_id.is_empty() && request.incarnation.is_empty();
+        if !is_any {
+            let history = decode_identity("request", &request.store_id, &request.incarnation)
+                .map_err(|breach| invalid(&breach))?;
+            check_history(own, history).map_err(|status| encode_status(&status))?;
+        }
         let fetching = Fetching {
-            incarnation: self.source.log.identity().incarnation,
+            incarnation: own.incarnation,
             log: Arc::clone(&self.source.log),
             read: StreamRead {
                 stream,

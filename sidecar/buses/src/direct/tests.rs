@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use angzarr_coordinator::feed::{Heads, InProcess};
 use angzarr_coordinator::model::{
     AppendId, CommandId, ConsumerId, ConsumerKind, CorrelationId, Cursor, Edition, Event,
-    Incarnation, Payload, Root, StoreId, StoreIdentity, Timestamp,
+    Incarnation, Payload, Root, StoreId, Timestamp,
 };
 use angzarr_coordinator::port::bus::{Delivery, From};
 use angzarr_coordinator::port::log::{Load, Loaded, Log, PartitionPage, PartitionRead};
@@ -236,7 +236,12 @@ async fn fetch(bus: &DirectBus, domain: Domain) -> Result<Vec<Append>, Status> {
         edition: Edition::Main,
         root: Root::from_bytes(&[1; 16]).unwrap(),
     };
-    bus.fetch(&stream, Sequence::FIRST, Position::ORIGIN).await
+    let history = StoreIdentity {
+        store_id: StoreId::random(),
+        incarnation: Incarnation::random(),
+    };
+    bus.fetch(history, &stream, Sequence::FIRST, Position::ORIGIN)
+        .await
 }
 
 #[tokio::test]
@@ -367,9 +372,13 @@ async fn a_gap_is_fetched_piece_by_piece_until_an_empty_one() {
         .filter(|append| append.stream == stream(1))
         .collect();
     for bus in [&bench.near, &bench.far] {
+        let history = head(bus).await.identity;
         let (mut fetched, mut pieces, mut from) = (Vec::new(), 0, Sequence(1));
         loop {
-            let piece = bus.fetch(&stream(1), from, Position::ORIGIN).await.unwrap();
+            let piece = bus
+                .fetch(history, &stream(1), from, Position::ORIGIN)
+                .await
+                .unwrap();
             let Some(last) = piece.last() else { break };
             from = last.next_sequence();
             fetched.extend(piece);
@@ -378,8 +387,19 @@ async fn a_gap_is_fetched_piece_by_piece_until_an_empty_one() {
         assert_eq!(fetched, wanted);
         assert!(pieces > 1);
         let after = wanted[3].last_position;
-        let late = bus.fetch(&stream(1), Sequence::FIRST, after).await.unwrap();
+        let late = bus
+            .fetch(history, &stream(1), Sequence::FIRST, after)
+            .await
+            .unwrap();
         assert_eq!(late, wanted[4..]);
+        let restored = StoreIdentity {
+            incarnation: Incarnation::random(),
+            ..history
+        };
+        let refused = bus
+            .fetch(restored, &stream(1), Sequence::FIRST, after)
+            .await;
+        assert_eq!(refused.unwrap_err().code, Code::FailedPrecondition);
     }
 }
 

@@ -19,7 +19,7 @@ use super::root::{DeliveryError, Failure};
 use super::settings::{Ports, Settings};
 use super::settlements::Settlements;
 use crate::describe;
-use crate::model::{Append, Domain, Position, Sequence, StreamId};
+use crate::model::{Append, Cursor, Domain, Position, Sequence, StreamId};
 use crate::port::progress::{Parked, RootProgress, Step};
 use crate::turns::Turns;
 
@@ -138,9 +138,9 @@ impl Active {
         self.outgoing_full.subscribe()
     }
 
-    /// The position after which events of a domain count.
-    pub(super) fn start(&self, domain: &Domain) -> Option<Position> {
-        self.status.start(domain).map(|start| start.position)
+    /// The place after which events of a domain count.
+    pub(super) fn start(&self, domain: &Domain) -> Option<Cursor> {
+        self.status.start(domain)
     }
 
     /// How far the consumer got in a root; to be asked under the root's turn.

@@ -10,7 +10,9 @@ use super::derive::{Derived, derive};
 use super::error::Error;
 use super::live_status::Needed;
 use crate::fail_point;
-use crate::model::{Append, Code, ConsumerKind, Position, Projection, Sequence, Status, StreamId};
+use crate::model::{
+    Append, Code, ConsumerKind, Position, Projection, Sequence, Status, StoreIdentity, StreamId,
+};
 use crate::port::bus;
 use crate::port::logic::{self, Reaction};
 use crate::port::observer::LogicCall;
@@ -170,7 +172,8 @@ pub(super) async fn fetch(
         let reason = format!("the start in {} is not stored yet", stream.domain);
         return Err(DeliveryError::Outage(Needed::Owner, reason));
     };
-    fetch_after(active, stream, from.unwrap_or(Sequence::FIRST), start).await
+    let from = from.unwrap_or(Sequence::FIRST);
+    fetch_after(active, stream, from, start.position, start.identity).await
 }
 
 /// Whether everything of a root before a sequence is older than the consumer's start, by what its owner has: then nothing of it is missing.
@@ -183,11 +186,11 @@ pub(super) async fn is_before_start(
         return Ok(next == Sequence::FIRST);
     };
     let last = Sequence(last);
-    let fetched = fetch_after(active, stream, last, Position::ORIGIN).await?;
+    let fetched = fetch_after(active, stream, last, Position::ORIGIN, start.identity).await?;
     let is_known =
         |append: &&Append| append.first_sequence <= last && last < append.next_sequence();
     let found = fetched.first().filter(is_known);
-    Ok(found.is_some_and(|append| append.last_position <= start))
+    Ok(found.is_some_and(|append| append.last_position <= start.position))
 }
 
 async fn fetch_after(
@@ -195,9 +198,10 @@ async fn fetch_after(
     stream: &StreamId,
     from: Sequence,
     after: Position,
+    history: StoreIdentity,
 ) -> Result<Vec<Append>, DeliveryError> {
     let span = tracing::info_span!("orchestration.fetch", domain = %stream.domain, root = %stream.root, correlation_id = tracing::field::Empty);
-    let fetched = active.ports.appends.fetch(stream, from, after);
+    let fetched = active.ports.appends.fetch(history, stream, from, after);
     let fetching = fetched.instrument(span.clone());
     match timeout(active.settings.command_budget, fetching).await {
         Ok(Ok(appends)) => {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use crate::consumer::Until;
 use crate::model::{
-    Append, Command, Domain, Facts, Position, Projection, Sequence, Status, StreamId,
+    Append, Command, Domain, Facts, Position, Projection, Sequence, Status, StoreIdentity, StreamId,
 };
 
 /// Executes commands and records facts in any domain, here or at a peer.
@@ -34,9 +34,11 @@ pub trait Commands: Send + Sync {
 /// The status of the owner, or UNAVAILABLE when it was not reached.
 #[async_trait]
 pub trait Appends: Send + Sync {
-    /// Fetches appends of a stream from a sequence on, those that end after a position, a bounded piece at a time; an empty piece is the end.
+    /// Fetches appends of a stream in a history from a sequence on, those that end after a position, a bounded piece at a time; an empty piece is
+    /// the end. An owner with another history refuses with FAILED_PRECONDITION.
     async fn fetch(
         &self,
+        history: StoreIdentity,
         stream: &StreamId,
         from: Sequence,
         after: Position,

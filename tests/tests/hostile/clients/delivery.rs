@@ -251,6 +251,8 @@ async fn fetches_beyond_the_end_return_nothing() {
     let system = System::start().await;
     system.fill().await;
     let fetch = |from_sequence, after_position| FetchAppendsRequest {
+        store_id: Default::default(),
+        incarnation: Default::default(),
         cover: Some(cover("tally", root(1))),
         from_sequence,
         after_position,

@@ -409,10 +409,12 @@ impl Leases for World {
 impl Appends for World {
     async fn fetch(
         &self,
+        history: StoreIdentity,
         stream: &StreamId,
         from: Sequence,
         after: Position,
     ) -> Result<Vec<Append>, Status> {
+        assert_eq!(history, self.store.log.identity());
         let read = StreamRead {
             stream: stream.clone(),
             from,
