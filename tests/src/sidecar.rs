@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use angzarr_admin::Client;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -184,9 +185,9 @@ impl Place {
 
     /// The content of `/statusz`.
     pub async fn status(&self) -> serde_json::Value {
-        let answer = self.ask_http("GET", "/statusz").await;
-        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
-        serde_json::from_str(body).unwrap()
+        let address = format!("http://127.0.0.1:{}", self.admin);
+        let client = Client::new(address.parse().unwrap(), WITHIN);
+        client.get("/statusz", &[]).await.unwrap()
     }
 
     /// Sends a request to the admin port and returns the whole response.

@@ -7,13 +7,11 @@
 //! ports.rs    which port each process gets, kept with the data
 //! folder.rs   what processes and other programs read in the data folder
 //! stage.rs    who runs, on which ports, with which command; written down before any starts
-//! admin.rs    what is asked of a sidecar: ready? open!
 //! shim.rs     the step between us and a child: it dies when we die
 //! process.rs  one child: started, logged, restarted, stopped
 //! console.rs  lines of many children on one terminal
 //! ```
 
-pub mod admin;
 pub mod connections;
 pub mod console;
 pub mod folder;
@@ -28,6 +26,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use angzarr_admin::Client;
+use angzarr_admin::shape::Life;
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use futures::future::join_all;
@@ -39,7 +39,6 @@ use tokio_util::sync::CancellationToken;
 use crate::manifest::{self, all};
 use crate::model::Key;
 use crate::validate::validate;
-use admin::Admin;
 use console::Console;
 use localize::Stores;
 use process::{Keeper, Process};
@@ -64,6 +63,8 @@ pub struct Local {
 
 /// How often a sidecar is asked whether it is ready.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
+/// How long a sidecar may take to reply on its admin port.
+const WITHIN: Duration = Duration::from_secs(5);
 
 /// Runs a folder of resources until it is told to stop.
 ///
@@ -140,7 +141,6 @@ async fn play(stage: Stage, console: &Console) -> Result<()> {
     let opener = Opener {
         stage: Arc::clone(&keeper.stage),
         console: console.clone(),
-        admin: Admin::default(),
     };
     let opening = tokio::spawn(opener.run());
     tokio::select! {
@@ -164,7 +164,6 @@ async fn keep(process: Process, keeper: Arc<Keeper>, stop: CancellationToken) {
 struct Opener {
     stage: Arc<Stage>,
     console: Console,
-    admin: Admin,
 }
 
 impl Opener {
@@ -192,15 +191,25 @@ impl Opener {
     }
 
     async fn ready(&self, key: &Key) {
-        while !self.admin.is_ready(self.stage.admin(key)).await {
+        loop {
+            let readiness = self.client(key).readiness().await;
+            if readiness.is_ok_and(|readiness| readiness.ready) {
+                return;
+            }
             sleep(LOOK_AGAIN).await;
         }
     }
 
     async fn open(&self, key: &Key) {
-        if let Err(error) = self.admin.open(self.stage.admin(key)).await {
-            let line = format!("is not opened yet: {error:#}");
+        let opened: Result<Life, _> = self.client(key).post("/open", &[]).await;
+        if let Err(error) = opened {
+            let line = format!("is not opened yet: {:#}", anyhow!(error));
             self.console.line(&title(key), &line);
         }
+    }
+
+    /// A client of the sidecar at its current port.
+    fn client(&self, key: &Key) -> Client {
+        Client::new(self.stage.admin(key), WITHIN)
     }
 }

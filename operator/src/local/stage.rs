@@ -14,6 +14,7 @@ use angzarr_config::boot::Ports as Listening;
 use angzarr_config::endpoint::Endpoint;
 use anyhow::{Context, Result, anyhow};
 use tokio::sync::Notify;
+use url::Url;
 
 use super::connections;
 use super::folder::{Address, Folder};
@@ -160,9 +161,10 @@ impl Stage {
         self.signals[key].started.notified().await;
     }
 
-    /// The port of a sidecar's administration.
-    pub fn admin(&self, key: &Key) -> u16 {
-        self.locked().given[key].admin
+    /// The address of a sidecar's admin port.
+    pub fn admin(&self, key: &Key) -> Url {
+        let address = local(self.locked().given[key].admin);
+        Url::parse(&address).expect("a host and a port are a URL")
     }
 
     /// Where a component is reached, for people.

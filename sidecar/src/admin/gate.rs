@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use angzarr_admin::shape::Life;
 use axum::Json;
 use axum::extract::State;
 
 use super::Shared;
-use super::shape::Life;
 use super::statusz::life;
 
 pub(super) async fn open(State(shared): State<Arc<Shared>>) -> Json<Life> {

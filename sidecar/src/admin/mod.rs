@@ -27,7 +27,6 @@ mod statusz;
 mod which;
 
 mod parked;
-pub mod shape;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

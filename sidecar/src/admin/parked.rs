@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use angzarr_admin::shape::{BroughtBack, ParkedPage, ParkedRoot};
 use angzarr_coordinator::model::{Sequence, StreamId};
 use angzarr_coordinator::port::progress::Parked;
 use axum::Json;
@@ -10,7 +11,6 @@ use serde::Deserialize;
 
 use super::Shared;
 use super::refusal::{Refusal, code_name};
-use super::shape::{BroughtBack, ParkedPage, ParkedRoot};
 use super::which::{self, title};
 
 /// Entries of a page when the request does not say.

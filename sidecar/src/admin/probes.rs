@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use angzarr_admin::shape::{Probe, Readiness};
 use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -12,7 +13,6 @@ use tokio::time::timeout;
 
 use super::Shared;
 use super::refusal::Refusal;
-use super::shape::{Probe, Readiness};
 
 /// How long `/drained` waits for a drain to begin: the kubelet asks also when a probe failed, and nothing drains then.
 const DRAIN_BEGINS_WITHIN: Duration = Duration::from_secs(1);

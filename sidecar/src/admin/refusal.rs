@@ -1,11 +1,10 @@
 //! A request that is answered with a sentence instead.
 
+use angzarr_admin::shape::Problem;
 use angzarr_coordinator::model::{Code, Status};
 use axum::Json;
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-
-use super::shape::Problem;
 
 /// A request that is answered with a sentence instead.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use angzarr_admin::shape::{Handled, PageSummary, RefusedPage, RefusedWork};
 use angzarr_coordinator::consumer::{Refused, Settlement};
 use angzarr_coordinator::model::Payload;
 use angzarr_coordinator::port::progress::{OutgoingId, Work};
@@ -13,7 +14,6 @@ use serde::Deserialize;
 use super::Shared;
 use super::parked::page_size;
 use super::refusal::{Refusal, code_name};
-use super::shape::{Handled, PageSummary, RefusedPage, RefusedWork};
 use super::which::{self, title};
 
 /// How long the reply to a command that is sent again is waited for.

@@ -2,6 +2,10 @@
 
 use std::sync::Arc;
 
+use angzarr_admin::shape::{
+    ComponentStatus, ConsumerStatus, Life, Readiness, RoutingStatus, SourceStatus, Statusz,
+    StoreStatus,
+};
 use angzarr_config::routing::SCHEMA_VERSION;
 use angzarr_coordinator::consumer::{Holder, Snapshot, SourceSnapshot, SourceState};
 use angzarr_coordinator::model::Position;
@@ -9,10 +13,6 @@ use angzarr_coordinator::port::store::Durability;
 use axum::Json;
 use axum::extract::State;
 
-use super::shape::{
-    ComponentStatus, ConsumerStatus, Life, Readiness, RoutingStatus, SourceStatus, Statusz,
-    StoreStatus,
-};
 use super::{Admin, Shared};
 use crate::health::{Component, LogicState};
 use crate::lifecycle::Lifecycle;

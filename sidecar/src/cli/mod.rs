@@ -5,19 +5,46 @@
 //! angzarr-sidecar drain | parked … ─▶ loopback admin port of the running sidecar ─▶ table or JSON
 //! ```
 
-mod client;
 mod parked;
 mod table;
 
 use std::fmt;
+use std::time::Duration;
 
+use angzarr_admin::Client;
+use angzarr_admin::shape::Life;
 use clap::{Args, Parser, Subcommand};
 use url::Url;
 
-pub use client::{Client, Error};
-
-use crate::admin::shape::Life;
 use parked::Parked;
+
+/// How long a response may take.
+const WITHIN: Duration = Duration::from_secs(30);
+/// How long a drain may take: it waits for whoever still sends commands.
+const DRAINED_WITHIN: Duration = Duration::from_secs(60 * 60);
+
+/// Why a subcommand failed; a sentence for the user.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nothing replies at the address.
+    #[error("--admin or ANGZARR_ADMIN is not the admin port of a running sidecar")]
+    Address(#[source] angzarr_admin::Error),
+    /// The sidecar refused, or did not reply as one of this version does.
+    #[error(transparent)]
+    Sidecar(angzarr_admin::Error),
+    /// The output could not be written.
+    #[error("write the output")]
+    Output(#[from] fmt::Error),
+}
+
+impl From<angzarr_admin::Error> for Error {
+    fn from(error: angzarr_admin::Error) -> Self {
+        match error {
+            angzarr_admin::Error::Unreachable { .. } => Self::Address(error),
+            other => Self::Sidecar(other),
+        }
+    }
+}
 
 /// Runs the event-sourcing pipeline beside the user's logic, or asks a running sidecar.
 #[derive(Debug, Parser)]
@@ -62,6 +89,12 @@ pub struct Target {
     pub json: bool,
 }
 
+impl Target {
+    fn client(&self) -> Client {
+        Client::new(self.admin.clone(), WITHIN)
+    }
+}
+
 /// Reads `http://host:port`, or `host:port` as people write it.
 fn read_address(text: &str) -> Result<Url, String> {
     let full = if text.contains("://") {
@@ -87,7 +120,8 @@ pub async fn ask(ask: Ask, out: &mut dyn fmt::Write) -> Result<(), Error> {
 }
 
 async fn drain(target: &Target, out: &mut dyn fmt::Write) -> Result<(), Error> {
-    let life: Life = Client::new(&target.admin).post("/drain", &[]).await?;
+    let client = Client::new(target.admin.clone(), DRAINED_WITHIN);
+    let life: Life = client.post("/drain", &[]).await?;
     if target.json {
         return write_json(out, &life);
     }

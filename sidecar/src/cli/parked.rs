@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-use clap::{Args, Subcommand};
-
-use super::client::{Client, Error};
-use super::table::{Table, line};
-use super::{Target, write_json};
-use crate::admin::shape::{
+use angzarr_admin::Client;
+use angzarr_admin::shape::{
     BroughtBack, Handled, ParkedPage, ParkedRoot, RefusedPage, RefusedWork, Statusz,
 };
+use clap::{Args, Subcommand};
+
+use super::table::{Table, line};
+use super::{Error, Target, write_json};
 
 /// What to do with what was parked.
 #[derive(Debug, Subcommand)]
@@ -104,8 +104,8 @@ impl Entry {
     }
 
     async fn get<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
-        let client = Client::new(&self.target.admin);
-        client.get(path, &self.query()).await
+        let client = self.target.client();
+        Ok(client.get(path, &self.query()).await?)
     }
 
     async fn post<T: serde::de::DeserializeOwned>(
@@ -113,10 +113,9 @@ impl Entry {
         path: &str,
         parameter: Option<(&'static str, &str)>,
     ) -> Result<T, Error> {
-        let client = Client::new(&self.target.admin);
         let mut query = self.query();
         query.extend(parameter);
-        client.post(path, &query).await
+        Ok(self.target.client().post(path, &query).await?)
     }
 
     fn write(
@@ -154,7 +153,7 @@ async fn handle(entry: &Entry, path: &str, out: &mut dyn fmt::Write) -> Result<(
 }
 
 async fn list(scope: &Scope, out: &mut dyn fmt::Write) -> Result<(), Error> {
-    let client = Client::new(&scope.target.admin);
+    let client = scope.target.client();
     let consumers = match &scope.consumer {
         Some(named) => vec![named.clone()],
         None => {
@@ -281,7 +280,7 @@ fn write_work(out: &mut dyn fmt::Write, work: &RefusedWork) -> fmt::Result {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::shape::PageSummary;
+    use angzarr_admin::shape::PageSummary;
 
     #[test]
     fn the_list_shows_roots_and_refusals_in_columns() {

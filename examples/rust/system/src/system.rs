@@ -6,15 +6,17 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use angzarr_admin::Client;
+use angzarr_admin::shape::Statusz;
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
-use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 use tonic::transport::{Channel, Endpoint};
+use url::Url;
 
 /// How long anything may take.
 const WITHIN: Duration = Duration::from_secs(60);
@@ -40,7 +42,7 @@ struct Addresses {
 struct Component {
     name: String,
     grpc: String,
-    admin: String,
+    admin: Url,
     ports: BTreeMap<String, u16>,
 }
 
@@ -136,10 +138,10 @@ impl System {
 
     /// Whether a component accepts client commands.
     pub async fn is_open(&self, name: &str) -> bool {
-        let Ok(component) = self.component(name) else {
-            return false;
-        };
-        status(component).await.is_ok_and(|status| is_open(&status))
+        match self.component(name) {
+            Ok(component) => is_open(component).await,
+            Err(_) => false,
+        }
     }
 
     fn component(&self, name: &str) -> Result<&Component> {
@@ -176,7 +178,7 @@ impl System {
     /// # Errors
     /// Its process id is unknown, or it cannot be killed.
     pub async fn kill(&self, name: &str) -> Result<u32> {
-        let process = process_of(&status(self.component(name)?).await?)?;
+        let process = status(self.component(name)?).await?.process;
         let pid = i32::try_from(process)
             .ok()
             .and_then(Pid::from_raw)
@@ -192,10 +194,8 @@ impl System {
     pub async fn until_replaced(&self, name: &str, killed: u32) -> Result<()> {
         let component = self.component(name)?;
         wait(async || {
-            let Ok(status) = status(component).await else {
-                return false;
-            };
-            process_of(&status).is_ok_and(|process| process != killed) && is_open(&status)
+            let status = status(component).await;
+            status.is_ok_and(|status| status.process != killed && status.lifecycle.open)
         })
         .await
     }
@@ -268,23 +268,17 @@ fn spawn(folder: &Path, data: &Path, path: &OsStr) -> Result<Child> {
 }
 
 async fn until_open(component: &Component) -> Result<()> {
-    wait(async || status(component).await.is_ok_and(|status| is_open(&status))).await
+    wait(async || is_open(component).await).await
 }
 
-fn is_open(status: &Value) -> bool {
-    status.pointer("/lifecycle/open").and_then(Value::as_bool) == Some(true)
+async fn is_open(component: &Component) -> bool {
+    let status = status(component).await;
+    status.is_ok_and(|status| status.lifecycle.open)
 }
 
-fn process_of(status: &Value) -> Result<u32> {
-    let process = status.get("process").and_then(Value::as_u64);
-    process
-        .and_then(|process| u32::try_from(process).ok())
-        .context("the status has no process id")
-}
-
-async fn status(component: &Component) -> Result<Value> {
-    let address = component.admin.trim_start_matches("http://");
-    Ok(serde_json::from_str(&get(address, "/statusz").await?)?)
+async fn status(component: &Component) -> Result<Statusz> {
+    let client = Client::new(component.admin.clone(), WITHIN);
+    Ok(client.get("/statusz", &[]).await?)
 }
 
 /// Gets a text with HTTP/1.0, where the response ends with the connection.
