@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Modules import downwards only, in this order: `run`; `grpc`, `admin`; `dispatch`, `projectors`, `telemetry`, `health`; `acting`, `places`;
-//! `aggregates`, `routes`, `logic`; `forward`, `refusal`, `transport`, `lifecycle`.
+//! `aggregates`, `routes`, `logic`; `forward`, `refusal`, `trailers`, `transport`, `lifecycle`.
 
 pub mod acting;
 pub mod admin;
@@ -31,4 +31,5 @@ pub mod routing_file;
 pub mod run;
 pub mod settings;
 pub mod telemetry;
+pub mod trailers;
 pub mod transport;

@@ -8,6 +8,8 @@ use angzarr_proto::v1;
 use prost::Message;
 use tonic_types::pb;
 
+use crate::trailers::{STATUS_BYTES, cut_text};
+
 /// Judges an error of the command pipeline. What the logic refused passes unchanged.
 pub fn of_command(error: &Error) -> Status {
     let code = match error {
@@ -35,7 +37,8 @@ pub fn of_command(error: &Error) -> Status {
         Error::HistoryTooLarge { .. } => Code::FailedPrecondition,
         Error::Late(_) => Code::DeadlineExceeded,
     };
-    Status::new(code, describe(error))
+    // Foreign texts are in some of them, and consumers keep them.
+    Status::new(code, cut_text(&describe(error), STATUS_BYTES))
 }
 
 /// The details of a conflict, as `google.rpc.Status` carries them.

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 
 use crate::routing_file;
+use crate::trailers::HEADER_BYTES;
 
 /// How often the document is looked at.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -197,6 +198,7 @@ fn connect(endpoints: &[Endpoint]) -> Channel {
             .connect_timeout(CONNECT_WITHIN)
             .http2_keep_alive_interval(KEEP_ALIVE)
             .keep_alive_timeout(KEEP_ALIVE)
+            .http2_max_header_list_size(HEADER_BYTES)
             .tcp_nodelay(true)
     });
     match (targets.next(), targets.len()) {

@@ -21,9 +21,10 @@ use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tonic::transport::server::{Router, TcpIncoming};
+use tonic::transport::server::TcpIncoming;
 
 use crate::admin;
+use crate::grpc::Served;
 use crate::settings::Settings;
 use build::Sidecar;
 use fleet::Running;
@@ -115,7 +116,7 @@ fn start_parts(
     sidecar: Sidecar,
     admin: TcpListener,
     end: &CancellationToken,
-) -> (Router, JoinSet<Result<()>>) {
+) -> (Served, JoinSet<Result<()>>) {
     let Sidecar {
         router,
         shown,

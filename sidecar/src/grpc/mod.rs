@@ -19,7 +19,9 @@ use angzarr_proto::v1::projector_coordinator_server::ProjectorCoordinatorServer;
 use angzarr_proto::v1::saga_coordinator_server::SagaCoordinatorServer;
 use tonic::transport::Server;
 use tonic::transport::server::Router;
+use tower_layer::{Identity, Stack};
 
+use crate::trailers::CutStatuses;
 use crate::transport::MESSAGE_BYTES;
 pub use commands::Commands;
 pub use coordinator::Coordinator;
@@ -48,6 +50,9 @@ const STANDARD_SERVICES: [&str; 2] = [
     "grpc.reflection.v1.ServerReflection",
 ];
 
+/// Services behind the layer that every response passes.
+pub type Served = Router<Stack<CutStatuses, Identity>>;
+
 /// The services of the contract.
 pub struct Services {
     /// Commands to the own domains.
@@ -66,7 +71,7 @@ pub struct Services {
 ///
 /// # Errors
 /// When the contract's own descriptors cannot be read.
-pub fn build_router(services: Services) -> Result<Router, tonic_reflection::server::Error> {
+pub fn build_router(services: Services) -> Result<Served, tonic_reflection::server::Error> {
     let reflection = || {
         let described = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
@@ -89,6 +94,7 @@ pub fn build_router(services: Services) -> Result<Router, tonic_reflection::serv
         .max_decoding_message_size(MESSAGE_BYTES)
         .max_encoding_message_size(MESSAGE_BYTES);
     Ok(Server::builder()
+        .layer(CutStatuses)
         .http2_keepalive_interval(Some(KEEP_ALIVE))
         .max_connection_age(MAX_CONNECTION_AGE)
         .add_service(coordinator)

@@ -1,4 +1,5 @@
-//! A channel to the logic that refuses answers over the limit in our own words: what the transport says of them could be a status of the logic.
+//! A channel to the logic that refuses answers over the limit in our own words: what the transport says of them could be a status of the logic. Statuses
+//! are made readable before the transport reads them.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -11,6 +12,7 @@ use tonic::body::Body;
 use tonic::codegen::Service;
 use tonic::transport::Channel;
 
+use crate::trailers::repair;
 use crate::transport::MESSAGE_BYTES;
 
 /// An answer that is larger than any answer may be.
@@ -37,7 +39,8 @@ impl Service<Request<Body>> for Bounded {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let bounding: Bounding = |response| {
+        let bounding: Bounding = |mut response| {
+            repair(response.headers_mut());
             response.map(|body| {
                 Body::new(BoundedBody {
                     body,
@@ -83,7 +86,12 @@ impl HttpBody for BoundedBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        let mut frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        if let Some(Ok(frame)) = &mut frame
+            && let Some(trailers) = frame.trailers_mut()
+        {
+            repair(trailers);
+        }
         Poll::Ready(match frame {
             Some(Ok(frame)) => match frame.data_ref().map(|data| self.look(data)) {
                 Some(Err(large)) => Some(Err(large.into())),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use angzarr_config::boot::Mode;
 use angzarr_config::endpoint::Endpoint;
-use angzarr_coordinator::model::{Append, History, Projection, Sequence, StreamId};
+use angzarr_coordinator::model::{Append, Domain, History, Projection, Sequence, StreamId};
 use angzarr_coordinator::port::clock::Clock;
 use angzarr_coordinator::port::logic::{ConsumerLogic, Error, Reaction, Request};
 use angzarr_coordinator::port::progress::Malformed;
@@ -13,7 +13,8 @@ use angzarr_proto::v1;
 use angzarr_proto::v1::projector_client::ProjectorClient;
 use angzarr_proto::v1::saga_client::SagaClient;
 use angzarr_wire::{
-    decode_projection, decode_requested_command, decode_requested_facts, encode_append, encode_book,
+    decode_projection, decode_requested_command, decode_requested_facts, encode_append,
+    encode_book, quote,
 };
 use async_trait::async_trait;
 
@@ -145,7 +146,11 @@ impl GrpcSaga {
 }
 
 fn target(cover: Option<&v1::Cover>) -> String {
-    cover.map_or_else(|| "no target".to_owned(), |cover| cover.domain.clone())
+    let named = |cover: &v1::Cover| match Domain::parse(&cover.domain) {
+        Ok(domain) => domain.to_string(),
+        Err(_) => quote(&cover.domain),
+    };
+    cover.map_or_else(|| "no target".to_owned(), named)
 }
 
 #[async_trait]

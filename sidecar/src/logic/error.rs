@@ -13,6 +13,7 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
 use super::bounded::TooLarge;
+use crate::trailers::cut;
 use crate::transport::{Failure, judge};
 
 /// Awaits a call for as long as it may take, and judges how it ended.
@@ -29,7 +30,7 @@ pub(super) async fn within<T>(
         return Err(Error::Contract(large.to_string()));
     }
     Err(match judge(&status) {
-        Failure::Status => Error::Status(decode_status_of_logic(&status)),
+        Failure::Status => Error::Status(decode_status_of_logic(&cut(status))),
         Failure::Unreachable => Error::Unreachable(status.message().to_owned()),
         Failure::Broken => Error::Broken(status.message().to_owned()),
     })

@@ -11,6 +11,8 @@ use angzarr_config::endpoint::Endpoint;
 
 use bounded::Bounded;
 
+use crate::trailers::HEADER_BYTES;
+
 pub use aggregate::GrpcAggregate;
 pub use consumer::{GrpcProjector, GrpcSaga};
 
@@ -23,6 +25,7 @@ fn channel(logic: &Endpoint) -> Bounded {
         .expect("an endpoint is a URL");
     let channel = endpoint
         .connect_timeout(CONNECT_TIMEOUT)
+        .http2_max_header_list_size(HEADER_BYTES)
         .tcp_nodelay(true)
         .connect_lazy();
     Bounded(channel)

@@ -11,7 +11,6 @@ use anyhow::{Context, Result, ensure};
 use prometheus::Registry;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::server::Router;
 
 use super::base::Base;
 use super::consumers::Consumers;
@@ -19,7 +18,7 @@ use super::fleet::Fleet;
 use super::services::build_services;
 use crate::admin::Admin;
 use crate::aggregates::Aggregates;
-use crate::grpc::{SERVICES, build_router};
+use crate::grpc::{SERVICES, Served, build_router};
 use crate::health::{Component, Health, Periods, Watched};
 use crate::lifecycle::Lifecycle;
 use crate::places::Places;
@@ -31,7 +30,7 @@ use crate::telemetry::{observe_aggregates, observe_consumers};
 /// A sidecar that does not run yet.
 pub(super) struct Sidecar {
     /// All gRPC services.
-    pub(super) router: Router,
+    pub(super) router: Served,
     /// What the admin port shows.
     pub(super) shown: Admin,
     /// The routing document to follow.

@@ -1,6 +1,18 @@
 //! What is wrong with a message, in words for its sender.
 
-/// A message that breaks the contract.
+/// The longest text that a message repeats in full.
+const QUOTED_BYTES: usize = 100;
+
+/// Quotes a text of somebody else, at most the beginning, with a mark that it was cut.
+pub fn quote(text: &str) -> String {
+    if text.len() <= QUOTED_BYTES {
+        return format!("{text:?}");
+    }
+    let end = text.floor_char_boundary(QUOTED_BYTES);
+    format!("{:?}...[cut: it has {} bytes]", &text[..end], text.len())
+}
+
+/// A message that breaks the contract. The texts hold of the sender's values at most the beginning, as [`quote`] writes them.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// A field is missing or has a value that it may not have.

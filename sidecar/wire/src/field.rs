@@ -6,6 +6,7 @@ use angzarr_coordinator::model::{
 use angzarr_proto::v1;
 
 use crate::Error;
+use crate::error::quote;
 
 /// Reads the stream that a cover names.
 ///
@@ -20,7 +21,7 @@ pub(crate) fn decode_stream_at(field: &str, cover: Option<&v1::Cover>) -> Result
     let domain = Domain::parse(&cover.domain).map_err(|broken| {
         Error::invalid(
             format!("{field}.domain"),
-            format!("{}, got {:?}", broken.rule, cover.domain),
+            format!("{}, got {}", broken.rule, quote(&cover.domain)),
         )
     })?;
     let root = cover

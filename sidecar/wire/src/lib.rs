@@ -22,7 +22,7 @@ pub use command::{
     encode_executed, encode_facts,
 };
 pub use decision::{decode_decision, encode_contextual};
-pub use error::Error;
+pub use error::{Error, quote};
 pub use field::{
     decode_correlation, decode_payload, decode_stream, decode_timestamp, encode_cover,
     encode_payload, encode_timestamp,

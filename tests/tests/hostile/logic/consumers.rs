@@ -45,6 +45,13 @@ fn add(book: &v1::EventBook, domain: &str, note: &[u8]) -> v1::CommandBook {
     }
 }
 
+/// A command that is refused with a long text.
+fn long(domain: &str, book: &v1::EventBook) -> v1::CommandBook {
+    let mut long = add(book, domain, b"");
+    long.pages[0].command = Some(any("Long9", Vec::new()));
+    long
+}
+
 fn commands(book: &v1::EventBook, name: &str) -> Vec<v1::CommandBook> {
     let plain = add(book, "mirror", b"m");
     match name {
@@ -57,6 +64,7 @@ fn commands(book: &v1::EventBook, name: &str) -> Vec<v1::CommandBook> {
             vec![own.clone(), own]
         }
         "oversized" => vec![add(book, "mirror", &vec![1; 2 << 20]), plain],
+        "refused-at-length" => vec![long("hostile", book), long("hostile", book)],
         "itself" => vec![add(book, "tally", b"quiet"), plain],
         "no-cover" => vec![
             v1::CommandBook {
@@ -160,7 +168,7 @@ impl Projector for Reacting {
     }
 }
 
-async fn serve() -> u16 {
+pub(super) async fn serve() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let router = Server::builder()
@@ -172,7 +180,7 @@ async fn serve() -> u16 {
 
 impl System {
     /// Adds an event with a note to a root of `tally`.
-    async fn note(&self, number: u8, note: &str) {
+    pub(super) async fn note(&self, number: u8, note: &str) {
         let mut asked = command("Add", root(number), &format!("{number}-{note}"));
         asked.pages[0].command = Some(any("Add", note.as_bytes().to_vec()));
         execute(self.place.channel(), asked).await.unwrap();
@@ -183,7 +191,7 @@ impl System {
         read.unwrap().len()
     }
 
-    async fn said_of(&self, consumer: &str) -> String {
+    pub(super) async fn said_of(&self, consumer: &str) -> String {
         let words = ["parked", "list", "--consumer", consumer];
         self.place.ask(&words).await.1
     }

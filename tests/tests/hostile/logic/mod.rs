@@ -3,6 +3,7 @@
 mod consumers;
 mod raw;
 mod scripted;
+mod statuses;
 
 use angzarr_proto::v1;
 use angzarr_tests::client::{command, cover, execute, pages, root};

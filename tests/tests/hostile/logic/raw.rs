@@ -40,7 +40,7 @@ pub(crate) struct Answer {
     pieces: Vec<Vec<u8>>,
     /// The pause before each piece.
     pause: Duration,
-    grpc_status: Option<&'static str>,
+    trailers: Vec<(&'static str, &'static str)>,
 }
 
 /// A frame of gRPC: flag, length and bytes; the length may be wrong.
@@ -56,11 +56,25 @@ fn answers(pieces: Vec<Vec<u8>>, grpc_status: Option<&'static str>) -> Oddity {
         status: 200,
         pieces,
         pause: Duration::ZERO,
-        grpc_status,
+        trailers: grpc_status
+            .map(|code| ("grpc-status", code))
+            .into_iter()
+            .collect(),
+    })
+}
+
+/// A refusal with a trailer.
+fn refuses(trailer: (&'static str, &'static str)) -> Oddity {
+    Oddity::Answers(Answer {
+        status: 200,
+        pieces: Vec::new(),
+        pause: Duration::ZERO,
+        trailers: vec![("grpc-status", "9"), trailer],
     })
 }
 
 /// The oddities, each with its domain and the expected status code.
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 pub(crate) fn oddities() -> Vec<(&'static str, Oddity, Code)> {
     const BROKEN: Code = Code::Unavailable;
     const BREACH: Code = Code::Internal;
@@ -71,13 +85,13 @@ pub(crate) fn oddities() -> Vec<(&'static str, Oddity, Code)> {
             .chain(vec![vec![0]; 999])
             .collect(),
         pause: Duration::from_millis(50),
-        grpc_status: Some("0"),
+        trailers: vec![("grpc-status", "0")],
     });
     let page = Oddity::Answers(Answer {
         status: 502,
         pieces: vec![b"<html>Bad Gateway</html>".to_vec()],
         pause: Duration::ZERO,
-        grpc_status: None,
+        trailers: Vec::new(),
     });
     vec![
         ("garbage", Oddity::Garbage, BROKEN),
@@ -91,6 +105,16 @@ pub(crate) fn oddities() -> Vec<(&'static str, Oddity, Code)> {
             "status-text",
             answers(Vec::new(), Some("no")),
             Code::Unknown,
+        ),
+        (
+            "details-torn",
+            refuses(("grpc-status-details-bin", "no base64!")),
+            Code::FailedPrecondition,
+        ),
+        (
+            "message-torn",
+            refuses(("grpc-message", "half a character %c3, and a sign %")),
+            Code::FailedPrecondition,
         ),
         ("no-message", answers(Vec::new(), Some("0")), BREACH),
         (
@@ -191,9 +215,11 @@ fn frames(answer: &Answer) -> BoxStream<'static, Result<Frame<Bytes>, Infallible
         tokio::time::sleep(pause).await;
         Ok(Frame::data(Bytes::from(piece)))
     });
-    let trailers = answer.grpc_status.map(|status| {
+    let trailers = (!answer.trailers.is_empty()).then(|| {
         let mut trailers = HeaderMap::new();
-        trailers.insert("grpc-status", status.parse().unwrap());
+        for (name, value) in &answer.trailers {
+            trailers.insert(*name, value.parse().unwrap());
+        }
         Ok(Frame::trailers(trailers))
     });
     pieces.chain(stream::iter(trailers)).boxed()

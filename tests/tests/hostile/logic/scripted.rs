@@ -4,6 +4,7 @@ use angzarr_proto::v1;
 use angzarr_proto::v1::business_logic_server::{BusinessLogic, BusinessLogicServer};
 use angzarr_proto::v1::event_page::Sequence;
 use angzarr_tests::probe::any;
+use prost::Message;
 use prost_types::{Any, Timestamp};
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -49,6 +50,28 @@ pub(crate) fn odd_types() -> Vec<Any> {
             value: Vec::new(),
         },
     ]
+}
+
+/// `google.rpc.Status`, which the details of a status hold.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct RpcStatus {
+    #[prost(int32, tag = "1")]
+    pub(crate) code: i32,
+    #[prost(string, tag = "2")]
+    pub(crate) message: String,
+    #[prost(message, repeated, tag = "3")]
+    pub(crate) details: Vec<Any>,
+}
+
+/// A status whose message and details each are longer than a header may be by default.
+fn long_status(code: Code) -> Status {
+    let message = "é ".repeat(50_000);
+    let details = RpcStatus {
+        code: code.into(),
+        message: message.clone(),
+        details: vec![any("Why", vec![7; 9]), any("Why", vec![8; 100_000])],
+    };
+    Status::with_details(code, message, details.encode_to_vec().into())
 }
 
 /// Serves it on a free port.
@@ -184,6 +207,9 @@ impl BusinessLogic for Scripted {
             let says = format!("the logic says {code}");
             let code = Code::from(code.parse::<i32>().unwrap());
             return Err(Status::with_details(code, says, vec![7, 8, 9].into()));
+        }
+        if let Some(code) = name.strip_prefix("Long") {
+            return Err(long_status(Code::from(code.parse::<i32>().unwrap())));
         }
         if name == "Hang" {
             return std::future::pending().await;
