@@ -19,6 +19,7 @@ use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
 
 use crate::lifecycle::{Lifecycle, Phase};
+use crate::transport::configured;
 
 /// One thing that a sidecar runs, with the logic that it depends on.
 pub struct Component {
@@ -144,7 +145,9 @@ impl Health {
 
     /// The service `grpc.health.v1.Health`.
     pub fn service(&self) -> HealthServer<HealthService> {
-        HealthServer::new(HealthService::from_health_reporter(self.reporter.clone()))
+        configured!(HealthServer::new(HealthService::from_health_reporter(
+            self.reporter.clone()
+        )))
     }
 
     /// Notes that a routing is in force.

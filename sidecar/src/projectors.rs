@@ -15,7 +15,7 @@ use tonic::transport::Channel;
 
 use crate::acting;
 use crate::routes::Routes;
-use crate::transport::{Failure, MESSAGE_BYTES, PROJECTOR, judge};
+use crate::transport::{Failure, PROJECTOR, configured, judge};
 
 /// A projector of this sidecar.
 #[derive(Clone)]
@@ -104,9 +104,7 @@ async fn ask(
     mut request: Request<v1::EventBook>,
     budget: Duration,
 ) -> Result<Projection, Status> {
-    let mut client = ProjectorCoordinatorClient::new(channel)
-        .max_decoding_message_size(MESSAGE_BYTES)
-        .max_encoding_message_size(MESSAGE_BYTES);
+    let mut client = configured!(ProjectorCoordinatorClient::new(channel));
     request.set_timeout(budget);
     let unavailable = |message: String| Status::new(Code::Unavailable, message);
     let called = tokio::time::timeout(budget, client.handle_sync(request)).await;

@@ -30,6 +30,8 @@ const MESSAGE_BYTES: usize = 1 << 10;
 
 const STATUS: &str = "grpc-status";
 const MESSAGE: &str = "grpc-message";
+/// Never sent: it is set on what was received.
+const MARK: &str = "x-angzarr-status-of-logic";
 const DETAILS: &str = "grpc-status-details-bin";
 
 /// Cuts a status to [`STATUS_BYTES`]: the code stays, of a `google.rpc.Status` in the details those that fit, of the message the beginning, with a mark.
@@ -117,11 +119,14 @@ fn cut_headers(headers: &mut HeaderMap) {
     let _ = cut(status).add_header(headers);
 }
 
-/// Makes a status of other programs readable: tonic panics for details that are not base64, and loses the code beside a message that is not UTF-8.
-pub fn repair(headers: &mut HeaderMap) {
+/// Makes a status of logic readable: tonic panics for details that are not base64, and loses the code beside a message that is not UTF-8. The
+/// status is marked, so that [`came_over_the_wire`] can tell it from those that tonic makes of what it cannot read.
+pub fn read_status(headers: &mut HeaderMap) {
+    headers.remove(MARK);
     if !headers.contains_key(STATUS) {
         return;
     }
+    headers.insert(MARK, http::HeaderValue::from_static("1"));
     if let Some(details) = headers.remove(DETAILS) {
         let alone =
             HeaderMap::from_iter([(http::HeaderName::from_static(DETAILS), details.clone())]);
@@ -141,6 +146,11 @@ pub fn repair(headers: &mut HeaderMap) {
             *message = encoded.parse().expect("what is percent-encoded is ASCII");
         }
     }
+}
+
+/// Whether a status was read from headers that passed [`read_status`].
+pub fn came_over_the_wire(status: &Status) -> bool {
+    status.metadata().contains_key(MARK)
 }
 
 /// Cuts every status that leaves.

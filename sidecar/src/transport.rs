@@ -52,11 +52,22 @@ pub fn put(metadata: &mut MetadataMap, key: &'static str, value: Option<&str>) {
     }
 }
 
+/// Gives a client or server the limits and compressions that all have. What is compressed may expand to the limit. The generated types have these
+/// methods in common, but no trait.
+macro_rules! configured {
+    ($service:expr) => {
+        $service
+            .max_decoding_message_size($crate::transport::MESSAGE_BYTES)
+            .max_encoding_message_size($crate::transport::MESSAGE_BYTES)
+            .accept_compressed(tonic::codec::CompressionEncoding::Gzip)
+            .accept_compressed(tonic::codec::CompressionEncoding::Zstd)
+    };
+}
+pub(crate) use configured;
+
 /// A client of the sidecar that serves a domain's commands.
 pub fn coordinator(channel: Channel) -> BusinessCoordinatorClient<Channel> {
-    BusinessCoordinatorClient::new(channel)
-        .max_decoding_message_size(MESSAGE_BYTES)
-        .max_encoding_message_size(MESSAGE_BYTES)
+    configured!(BusinessCoordinatorClient::new(channel))
 }
 
 /// The metadata that carries the correlation id.

@@ -22,7 +22,7 @@ use tonic::transport::server::Router;
 use tower_layer::{Identity, Stack};
 
 use crate::trailers::CutStatuses;
-use crate::transport::MESSAGE_BYTES;
+use crate::transport::configured;
 pub use commands::Commands;
 pub use coordinator::Coordinator;
 pub use gateway::Gateway;
@@ -32,6 +32,8 @@ pub use saga::{OwnSaga, SagaService};
 
 /// How long a connection may live; clients then open a new one, so that new replicas get their share.
 const MAX_CONNECTION_AGE: Duration = Duration::from_secs(30 * 60);
+/// The most bytes of a query.
+const QUERY_BYTES: usize = 4 << 20;
 /// How often an idle connection is checked.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
@@ -80,19 +82,12 @@ pub fn build_router(services: Services) -> Result<Served, tonic_reflection::serv
         let served = SERVICES.into_iter().chain(STANDARD_SERVICES);
         served.fold(described, |builder, name| builder.with_service_name(name))
     };
-    let coordinator = BusinessCoordinatorServer::new(services.coordinator)
-        .max_decoding_message_size(MESSAGE_BYTES)
-        .max_encoding_message_size(MESSAGE_BYTES);
-    let gateway = CommandGatewayServer::new(services.gateway)
-        .max_decoding_message_size(MESSAGE_BYTES)
-        .max_encoding_message_size(MESSAGE_BYTES);
-    let query = EventQueryServer::new(services.query).max_encoding_message_size(MESSAGE_BYTES);
-    let projector = ProjectorCoordinatorServer::new(services.projector)
-        .max_decoding_message_size(MESSAGE_BYTES)
-        .max_encoding_message_size(MESSAGE_BYTES);
-    let saga = SagaCoordinatorServer::new(services.saga)
-        .max_decoding_message_size(MESSAGE_BYTES)
-        .max_encoding_message_size(MESSAGE_BYTES);
+    let coordinator = configured!(BusinessCoordinatorServer::new(services.coordinator));
+    let gateway = configured!(CommandGatewayServer::new(services.gateway));
+    let query =
+        configured!(EventQueryServer::new(services.query)).max_decoding_message_size(QUERY_BYTES);
+    let projector = configured!(ProjectorCoordinatorServer::new(services.projector));
+    let saga = configured!(SagaCoordinatorServer::new(services.saga));
     Ok(Server::builder()
         .layer(CutStatuses)
         .http2_keepalive_interval(Some(KEEP_ALIVE))
@@ -102,6 +97,6 @@ pub fn build_router(services: Services) -> Result<Served, tonic_reflection::serv
         .add_service(query)
         .add_service(projector)
         .add_service(saga)
-        .add_service(reflection().build_v1()?)
-        .add_service(reflection().build_v1alpha()?))
+        .add_service(configured!(reflection().build_v1()?))
+        .add_service(configured!(reflection().build_v1alpha()?)))
 }

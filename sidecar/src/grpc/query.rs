@@ -19,7 +19,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::status::{invalid, of_query, of_wire};
 use crate::places::{Place, Places};
-use crate::transport::{FORWARDED, MESSAGE_BYTES};
+use crate::transport::{FORWARDED, configured};
 
 type Replies<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
@@ -49,10 +49,7 @@ impl QueryService {
                 let message = format!("no route leads to domain {domain}");
                 Err(Status::not_found(message))
             }
-            Place::At(channel) => {
-                let client = EventQueryClient::new(channel);
-                Ok(Some(client.max_decoding_message_size(MESSAGE_BYTES)))
-            }
+            Place::At(channel) => Ok(Some(configured!(EventQueryClient::new(channel)))),
         }
     }
 

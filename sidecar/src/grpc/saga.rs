@@ -19,7 +19,7 @@ use super::call::Call;
 use super::projector::{no_reader, read_until};
 use crate::acting;
 use crate::routes::Routes;
-use crate::transport::{MESSAGE_BYTES, SAGA};
+use crate::transport::{SAGA, configured};
 
 /// A saga of this sidecar.
 #[derive(Clone)]
@@ -104,9 +104,7 @@ async fn orchestrate(
     if let Some(channel) = elsewhere {
         let mut request = acting::pass_on(until, SAGA, &consumer.settings().id.name);
         request.set_timeout(budget);
-        let mut client = SagaCoordinatorClient::new(channel)
-            .max_decoding_message_size(MESSAGE_BYTES)
-            .max_encoding_message_size(MESSAGE_BYTES);
+        let mut client = configured!(SagaCoordinatorClient::new(channel));
         let late =
             || Status::deadline_exceeded("the sidecar that acts for the saga did not answer");
         let answered = timeout(budget, client.handle_sync(request)).await;

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use super::bounded::Bounded;
 use super::channel;
 use super::error::{probe, within};
-use crate::transport::{MESSAGE_BYTES, request};
+use crate::transport::{configured, request};
 
 /// Calls `BusinessLogic.Handle`.
 pub struct GrpcAggregate {
@@ -23,9 +23,7 @@ pub struct GrpcAggregate {
 impl GrpcAggregate {
     /// Makes a client that connects when it is first used.
     pub fn new(address: Endpoint) -> Self {
-        let client = BusinessLogicClient::new(channel(&address))
-            .max_decoding_message_size(MESSAGE_BYTES)
-            .max_encoding_message_size(MESSAGE_BYTES);
+        let client = configured!(BusinessLogicClient::new(channel(&address)));
         Self { client, address }
     }
 }

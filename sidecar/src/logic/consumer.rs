@@ -21,7 +21,7 @@ use async_trait::async_trait;
 use super::bounded::Bounded;
 use super::channel;
 use super::error::{probe, within};
-use crate::transport::{MESSAGE_BYTES, PROJECTOR, put, request};
+use crate::transport::{PROJECTOR, configured, put, request};
 
 /// Calls `Projector.Handle` or `Projector.HandleSync`, by its mode.
 pub struct GrpcProjector {
@@ -34,9 +34,7 @@ pub struct GrpcProjector {
 impl GrpcProjector {
     /// Makes a client that connects when it is first used.
     pub fn new(name: String, mode: Mode, address: Endpoint) -> Self {
-        let client = ProjectorClient::new(channel(&address))
-            .max_decoding_message_size(MESSAGE_BYTES)
-            .max_encoding_message_size(MESSAGE_BYTES);
+        let client = configured!(ProjectorClient::new(channel(&address)));
         Self {
             client,
             address,
@@ -109,9 +107,7 @@ pub struct GrpcSaga {
 impl GrpcSaga {
     /// Makes a client that connects when it is first used.
     pub fn new(address: Endpoint, clock: Arc<dyn Clock>) -> Self {
-        let client = SagaClient::new(channel(&address))
-            .max_decoding_message_size(MESSAGE_BYTES)
-            .max_encoding_message_size(MESSAGE_BYTES);
+        let client = configured!(SagaClient::new(channel(&address)));
         Self {
             client,
             address,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use angzarr_coordinator::model::Code;
+use angzarr_coordinator::model::{self, Code};
 use angzarr_coordinator::port::logic::Error;
 use angzarr_wire::decode_status_of_logic;
 use tokio::time::timeout;
@@ -12,8 +12,8 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use super::bounded::TooLarge;
-use crate::trailers::cut;
+use super::bounded::Unreadable;
+use crate::trailers::{STATUS_BYTES, came_over_the_wire, cut, cut_text};
 use crate::transport::{Failure, judge};
 
 /// Awaits a call for as long as it may take, and judges how it ended.
@@ -26,21 +26,38 @@ pub(super) async fn within<T>(
         Ok(Err(status)) => status,
         Err(_) => return Err(Error::Broken(format!("no answer within {budget:?}"))),
     };
-    if let Some(large) = too_large(&status) {
-        return Err(Error::Contract(large.to_string()));
+    if let Some(unreadable) = unreadable(&status) {
+        let says = unreadable.to_string();
+        return Err(match unreadable {
+            Unreadable::TooLarge(_) | Unreadable::Compressed(_) => Error::Contract(says),
+            Unreadable::Proxy(_) => Error::Status(unavailable(says)),
+        });
     }
+    let message = || cut_text(status.message(), STATUS_BYTES);
     Err(match judge(&status) {
-        Failure::Status => Error::Status(decode_status_of_logic(&cut(status))),
-        Failure::Unreachable => Error::Unreachable(status.message().to_owned()),
-        Failure::Broken => Error::Broken(status.message().to_owned()),
+        Failure::Status if came_over_the_wire(&status) => {
+            Error::Status(decode_status_of_logic(&cut(status)))
+        }
+        // A proxy before the logic replied with an HTTP status.
+        Failure::Status if status.code() == tonic::Code::Unavailable => {
+            Error::Status(unavailable(message()))
+        }
+        Failure::Status => Error::Contract(message()),
+        Failure::Unreachable => Error::Unreachable(message()),
+        Failure::Broken => Error::Broken(message()),
     })
 }
 
-fn too_large(status: &Status) -> Option<TooLarge> {
+/// What a proxy says whose server is away: it may work later.
+fn unavailable(message: String) -> model::Status {
+    model::Status::new(Code::Unavailable, message)
+}
+
+fn unreadable(status: &Status) -> Option<&Unreadable> {
     let mut source = std::error::Error::source(status);
     while let Some(cause) = source {
-        if let Some(large) = cause.downcast_ref() {
-            return Some(*large);
+        if let Some(unreadable) = cause.downcast_ref() {
+            return Some(unreadable);
         }
         source = cause.source();
     }

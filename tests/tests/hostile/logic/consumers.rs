@@ -9,6 +9,7 @@ use angzarr_tests::sidecar::until;
 use angzarr_tests::soak::guarantees::parked_roots;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
+use tonic::codec::CompressionEncoding::{Gzip, Zstd};
 use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 
@@ -172,8 +173,12 @@ pub(super) async fn serve() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let router = Server::builder()
-        .add_service(ProjectorServer::new(Reacting).max_encoding_message_size(usize::MAX))
-        .add_service(SagaServer::new(Reacting));
+        .add_service(
+            ProjectorServer::new(Reacting)
+                .max_encoding_message_size(usize::MAX)
+                .send_compressed(Gzip),
+        )
+        .add_service(SagaServer::new(Reacting).send_compressed(Zstd));
     tokio::spawn(router.serve_with_incoming(TcpListenerStream::new(listener)));
     port
 }

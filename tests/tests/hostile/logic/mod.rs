@@ -1,5 +1,6 @@
 //! Logic with invalid replies, or none: the client gets a clear error, nothing is stored, and everything else continues.
 
+mod compression;
 mod consumers;
 mod raw;
 mod scripted;
@@ -124,6 +125,7 @@ async fn an_unreadable_reply_is_reported_and_stores_nothing() {
     for (domain, code) in cases {
         let answer = system.ask(domain, "Any").await;
         let is_told = answer.as_ref().is_err_and(|refused| refused.code() == code);
+        let is_told = is_told && (domain != "brotli" || format!("{answer:?}").contains("gzip"));
         if !is_told || system.stored(domain).await != 0 {
             wrong.push(format!("{domain}: {answer:?}"));
         }

@@ -41,6 +41,7 @@ pub(crate) struct Answer {
     /// The pause before each piece.
     pause: Duration,
     trailers: Vec<(&'static str, &'static str)>,
+    encoding: &'static str,
 }
 
 /// A frame of gRPC: flag, length and bytes; the length may be wrong.
@@ -60,7 +61,16 @@ fn answers(pieces: Vec<Vec<u8>>, grpc_status: Option<&'static str>) -> Oddity {
             .map(|code| ("grpc-status", code))
             .into_iter()
             .collect(),
+        encoding: "identity",
     })
+}
+
+/// The same, with the name of a compression.
+fn encoded(encoding: &'static str, oddity: Oddity) -> Oddity {
+    match oddity {
+        Oddity::Answers(answer) => Oddity::Answers(Answer { encoding, ..answer }),
+        other => other,
+    }
 }
 
 /// A refusal with a trailer.
@@ -70,6 +80,7 @@ fn refuses(trailer: (&'static str, &'static str)) -> Oddity {
         pieces: Vec::new(),
         pause: Duration::ZERO,
         trailers: vec![("grpc-status", "9"), trailer],
+        encoding: "identity",
     })
 }
 
@@ -86,12 +97,14 @@ pub(crate) fn oddities() -> Vec<(&'static str, Oddity, Code)> {
             .collect(),
         pause: Duration::from_millis(50),
         trailers: vec![("grpc-status", "0")],
+        encoding: "identity",
     });
     let page = Oddity::Answers(Answer {
         status: 502,
         pieces: vec![b"<html>Bad Gateway</html>".to_vec()],
         pause: Duration::ZERO,
         trailers: Vec::new(),
+        encoding: "identity",
     });
     vec![
         ("garbage", Oddity::Garbage, BROKEN),
@@ -99,7 +112,7 @@ pub(crate) fn oddities() -> Vec<(&'static str, Oddity, Code)> {
         ("closes", Oddity::Closes, BROKEN),
         ("silent", Oddity::Silent, BROKEN),
         ("trickle", trickle, BROKEN),
-        ("html", page, BREACH),
+        ("html", page, BROKEN),
         ("status-99", answers(Vec::new(), Some("99")), Code::Unknown),
         (
             "status-text",
@@ -131,6 +144,26 @@ pub(crate) fn oddities() -> Vec<(&'static str, Oddity, Code)> {
             "compressed",
             answers(vec![frame(1, 3, &[1; 3])], Some("0")),
             BREACH,
+        ),
+        (
+            "brotli",
+            encoded("br", answers(vec![frame(1, 3, &[1; 3])], Some("0"))),
+            BREACH,
+        ),
+        (
+            "gzip-torn",
+            encoded("gzip", answers(vec![frame(1, 3, &[1; 3])], Some("0"))),
+            BREACH,
+        ),
+        (
+            "zstd-torn",
+            encoded("zstd", answers(vec![frame(1, 3, &[1; 3])], Some("0"))),
+            BREACH,
+        ),
+        (
+            "brotli-refuses",
+            encoded("br", refuses(("grpc-message", "no"))),
+            Code::FailedPrecondition,
         ),
         (
             "boundless",
@@ -203,6 +236,7 @@ impl Service<Request<Body>> for Odd {
         let response = Response::builder()
             .status(self.0.status)
             .header("content-type", "application/grpc")
+            .header("grpc-encoding", self.0.encoding)
             .body(Body::new(StreamBody::new(frames(&self.0))))
             .unwrap();
         ready(Ok(response)).boxed()

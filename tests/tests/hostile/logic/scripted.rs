@@ -8,6 +8,7 @@ use prost::Message;
 use prost_types::{Any, Timestamp};
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
+use tonic::codec::CompressionEncoding;
 use tonic::transport::Server;
 use tonic::{Code, Request, Response, Status, Streaming};
 
@@ -76,15 +77,25 @@ fn long_status(code: Code) -> Status {
 
 /// Serves it on a free port.
 pub(crate) async fn serve() -> u16 {
+    serve_as(BusinessLogicServer::new(Scripted)).await
+}
+
+/// Serves it on a free port, with compressed replies to clients that accept them.
+pub(crate) async fn serve_compressed(encoding: CompressionEncoding) -> u16 {
+    let service = BusinessLogicServer::new(Scripted).accept_compressed(encoding);
+    serve_as(service.send_compressed(encoding)).await
+}
+
+async fn serve_as(service: BusinessLogicServer<Scripted>) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let service = BusinessLogicServer::new(Scripted).max_encoding_message_size(usize::MAX);
+    let service = service.max_encoding_message_size(usize::MAX);
     let router = Server::builder().add_service(service);
     tokio::spawn(router.serve_with_incoming(TcpListenerStream::new(listener)));
     port
 }
 
-struct Scripted;
+pub(crate) struct Scripted;
 
 fn page(sequence: Option<u32>) -> v1::EventPage {
     sized(sequence, 3)
