@@ -11,7 +11,9 @@ use angzarr_proto::v1;
 use angzarr_proto::v1::event_query_client::EventQueryClient;
 use angzarr_proto::v1::event_query_server::EventQuery;
 use angzarr_proto::v1::query::Selection as Asked;
-use angzarr_wire::{decode_stream, decode_timestamp, encode_append, encode_book, encode_status};
+use angzarr_wire::{
+    check_cover, decode_stream, decode_timestamp, encode_append, encode_book, encode_status,
+};
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use tonic::metadata::MetadataMap;
 use tonic::transport::Channel;
@@ -80,8 +82,8 @@ impl QueryService {
             .root
             .as_ref()
             .map(|root| Root::from_bytes(&root.value))
-            .transpose();
-        let root = root.map_err(|broken| invalid("cover.root", broken.rule))?;
+            .transpose()
+            .map_err(|broken| invalid("cover.root", broken.rule))?;
         if cover.correlation_id.is_empty() {
             let stream = decode_stream(Some(&v1::Cover {
                 domain: domain.to_string(),
@@ -238,6 +240,12 @@ fn require_target(cover: Option<&v1::Cover>) -> Result<(), Status> {
     Ok(())
 }
 
+/// Judged before the query is passed on: what every owner would refuse is not an owner that did not answer.
+fn require_valid(cover: Option<&v1::Cover>) -> Result<(), Status> {
+    let checked = cover.map_or(Ok(()), check_cover);
+    checked.map_err(|breach| of_wire(&breach))
+}
+
 #[tonic::async_trait]
 impl EventQuery for QueryService {
     type GetEventsStream = Replies<v1::EventBook>;
@@ -251,6 +259,7 @@ impl EventQuery for QueryService {
         let (metadata, _, query) = request.into_parts();
         let stream: StreamId =
             decode_stream(query.cover.as_ref()).map_err(|breach| of_wire(&breach))?;
+        require_valid(query.cover.as_ref())?;
         if let Some(mut client) = self.elsewhere(&stream.domain, &metadata)? {
             return client.get_event_book(forwarded(query, &metadata)).await;
         }
@@ -270,6 +279,7 @@ impl EventQuery for QueryService {
     ) -> Result<Response<Self::GetEventsStream>, Status> {
         let (metadata, _, query) = request.into_parts();
         require_target(query.cover.as_ref())?;
+        require_valid(query.cover.as_ref())?;
         let name = query.cover.as_ref().map_or("", |cover| &cover.domain);
         if name.is_empty() {
             read_selection(query.selection.clone())?;

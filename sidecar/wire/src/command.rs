@@ -13,7 +13,7 @@ use crate::append::encode_append;
 use crate::error::Error;
 use crate::field::{
     decode_correlation, decode_payload, decode_stream, decode_stream_at, decode_timestamp,
-    encode_cover, encode_payload, encode_timestamp, require_main,
+    encode_cover, encode_payload, encode_timestamp,
 };
 
 /// Reads a command that a client or peer sent. An absent command id is assigned; an absent correlation id is derived from the command id, so
@@ -23,7 +23,6 @@ use crate::field::{
 /// [`Error::Invalid`] names the field; [`Error::Unsupported`] for editions and merge strategies that come later.
 pub fn decode_command(book: v1::CommandBook) -> Result<Command, Error> {
     let stream = decode_stream(book.cover.as_ref())?;
-    require_main(&stream)?;
     let id = match book.command_id.as_str() {
         "" => CommandId::parse(&Uuid::new_v4().to_string()).expect("a UUID is a command id"),
         text => {
@@ -210,7 +209,6 @@ fn decode_facts_at(
     now: Timestamp,
 ) -> Result<Facts, Error> {
     let stream: StreamId = decode_stream(book.cover.as_ref())?;
-    require_main(&stream)?;
     if book.pages.is_empty() {
         return Err(Error::invalid("pages", "is empty; give at least one event"));
     }

@@ -11,7 +11,7 @@ use crate::error::quote;
 /// Reads the stream that a cover names.
 ///
 /// # Errors
-/// [`Error::Invalid`] when cover, domain or root are missing or malformed.
+/// [`Error::Invalid`] when cover, domain or root are missing or malformed; [`Error::Unsupported`] for an edition other than the main timeline.
 pub fn decode_stream(cover: Option<&v1::Cover>) -> Result<StreamId, Error> {
     decode_stream_at("cover", cover)
 }
@@ -24,33 +24,48 @@ pub(crate) fn decode_stream_at(field: &str, cover: Option<&v1::Cover>) -> Result
             format!("{}, got {}", broken.rule, quote(&cover.domain)),
         )
     })?;
-    let root = cover
-        .root
-        .as_ref()
+    let root = decode_root(field, cover)?
         .ok_or_else(|| Error::invalid(format!("{field}.root"), "is missing; give 16 bytes"))?;
-    let root = Root::from_bytes(&root.value).map_err(|broken| {
-        Error::invalid(
-            format!("{field}.root"),
-            format!("{}, got {}", broken.rule, root.value.len()),
-        )
-    })?;
-    let edition = Edition::parse(cover.edition.as_deref())
-        .map_err(|broken| Error::invalid(format!("{field}.edition"), broken.rule))?;
     Ok(StreamId {
         domain,
-        edition,
+        edition: decode_edition(field, cover)?,
         root,
     })
 }
 
+/// Checks those fields of a query's cover that may be absent: root, edition and correlation id.
+///
+/// # Errors
+/// [`Error::Invalid`] names a malformed field; [`Error::Unsupported`] an edition other than the main timeline.
+pub fn check_cover(cover: &v1::Cover) -> Result<(), Error> {
+    decode_root("cover", cover)?;
+    decode_edition("cover", cover)?;
+    decode_correlation(&cover.correlation_id)?;
+    Ok(())
+}
+
+fn decode_root(field: &str, cover: &v1::Cover) -> Result<Option<Root>, Error> {
+    let root = cover.root.as_ref().map(|root| {
+        Root::from_bytes(&root.value).map_err(|broken| {
+            Error::invalid(
+                format!("{field}.root"),
+                format!("{}, got {}", broken.rule, root.value.len()),
+            )
+        })
+    });
+    root.transpose()
+}
+
 /// Refuses editions other than the main timeline, which come later.
-pub(crate) fn require_main(stream: &StreamId) -> Result<(), Error> {
-    match &stream.edition {
-        Edition::Main => Ok(()),
-        Edition::Branch(name) => Err(Error::unsupported(
-            "cover.edition",
+fn decode_edition(field: &str, cover: &v1::Cover) -> Result<Edition, Error> {
+    let field = format!("{field}.edition");
+    match Edition::parse(cover.edition.as_deref()) {
+        Ok(Edition::Main) => Ok(Edition::Main),
+        Ok(Edition::Branch(name)) => Err(Error::unsupported(
+            field,
             format!("is {name:?}; this version serves the main timeline only, leave it unset"),
         )),
+        Err(broken) => Err(Error::invalid(field, broken.rule)),
     }
 }
 

@@ -24,7 +24,7 @@ pub use command::{
 pub use decision::{decode_decision, encode_contextual};
 pub use error::{Error, quote};
 pub use field::{
-    decode_correlation, decode_payload, decode_stream, decode_timestamp, encode_cover,
+    check_cover, decode_correlation, decode_payload, decode_stream, decode_timestamp, encode_cover,
     encode_payload, encode_timestamp,
 };
 pub use projection::{decode_projection, encode_projection, encode_reacted};

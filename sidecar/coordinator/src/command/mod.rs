@@ -122,16 +122,22 @@ impl Executor {
         command: Command,
         deadline: Instant,
     ) -> Result<Executed, Error> {
-        self.validate(
+        let valid = self.validate(
             &command.stream,
             command.pages.iter().map(|page| page.size()),
-        )?;
+        );
+        if let Err(foreign @ Error::ForeignDomain(_)) = valid {
+            return Err(foreign);
+        }
         let key = CommandKey {
             id: command.id.clone(),
             hash: payload_hash(&command.pages),
         };
         let _in_flight = self.admit()?;
         let _turn = self.turn(&command.stream, deadline).await?;
+        if let Err(refusal) = valid {
+            return self.recall(&command, key, deadline, refusal).await;
+        }
         let mut retries = Retries::new(RACES, Bound::Attempts(MAX_RACES));
         loop {
             match self.run(&command, &key, deadline).await? {
@@ -145,6 +151,30 @@ impl Executor {
                 });
             };
             sleep(pause).await;
+        }
+    }
+
+    /// The first result of a command that limits would refuse now; the refusal, if it is not stored.
+    async fn recall(
+        &self,
+        command: &Command,
+        key: CommandKey,
+        deadline: Instant,
+        refusal: Error,
+    ) -> Result<Executed, Error> {
+        let load = Load {
+            limit: 0,
+            ..self.load_of(command, Some(key))
+        };
+        let loaded = timeout_at(deadline, self.load(load))
+            .await
+            .map_err(|_| Error::Late("while loading"))??;
+        match loaded {
+            Loaded::Known(append) => Ok(replayed(append)),
+            Loaded::KeyReused(_)
+            | Loaded::Conflict { .. }
+            | Loaded::TooLarge
+            | Loaded::History { .. } => Err(refusal),
         }
     }
 

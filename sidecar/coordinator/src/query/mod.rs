@@ -86,7 +86,8 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Reads a stream into one history; with a snapshot where the selection has no lower end.
+    /// Reads a stream into one history; with a snapshot where the selection has no lower end. Its next sequence follows the last event that was
+    /// read; where a range or set holds no event, it is that of the stream.
     ///
     /// # Errors
     /// As [`Error`] says.
@@ -191,7 +192,29 @@ impl Reader {
             history.events.extend(piece.events);
             history.next_sequence = piece.next_sequence;
         }
+        if history.events.is_empty() {
+            history.next_sequence = self.end(stream).await?;
+        }
         Ok(history)
+    }
+
+    /// The sequence of the next event of a stream.
+    async fn end(&self, stream: &StreamId) -> Result<Sequence, Error> {
+        let load = Load {
+            stream: stream.clone(),
+            key: None,
+            expected: None,
+            snapshot_version: None,
+            through: Some(Sequence::FIRST),
+            limit: usize::MAX,
+        };
+        match self.log.load(load).await? {
+            Loaded::History { next_sequence, .. } => Ok(next_sequence),
+            Loaded::Known(_)
+            | Loaded::KeyReused(_)
+            | Loaded::Conflict { .. }
+            | Loaded::TooLarge => Ok(Sequence::FIRST),
+        }
     }
 
     async fn read(&self, stream: &StreamId, from: Sequence) -> Result<Vec<Append>, Error> {

@@ -6,10 +6,12 @@ use angzarr_proto::v1;
 use angzarr_proto::v1::business_coordinator_client::BusinessCoordinatorClient;
 use angzarr_proto::v1::command_gateway_client::CommandGatewayClient;
 use angzarr_proto::v1::event_query_client::EventQueryClient;
+use angzarr_proto::v1::projector_coordinator_client::ProjectorCoordinatorClient;
 use angzarr_proto::v1::query::Selection;
 use angzarr_proto::v1::temporal_query::Point;
 use angzarr_tests::client::{command, cover, execute, root, sequences};
 use angzarr_tests::probe::any;
+use angzarr_tests::sidecar::until;
 use futures::future::join_all;
 use tonic::Code;
 
@@ -291,6 +293,99 @@ async fn queries_at_the_limits_are_executed_or_refused_with_a_message() {
         let refused = client.get_events(nothing).await.unwrap_err();
         assert_eq!(refused.code(), Code::InvalidArgument);
     }
+}
+
+#[tokio::test]
+async fn a_book_that_selects_nothing_still_says_where_the_stream_ends() {
+    let system = System::start().await;
+    system.ask("Twice", 1, "a").await.unwrap();
+    let range = |lower, upper| Some(Selection::Range(v1::SequenceRange { lower, upper }));
+    let set = |values| Some(Selection::Sequences(v1::SequenceSet { values }));
+    let cases = [
+        (range(2, None), 2),
+        (range(u32::MAX, None), 2),
+        (range(7, Some(9)), 2),
+        (range(0, Some(0)), 1),
+        (set(vec![]), 2),
+        (set(vec![5]), 2),
+    ];
+    let mut client = EventQueryClient::new(system.place.channel());
+    for (selection, next_sequence) in cases {
+        let book = client.get_event_book(asking(selection.clone())).await;
+        let found = book.unwrap().into_inner().next_sequence;
+        assert_eq!(found, next_sequence, "{selection:?}");
+    }
+}
+
+#[tokio::test]
+async fn every_query_judges_the_whole_cover() {
+    let system = System::start().await;
+    system.ask("Twice", 1, "a").await.unwrap();
+    let of = |domain: &str, bytes: usize, correlation: &str, edition: Option<&str>| v1::Query {
+        cover: Some(v1::Cover {
+            domain: domain.to_owned(),
+            root: (bytes > 0).then(|| v1::Uuid {
+                value: vec![1; bytes].into(),
+            }),
+            correlation_id: correlation.to_owned(),
+            edition: edition.map(str::to_owned),
+        }),
+        selection: None,
+    };
+    let mut client = EventQueryClient::new(system.place.channel());
+    for domain in ["tally", ""] {
+        let cases = [
+            (of(domain, 16, "", Some("draft")), Code::Unimplemented),
+            (of(domain, 0, "c", Some("draft")), Code::Unimplemented),
+            (of(domain, 16, "c", Some("draft")), Code::Unimplemented),
+            (of(domain, 3, "", None), Code::InvalidArgument),
+            (of(domain, 3, "c", None), Code::InvalidArgument),
+            (of(domain, 16, "c\0", None), Code::InvalidArgument),
+            (of(domain, 0, "c\0", None), Code::InvalidArgument),
+        ];
+        for (query, code) in cases {
+            let refused = client.get_events(query.clone()).await;
+            assert_eq!(
+                refused.err().map(|refused| refused.code()),
+                Some(code),
+                "{query:?}"
+            );
+            if query.cover.as_ref().unwrap().root.is_some() && domain == "tally" {
+                let refused = client.get_event_book(query.clone()).await;
+                assert_eq!(refused.unwrap_err().code(), code, "{query:?}");
+            }
+        }
+    }
+    let mut hints = ProjectorCoordinatorClient::new(system.place.channel());
+    let hint = v1::EventBook {
+        cover: of("tally", 16, "", Some("draft")).cover,
+        ..v1::EventBook::default()
+    };
+    let refused = hints.handle_sync(hint).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unimplemented, "{refused}");
+}
+
+#[tokio::test]
+async fn a_stored_command_is_repeated_under_lower_limits() {
+    let system = System::start().await;
+    let stored = system.ask("Twice", 1, "before").await.unwrap();
+    let mut two = command("Add", root(1), "pages");
+    two.pages.push(two.pages[0].clone());
+    let pages = execute(system.place.channel(), two.clone()).await.unwrap();
+    let before = system.place.status().await["routing"]["hash"].clone();
+    system.place.route(
+        "{\"schemaVersion\":1,\"limits\":{\"appendPages\":1,\"pageBytes\":8,\"appendBytes\":8}}",
+    );
+    until(async || system.place.status().await["routing"]["hash"] != before).await;
+    until(async || system.ask("Add", 2, "after").await.is_err()).await;
+    let again = system.ask("Twice", 1, "before").await.unwrap();
+    assert_eq!(sequences(&again), sequences(&stored));
+    let again = execute(system.place.channel(), two.clone()).await.unwrap();
+    assert_eq!(sequences(&again), sequences(&pages));
+    two.command_id = "other".to_owned();
+    let refused = execute(system.place.channel(), two).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument, "{refused}");
+    assert_eq!(system.stored(2).await, []);
 }
 
 #[tokio::test]
