@@ -2,16 +2,26 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
+use tonic::Status;
 use tonic::metadata::MetadataMap;
 
 use crate::transport::TRACE_PARENT;
 
+/// The most of a caller's deadline that is kept to reply in.
+const MARGIN: Duration = Duration::from_millis(100);
+
 /// What a call brings beside its message.
+///
+/// # Design
+/// At the caller's deadline the call is over on both sides, and a reply is lost, with the id of the command to repeat. So what is done for a call has
+/// a deadline of its own, a tenth of the time before (at most 100ms), and what does not keep it is given up half way between the two.
 #[derive(Debug, Clone)]
 pub(super) struct Call {
-    /// When the caller stops waiting.
+    /// When what is done for the call must have come to its end.
     pub(super) deadline: Instant,
+    /// When the reply leaves at the latest.
+    cutoff: Instant,
     /// The W3C trace context.
     pub(super) trace_parent: Option<String>,
 }
@@ -27,10 +37,27 @@ impl Call {
             .get(TRACE_PARENT)
             .and_then(|value| value.to_str().ok())
             .map(str::to_owned);
+        let margin = asked.map_or(MARGIN, |asked| MARGIN.min(asked / 10));
+        let within = asked.map_or(limit, |asked| limit.min(asked - margin));
+        let deadline = Instant::now() + within;
         Self {
-            deadline: Instant::now() + asked.unwrap_or(limit).min(limit),
+            deadline,
+            cutoff: deadline + margin / 2,
             trace_parent,
         }
+    }
+
+    /// Awaits work that may write to the store, but no longer than a reply is of use.
+    ///
+    /// # Errors
+    /// DEADLINE_EXCEEDED when the work was given up, with an unknown outcome.
+    pub(super) async fn bound<T>(&self, work: impl Future<Output = T>) -> Result<T, Status> {
+        let ended = timeout_at(self.cutoff, work).await;
+        ended.map_err(|_| {
+            Status::deadline_exceeded(
+                "the store did not reply before the deadline; whether the command took effect is unknown, repeat it with the same id",
+            )
+        })
     }
 }
 
@@ -80,5 +107,18 @@ mod tests {
         metadata.insert("grpc-timeout", "1H".parse().unwrap());
         let call = Call::read(&metadata, Duration::from_secs(30));
         assert!(call.deadline <= Instant::now() + Duration::from_secs(30));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reply_leaves_before_the_caller_stops_waiting() {
+        for millis in [0, 1, 10, 1_000, 20_000] {
+            let mut metadata = MetadataMap::new();
+            metadata.insert("grpc-timeout", format!("{millis}m").parse().unwrap());
+            let given_up = Instant::now() + Duration::from_millis(millis);
+            let call = Call::read(&metadata, Duration::from_secs(30));
+            assert!(call.deadline <= call.cutoff && call.cutoff <= given_up);
+            let stalled = call.bound(std::future::pending::<()>()).await;
+            assert_eq!(stalled.unwrap_err().code(), tonic::Code::DeadlineExceeded);
+        }
     }
 }

@@ -18,7 +18,7 @@ use tonic::metadata::MetadataMap;
 use tracing::Instrument;
 
 use super::call::Call;
-use super::status::{of_command, of_query, of_wire};
+use super::status::{of_command, of_query, of_wire, with_command_id};
 use crate::lifecycle::Lifecycle;
 use crate::places::Places;
 
@@ -62,18 +62,21 @@ impl Commands {
         executor: &Executor,
         command: Command,
         mode: SyncMode,
-        deadline: Instant,
+        call: &Call,
     ) -> Result<v1::CommandResponse, Status> {
         let (id, handling) = (
             command.id.clone(),
             span::handle(&command.stream, &command.correlation_id),
         );
         let handled = async {
-            let executed = executor.execute(command, deadline).await;
-            let executed = executed.map_err(|error| of_command(&error, Some(&id)))?;
+            let executing = call.bound(executor.execute(command, call.deadline));
+            let executed = executing
+                .await
+                .map_err(|status| with_command_id(status, Some(&id)))?
+                .map_err(|error| of_command(&error, Some(&id)))?;
             let append = &executed.append;
             let following = span::post_persist(&append.stream, &append.correlation_id);
-            let reply = self.reply(&executed, mode, deadline);
+            let reply = self.reply(&executed, mode, call.deadline);
             Ok(reply.instrument(following).await)
         };
         handled.instrument(handling).await
@@ -102,13 +105,12 @@ impl Commands {
         call: Call,
     ) -> Result<v1::CommandResponse, Status> {
         let mut facts = decode_facts(book, self.clock.now()).map_err(|breach| of_wire(&breach))?;
-        facts.trace_parent = call.trace_parent;
+        facts.trace_parent = call.trace_parent.clone();
         let executor = self.executor(&facts.stream.domain)?;
         let handling = span::handle(&facts.stream, &facts.correlation_id);
-        let executed = executor
-            .record(facts, call.deadline)
-            .instrument(handling)
-            .await
+        let executed = call
+            .bound(executor.record(facts, call.deadline).instrument(handling))
+            .await?
             .map_err(|error| of_command(&error, None))?;
         Ok(encode_executed(&executed, self.identity, self.durability))
     }

@@ -26,7 +26,7 @@ impl BusinessCoordinator for Coordinator {
         let command = read_command(request.into_inner(), &call)?;
         let executor = self.commands.executor(&command.stream.domain)?;
         self.commands
-            .execute(&executor, command, SyncMode::None, call.deadline)
+            .execute(&executor, command, SyncMode::None, &call)
             .await
             .map(Response::new)
     }
@@ -41,7 +41,7 @@ impl BusinessCoordinator for Coordinator {
         let command = read_command(book, &call)?;
         let executor = self.commands.executor(&command.stream.domain)?;
         self.commands
-            .execute(&executor, command, mode, call.deadline)
+            .execute(&executor, command, mode, &call)
             .await
             .map(Response::new)
     }

@@ -35,10 +35,7 @@ impl Gateway {
         let place = self.commands.places.of(&command.stream.domain);
         let client = match place.map_err(|status| encode_status(&status))? {
             Place::Here(executor) => {
-                return self
-                    .commands
-                    .execute(&executor, command, mode, call.deadline)
-                    .await;
+                return self.commands.execute(&executor, command, mode, &call).await;
             }
             Place::At(channel) => coordinator(channel),
         };

@@ -1,6 +1,7 @@
 //! The gRPC services of a sidecar. Wire types stop here: inside, only the model moves.
 
 mod call;
+mod closing;
 mod commands;
 mod coordinator;
 mod gateway;
@@ -17,12 +18,14 @@ use angzarr_proto::v1::command_gateway_server::CommandGatewayServer;
 use angzarr_proto::v1::event_query_server::EventQueryServer;
 use angzarr_proto::v1::projector_coordinator_server::ProjectorCoordinatorServer;
 use angzarr_proto::v1::saga_coordinator_server::SagaCoordinatorServer;
+use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 use tonic::transport::server::Router;
 use tower_layer::{Identity, Stack};
 
 use crate::trailers::CutStatuses;
 use crate::transport::configured;
+use closing::EndStreams;
 pub use commands::Commands;
 pub use coordinator::Coordinator;
 pub use gateway::Gateway;
@@ -53,7 +56,7 @@ const STANDARD_SERVICES: [&str; 2] = [
 ];
 
 /// Services behind the layer that every response passes.
-pub type Served = Router<Stack<CutStatuses, Identity>>;
+pub type Served = Router<Stack<EndStreams, Stack<CutStatuses, Identity>>>;
 
 /// The services of the contract.
 pub struct Services {
@@ -69,11 +72,14 @@ pub struct Services {
     pub saga: SagaService,
 }
 
-/// Makes a router with all services and their descriptions.
+/// Makes a router with all services and their descriptions; streams that would not end do when `closing` is cancelled.
 ///
 /// # Errors
 /// When the contract's own descriptors cannot be read.
-pub fn build_router(services: Services) -> Result<Served, tonic_reflection::server::Error> {
+pub fn build_router(
+    services: Services,
+    closing: CancellationToken,
+) -> Result<Served, tonic_reflection::server::Error> {
     let reflection = || {
         let described = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
@@ -90,6 +96,7 @@ pub fn build_router(services: Services) -> Result<Served, tonic_reflection::serv
     let saga = configured!(SagaCoordinatorServer::new(services.saga));
     Ok(Server::builder()
         .layer(CutStatuses)
+        .layer(EndStreams(closing))
         .http2_keepalive_interval(Some(KEEP_ALIVE))
         .max_connection_age(MAX_CONNECTION_AGE)
         .add_service(coordinator)

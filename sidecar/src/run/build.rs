@@ -76,7 +76,7 @@ impl Sidecar {
         let closing = CancellationToken::new();
         let Places { aggregates, routes } = base.places;
         let delivery = DeliveryService::new(aggregates.domains(), base.source, closing.clone());
-        let router = build_router(services)
+        let router = build_router(services, closing.clone())
             .context("describe the services")?
             .add_service(delivery.into_server())
             .add_service(health.service());

@@ -134,3 +134,36 @@ async fn invalid_admin_requests_get_a_message() {
     let answer = system.place.ask_http("POST", &path).await;
     assert!(answer.contains("is not parked"), "{answer}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_that_never_end_by_themselves_do_not_hold_up_a_drain() {
+    let system = System::start_with("\"timeouts\":{\"drain\":\"600s\"}").await;
+    let mut health = HealthClient::new(system.place.channel());
+    let asked = HealthCheckRequest::default();
+    let mut watched = health.watch(asked).await.unwrap().into_inner();
+    let first = watched.message().await.unwrap().unwrap();
+    assert_eq!(first.status(), ServingStatus::Serving);
+    let mut reflected = ServerReflectionClient::new(system.place.channel());
+    let never = tokio_stream::pending::<ServerReflectionRequest>();
+    let mut reflected = reflected
+        .server_reflection_info(never)
+        .await
+        .unwrap()
+        .into_inner();
+    let System { process, .. } = system;
+    assert!(process.terminate().await.success());
+    // It says that it is not ready, then it sends its clients elsewhere.
+    let mut told = Vec::new();
+    let ended = loop {
+        match watched.message().await {
+            Ok(Some(next)) => told.push(next.status()),
+            Ok(None) => panic!("the stream ends with an error"),
+            Err(status) => break status,
+        }
+    };
+    assert_eq!(told, [ServingStatus::NotServing]);
+    assert_eq!(ended.code(), tonic::Code::Unavailable, "{ended}");
+    assert!(ended.message().contains("shuts down"), "{ended}");
+    let ended = reflected.message().await;
+    assert!(!matches!(ended, Ok(Some(_))), "{ended:?}");
+}

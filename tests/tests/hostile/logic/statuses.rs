@@ -1,9 +1,12 @@
 //! Statuses with long texts, read by clients that take no more than 8 KB of headers, as those of Java do.
 
+use std::time::Duration;
+
 use angzarr_proto::v1;
 use angzarr_proto::v1::command_gateway_client::CommandGatewayClient;
 use angzarr_tests::client::{command, cover, root};
 use angzarr_tests::sidecar::{Place, until};
+use futures::future::join_all;
 use prost::Message;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
@@ -66,6 +69,32 @@ async fn a_long_status_of_the_logic_keeps_its_code_and_is_cut_to_what_clients_re
         for code in 1..=16 {
             let refused = refusal(place, to_hostile(&format!("Long{code}"))).await;
             expect_cut(&refused, Code::from(code));
+        }
+    }
+    assert_eq!(system.stored("hostile").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_error_at_the_deadline_names_the_command_to_repeat() {
+    let system = with_scripted("").await;
+    let gateway = Place::new(PROGRAM, &system.probes.bystander());
+    let at = system.place.grpc;
+    gateway.route(&format!(
+        "{{\"schemaVersion\":1,\"owners\":{{\"hostile\":[\"http://127.0.0.1:{at}\"]}}}}"
+    ));
+    let _gateway = gateway.start_ready().await;
+    for place in [&system.place, &gateway] {
+        // The first waits for the logic, the others for their turn.
+        let hasty = (0..3).map(|_| async {
+            let mut book = to_hostile("Hang");
+            book.command_id = String::new();
+            let mut request = tonic::Request::new(book);
+            request.set_timeout(Duration::from_millis(900));
+            strict(place).execute(request).await.unwrap_err()
+        });
+        for refused in join_all(hasty).await {
+            let id = refused.metadata().get("x-angzarr-command-id");
+            assert!(id.is_some_and(|id| id.len() == 36), "{refused:?}");
         }
     }
     assert_eq!(system.stored("hostile").await, 0);
