@@ -1,9 +1,9 @@
 //! Resources that were found valid, with everything that they name resolved.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use angzarr_config::boot::{Mode, Source, Start};
+use angzarr_config::Routing;
+use angzarr_config::boot::{Bus, Mode, Source, Start};
 use angzarr_crds::{
     Autoscaling, Availability, Kind, Metadata, Monitoring, Network, Postgres, Rollout, Sidecar,
     Volume, WorkloadKind,
@@ -90,13 +90,6 @@ impl Server {
     }
 }
 
-/// The bus of a store.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Bus {
-    /// Sidecars call each other.
-    Direct,
-}
-
 /// A component.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Component {
@@ -110,10 +103,8 @@ pub struct Component {
     pub logic_port: u16,
     /// How many pods it has.
     pub scale: Scale,
-    /// How events are delivered to it, as far as its resource or its store says.
-    pub delivery: Delivery,
-    /// What its resource allows, as far as it says.
-    pub limits: Limits,
+    /// Limits, timeouts and delivery as its resource or its store says; the document names nobody yet.
+    pub settings: Routing,
     /// Labels and annotations for what is made for it.
     pub metadata: Metadata,
     /// Its sidecar.
@@ -237,30 +228,4 @@ pub struct Reads {
     pub sources: Vec<Source>,
     /// Where it starts.
     pub start: Start,
-}
-
-/// Delivery settings that resources may leave to the defaults.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Delivery {
-    /// Attempts before a root is parked.
-    pub max_attempts: Option<u32>,
-    /// The first and the longest pause.
-    pub backoff: Option<(Duration, Duration)>,
-    /// How long a call may take.
-    pub timeout: Option<Duration>,
-}
-
-/// Limits that a resource may leave to the defaults.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Limits {
-    /// How long the synchronous stage may take.
-    pub sync: Option<Duration>,
-    /// How long a command to a target may take.
-    pub command: Option<Duration>,
-    /// The most events of one command.
-    pub append_pages: Option<usize>,
-    /// The most commands under way.
-    pub in_flight: Option<usize>,
-    /// The most commands that wait for one root.
-    pub in_flight_per_root: Option<usize>,
 }

@@ -8,10 +8,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use angzarr_config::Mistake;
 use angzarr_config::boot::Ports;
 use angzarr_config::endpoint::Endpoint;
 use angzarr_crds::Kind;
-use angzarr_operator::manifest::{Found, Mistake, read_text};
+use angzarr_operator::manifest::{Found, read_text};
 use angzarr_operator::model::{Key, System};
 use angzarr_operator::plan::{Place, documents};
 use angzarr_operator::validate::validate;

@@ -37,10 +37,7 @@ pub fn validate_cel(kind: Kind, new: &Value, old: Option<&Value>) -> Vec<Mistake
     };
     errors
         .into_iter()
-        .map(|error| Mistake {
-            path: error.field_path,
-            message: error.message,
-        })
+        .map(|error| Mistake::new(error.field_path, error.message))
         .collect()
 }
 

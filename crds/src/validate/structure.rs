@@ -77,10 +77,7 @@ struct Walk {
 
 impl Walk {
     fn report(&mut self, path: &str, message: impl Into<String>) {
-        self.found.push(Mistake {
-            path: path.to_owned(),
-            message: message.into(),
-        });
+        self.found.push(Mistake::new(path, message));
     }
 
     fn word(&mut self, object: &Map<String, Value>, key: &str, wanted: &str) {

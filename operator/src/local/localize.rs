@@ -1,8 +1,9 @@
 //! What a machine without a cluster puts in the place of what was declared, before it is judged.
 
+use angzarr_config::Mistake;
 use angzarr_crds::{Bus, BusType, ComponentSpec, Direct, Sqlite, Storage, StorageType};
 
-use crate::manifest::{Mistake, Resource, Spec};
+use crate::manifest::{Resource, Spec};
 
 /// What becomes of stores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
+use angzarr_config::Mistake;
 use angzarr_crds::{API_VERSION, GROUP, Kind, validate_cel, validate_structure};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_saphyr::options::Options;
 
-use super::{Found, Mistake, Resource, Spec};
+use super::files::of_file;
+use super::{Found, Resource, Spec};
 
 /// The namespace of resources that name none.
 const DEFAULT_NAMESPACE: &str = "default";
@@ -26,23 +28,6 @@ fn bounds() -> Options {
     }
 }
 
-/// Where a resource stands, for the mistakes in it.
-struct Place<'a> {
-    file: &'a Path,
-    resource: String,
-}
-
-impl Place<'_> {
-    fn mistake(&self, field: &str, message: String) -> Mistake {
-        Mistake {
-            file: self.file.to_owned(),
-            resource: self.resource.clone(),
-            field: field.to_owned(),
-            message,
-        }
-    }
-}
-
 /// Reads the documents of one file.
 pub fn read_text(file: &Path, text: &str, found: &mut Found, mistakes: &mut Vec<Mistake>) {
     let documents: Vec<Value> = match serde_saphyr::from_multiple_with_options(text, bounds()) {
@@ -51,10 +36,7 @@ pub fn read_text(file: &Path, text: &str, found: &mut Found, mistakes: &mut Vec<
             // The library shows the lines around the mistake below its sentence.
             let said = error.to_string();
             let sentence = said.lines().next().unwrap_or_default();
-            return mistakes.push(Mistake::of_file(
-                file,
-                format!("is not valid YAML: {sentence}"),
-            ));
+            return mistakes.push(of_file(file, format!("is not valid YAML: {sentence}")));
         }
     };
     for (index, document) in documents.into_iter().enumerate() {
@@ -63,11 +45,8 @@ pub fn read_text(file: &Path, text: &str, found: &mut Found, mistakes: &mut Vec<
                 match list.remove("items") {
                     Some(Value::Array(items)) => items,
                     Some(_) | None => {
-                        let place = Place {
-                            file,
-                            resource: format!("List in document {}", index + 1),
-                        };
-                        mistakes.push(place.mistake("items", "must be a list".to_owned()));
+                        let list = format!("{}: List in document {}", file.display(), index + 1);
+                        mistakes.push(Mistake::new("items", "must be a list").of(list));
                         continue;
                     }
                 }
@@ -89,28 +68,22 @@ fn read_resource(
     mistakes: &mut Vec<Mistake>,
 ) {
     let (kind, name) = (word(&value, "/kind"), word(&value, "/metadata/name"));
-    let place = Place {
-        file,
-        resource: match (kind, name) {
-            ("", _) => format!("document {}", index + 1),
-            (kind, "") => format!("{kind} in document {}", index + 1),
-            (kind, name) => format!("{kind}/{name}"),
-        },
+    let resource = match (kind, name) {
+        ("", _) => format!("document {}", index + 1),
+        (kind, "") => format!("{kind} in document {}", index + 1),
+        (kind, name) => format!("{kind}/{name}"),
     };
+    let place = format!("{}: {resource}", file.display());
     let kind = match kind_of(&value) {
         Ok(Some(kind)) => kind,
         Ok(None) => {
-            let notice = format!("{}: {} is left to others", file.display(), place.resource);
-            return found.notices.push(notice);
+            return found.notices.push(format!("{place} is left to others"));
         }
-        Err((field, message)) => return mistakes.push(place.mistake(field, message)),
+        Err(mistake) => return mistakes.push(mistake.of(place)),
     };
     let found_here = judge(kind, &value);
     if !found_here.is_empty() {
-        let told = found_here
-            .into_iter()
-            .map(|mistake| place.mistake(&mistake.path, mistake.message));
-        return mistakes.extend(told);
+        return mistakes.extend(found_here.into_iter().map(|it| it.of(&place)));
     }
     let namespace = match word(&value, "/metadata/namespace") {
         "" => DEFAULT_NAMESPACE,
@@ -124,7 +97,7 @@ fn read_resource(
             namespace,
             spec,
         }),
-        Err((field, message)) => mistakes.push(place.mistake(&field, message)),
+        Err(mistake) => mistakes.push(mistake.of(place)),
     }
 }
 
@@ -133,24 +106,25 @@ fn word<'a>(value: &'a Value, pointer: &str) -> &'a str {
 }
 
 /// Which of our kinds a resource is; none, if it is somebody else's.
-fn kind_of(value: &Value) -> Result<Option<Kind>, (&'static str, String)> {
+fn kind_of(value: &Value) -> Result<Option<Kind>, Mistake> {
     let (version, kind) = (word(value, "/apiVersion"), word(value, "/kind"));
     if version.is_empty() || kind.is_empty() {
         let message = format!("has no apiVersion and kind; ours have {API_VERSION}");
-        return Err(("", message));
+        return Err(Mistake::new("", message));
     }
     if version.split('/').next() != Some(GROUP) {
         return Ok(None);
     }
     let Some(kind) = Kind::parse(kind) else {
         let kinds = Kind::ALL.map(Kind::as_str).join(", ");
-        return Err(("kind", format!("is none of ours; write one of {kinds}")));
+        let message = format!("is none of ours; write one of {kinds}");
+        return Err(Mistake::new("kind", message));
     };
     Ok(Some(kind))
 }
 
 /// Every mistake in one resource; rules between fields are judged once each field has its shape.
-fn judge(kind: Kind, value: &Value) -> Vec<angzarr_crds::Mistake> {
+fn judge(kind: Kind, value: &Value) -> Vec<Mistake> {
     let mistakes = validate_structure(kind, value);
     if mistakes.is_empty() {
         return validate_cel(kind, value, None);
@@ -158,11 +132,11 @@ fn judge(kind: Kind, value: &Value) -> Vec<angzarr_crds::Mistake> {
     mistakes
 }
 
-fn typed(kind: Kind, value: Value) -> Result<Spec, (String, String)> {
-    fn boxed<T: DeserializeOwned>(value: Value) -> Result<Box<T>, (String, String)> {
+fn typed(kind: Kind, value: Value) -> Result<Spec, Mistake> {
+    fn boxed<T: DeserializeOwned>(value: Value) -> Result<Box<T>, Mistake> {
         serde_path_to_error::deserialize(value)
             .map(Box::new)
-            .map_err(|error| (error.path().to_string(), error.inner().to_string()))
+            .map_err(|error| Mistake::new(error.path().to_string(), error.inner().to_string()))
     }
     Ok(match kind {
         Kind::EventStore => Spec::EventStore(boxed(value)?),

@@ -4,7 +4,9 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::{Found, Mistake, read_text};
+use angzarr_config::Mistake;
+
+use super::{Found, read_text};
 
 /// The largest file that is read. Ten thousand resources fit in.
 const MOST_BYTES: u64 = 16 << 20;
@@ -15,20 +17,18 @@ const MOST_BYTES: u64 = 16 << 20;
 /// Every mistake in every file.
 pub fn read(path: &Path) -> Result<Found, Vec<Mistake>> {
     let files = list(path).map_err(|error| {
-        vec![Mistake::of_file(
-            path,
-            format!("cannot be read ({error}); name a file or folder of resources"),
-        )]
+        let message = format!("cannot be read ({error}); name a file or folder of resources");
+        vec![of_file(path, message)]
     })?;
     if files.is_empty() {
-        return Err(vec![Mistake::of_file(path, "holds no *.yaml file")]);
+        return Err(vec![of_file(path, "holds no *.yaml file")]);
     }
     let mut found = Found::default();
     let mut mistakes = Vec::new();
     for file in files {
         match text(&file) {
             Ok(text) => read_text(&file, &text, &mut found, &mut mistakes),
-            Err(message) => mistakes.push(Mistake::of_file(&file, message)),
+            Err(message) => mistakes.push(of_file(&file, message)),
         }
     }
     if mistakes.is_empty() {
@@ -37,6 +37,11 @@ pub fn read(path: &Path) -> Result<Found, Vec<Mistake>> {
         mistakes.sort();
         Err(mistakes)
     }
+}
+
+/// A mistake of a file as a whole.
+pub(super) fn of_file(file: &Path, message: impl Into<String>) -> Mistake {
+    Mistake::new("", message).of(file.display().to_string())
 }
 
 fn list(path: &Path) -> io::Result<Vec<PathBuf>> {

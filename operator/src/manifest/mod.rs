@@ -8,50 +8,13 @@
 mod document;
 mod files;
 
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use angzarr_config::Mistake;
 use angzarr_crds::{Aggregate, Component, EventStore, Kind, ProcessManager, Projector, Saga};
 
 pub use document::read_text;
 pub use files::read;
-
-/// A mistake of the author of the resources.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Mistake {
-    /// The file.
-    pub file: PathBuf,
-    /// The resource as kind/name, or the document's place in the file.
-    pub resource: String,
-    /// The field, such as `spec.sources[0].domain`; empty for the whole resource.
-    pub field: String,
-    /// What is wrong and what to do.
-    pub message: String,
-}
-
-impl Mistake {
-    /// A mistake of a file as a whole.
-    fn of_file(file: &Path, message: impl Into<String>) -> Self {
-        Self {
-            file: file.to_owned(),
-            resource: String::new(),
-            field: String::new(),
-            message: message.into(),
-        }
-    }
-}
-
-impl fmt::Display for Mistake {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.file.display())?;
-        for part in [&self.resource, &self.field] {
-            if !part.is_empty() {
-                write!(f, "{part}: ")?;
-            }
-        }
-        f.write_str(&self.message)
-    }
-}
 
 /// Mistakes as one error, a line each.
 pub fn all(mistakes: Vec<Mistake>) -> anyhow::Error {
@@ -116,12 +79,8 @@ impl Resource {
 
     /// A mistake in a field of it.
     pub fn mistake(&self, field: &str, message: impl Into<String>) -> Mistake {
-        Mistake {
-            file: self.file.clone(),
-            resource: format!("{}/{}", self.kind(), self.name),
-            field: field.to_owned(),
-            message: message.into(),
-        }
+        let (file, kind) = (self.file.display(), self.kind());
+        Mistake::new(field, message).of(format!("{file}: {kind}/{}", self.name))
     }
 }
 

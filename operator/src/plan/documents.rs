@@ -10,7 +10,7 @@ use angzarr_config::postgres::{Connection, Keys, Postgres};
 use angzarr_config::routing::Routing;
 use angzarr_crds as crds;
 
-use crate::model::{Bus, Component, Key, Role, Server, Storage, Store, StoreKey, System};
+use crate::model::{Component, Key, Role, Server, Storage, Store, StoreKey, System};
 
 /// Where a component is; decided by the caller that runs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -180,9 +180,7 @@ fn build_boot(key: &Key, component: &Component, store: &Store, place: &Place) ->
                 Server::Postgres(spec) => boot::Server::Postgres(build_postgres(spec, place)),
             })),
         },
-        bus: match store.bus {
-            Bus::Direct => boot::Bus::Direct,
-        },
+        bus: store.bus.clone(),
         ports: place.ports.clone(),
         components: vec![running],
     }
@@ -211,7 +209,7 @@ fn build_postgres(spec: &crds::Postgres, place: &Place) -> Postgres {
 
 /// A sidecar's own slice: what it reads, what it commands, and the synchronous projectors of its domain.
 fn build_routing(component: &Component, graph: &Graph) -> Routing {
-    let mut routing = Routing::default();
+    let mut routing = component.settings.clone();
     let store = &component.store;
     for domain in commanded(&component.role) {
         if let Some(owner) = graph.owner(store, domain) {
@@ -232,7 +230,6 @@ fn build_routing(component: &Component, graph: &Graph) -> Routing {
             projectors.insert((*name).to_owned(), vec![place.grpc.clone()]);
         }
     }
-    apply_settings(&mut routing, component);
     routing
 }
 
@@ -242,28 +239,4 @@ fn commanded(role: &Role) -> impl Iterator<Item = &str> {
         Role::Aggregate { .. } | Role::Projector { .. } => &[],
     };
     targets.iter().map(String::as_str)
-}
-
-fn apply_settings(routing: &mut Routing, component: &Component) {
-    fn set<T>(setting: &mut T, said: Option<T>) {
-        if let Some(said) = said {
-            *setting = said;
-        }
-    }
-    let (delivery, limits) = (&component.delivery, &component.limits);
-    set(&mut routing.delivery.max_attempts, delivery.max_attempts);
-    if let Some((initial, max)) = delivery.backoff {
-        routing.delivery.backoff_initial = initial;
-        routing.delivery.backoff_max = max;
-    }
-    set(&mut routing.timeouts.logic, delivery.timeout);
-    set(&mut routing.timeouts.sync, limits.sync);
-    set(&mut routing.timeouts.command, limits.command);
-    routing.timeouts.drain = std::time::Duration::from_secs(component.sidecar.drain_seconds.into());
-    set(&mut routing.limits.append_pages, limits.append_pages);
-    set(&mut routing.limits.in_flight, limits.in_flight);
-    set(
-        &mut routing.limits.in_flight_per_root,
-        limits.in_flight_per_root,
-    );
 }

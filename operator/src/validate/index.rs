@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use angzarr_config::Mistake;
 use angzarr_crds::{self as crds, EventStoreSpec};
 
-use super::{Report, key, store_key};
-use crate::manifest::{Mistake, Resource, Spec};
+use super::{Report, key, key_of_store, store_key};
+use crate::manifest::{Resource, Spec};
 use crate::model::{Key, StoreKey};
 
 /// What resources say about each other.
@@ -31,11 +32,7 @@ impl<'a> Index<'a> {
                 mistakes.push(resource.mistake("metadata.name", message));
             }
             if let Spec::EventStore(store) = &resource.spec {
-                let key = StoreKey {
-                    namespace: resource.namespace.clone(),
-                    name: resource.name.clone(),
-                };
-                index.stores.insert(key, &store.spec);
+                index.stores.insert(key_of_store(resource), &store.spec);
             }
             index.own(resource, mistakes);
         }

@@ -14,10 +14,12 @@ mod workload;
 
 use std::collections::BTreeMap;
 
+use angzarr_config::Mistake;
+use angzarr_config::boot::Bus;
 use angzarr_crds as crds;
 
-use crate::manifest::{Mistake, Resource, Spec};
-use crate::model::{Bus, Component, Key, Scale, Server, Storage, Store, StoreKey, System};
+use crate::manifest::{Resource, Spec};
+use crate::model::{Component, Key, Scale, Server, Storage, Store, StoreKey, System};
 use index::Index;
 
 /// Resolves resources.
@@ -34,11 +36,8 @@ pub fn validate(resources: &[Resource]) -> Result<System, Vec<Mistake>> {
         role::check_spans(resource, &mut report);
         match &resource.spec {
             Spec::EventStore(store) => {
-                let key = StoreKey {
-                    namespace: resource.namespace.clone(),
-                    name: resource.name.clone(),
-                };
-                stores.insert(key, store_of(&store.spec, &mut report));
+                let store = store_of(&store.spec, &mut report);
+                stores.extend(store.map(|store| (key_of_store(resource), store)));
             }
             Spec::Aggregate(_) | Spec::Projector(_) | Spec::Saga(_) | Spec::ProcessManager(_) => {
                 components.extend(component(&index, &mut report));
@@ -48,10 +47,7 @@ pub fn validate(resources: &[Resource]) -> Result<System, Vec<Mistake>> {
     }
     if mistakes.is_empty() {
         return Ok(System {
-            stores: stores
-                .into_iter()
-                .filter_map(|(key, store)| Some((key, store?)))
-                .collect(),
+            stores,
             components,
             owners: index.owners(),
         });
@@ -129,13 +125,12 @@ fn component(index: &Index, report: &mut Report) -> Option<(Key, Component)> {
         return None;
     }
     let component = Component {
-        delivery: role::read_delivery(declared, of_store?),
         store,
         role: role?,
         workload: workload?,
         logic_port: spec.logic.port,
         scale: read_scale(spec),
-        limits: role::read_limits(resource),
+        settings: role::read_settings(resource, declared, of_store?),
         metadata: spec.metadata.clone(),
         sidecar: spec.sidecar.clone(),
         rollout: spec.rollout.clone(),
@@ -179,6 +174,14 @@ fn key(resource: &Resource) -> Key {
     }
 }
 
+fn key_of_store(store: &Resource) -> StoreKey {
+    StoreKey {
+        namespace: store.namespace.clone(),
+        name: store.name.clone(),
+    }
+}
+
+/// The store that a component names.
 fn store_key(resource: &Resource, declared: &dyn crds::Component) -> StoreKey {
     let reference = &declared.component().event_store_ref;
     StoreKey {

@@ -1,11 +1,14 @@
 //! What a component does, and the settings that its resource or its store gives it.
 
+use std::time::Duration;
+
+use angzarr_config::Routing;
 use angzarr_config::boot::{Mode, Source, Start};
 use angzarr_crds::{self as crds, EventStoreSpec, StartType};
 
 use super::Report;
 use crate::manifest::{Resource, Spec};
-use crate::model::{Delivery, Limits, Reads, Role};
+use crate::model::{Reads, Role};
 
 /// What a component does.
 pub(super) fn read(
@@ -113,38 +116,38 @@ fn delivery_spans(delivery: &crds::Delivery) -> [(&'static str, Option<crds::Dur
     ]
 }
 
-/// The delivery of a consumer: its own word, else that of its store. An aggregate has no events delivered.
-pub(super) fn read_delivery(declared: &dyn crds::Component, store: &EventStoreSpec) -> Delivery {
-    let Some(consumer) = declared.consumer() else {
-        return Delivery::default();
-    };
-    let (own, others) = (&consumer.delivery, &store.delivery);
-    let backoff = own.backoff.as_ref().or(others.backoff.as_ref());
-    Delivery {
-        max_attempts: own.max_attempts.or(others.max_attempts),
-        backoff: backoff.map(|backoff| (backoff.initial.get(), backoff.max.get())),
-        timeout: own.timeout.or(others.timeout).map(crds::Duration::get),
+/// The settings of a sidecar: what its resource says, else what its store says, else the defaults.
+pub(super) fn read_settings(
+    resource: &Resource,
+    declared: &dyn crds::Component,
+    store: &EventStoreSpec,
+) -> Routing {
+    let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+    let mut settings = Routing::default();
+    let drain = declared.component().sidecar.drain_seconds;
+    settings.timeouts.drain = Duration::from_secs(drain.into());
+    if let Spec::Aggregate(aggregate) = &resource.spec {
+        let limits = &aggregate.spec.limits;
+        settings.timeouts.sync = aggregate.spec.sync.timeout.get();
+        settings.limits.append_pages = count(limits.max_events_per_command);
+        settings.limits.in_flight = count(limits.max_in_flight);
+        settings.limits.in_flight_per_root = count(limits.max_queued_per_root);
     }
-}
-
-/// What a resource allows.
-pub(super) fn read_limits(resource: &Resource) -> Limits {
-    let count = |number: u32| usize::try_from(number).ok();
-    match &resource.spec {
-        Spec::Aggregate(aggregate) => {
-            let limits = &aggregate.spec.limits;
-            Limits {
-                sync: Some(aggregate.spec.sync.timeout.get()),
-                command: None,
-                append_pages: count(limits.max_events_per_command),
-                in_flight: count(limits.max_in_flight),
-                in_flight_per_root: count(limits.max_queued_per_root),
-            }
+    if let Spec::Saga(saga) = &resource.spec {
+        settings.timeouts.command = saga.spec.timeouts.command.get();
+    }
+    if let Some(consumer) = declared.consumer() {
+        let (own, others, delivery) = (&consumer.delivery, &store.delivery, &mut settings.delivery);
+        if let Some(attempts) = own.max_attempts.or(others.max_attempts) {
+            delivery.max_attempts = attempts;
         }
-        Spec::Saga(saga) => Limits {
-            command: Some(saga.spec.timeouts.command.get()),
-            ..Limits::default()
-        },
-        Spec::EventStore(_) | Spec::Projector(_) | Spec::ProcessManager(_) => Limits::default(),
+        if let Some(backoff) = own.backoff.as_ref().or(others.backoff.as_ref()) {
+            delivery.backoff_initial = backoff.initial.get();
+            delivery.backoff_max = backoff.max.get();
+        }
+        if let Some(timeout) = own.timeout.or(others.timeout) {
+            settings.timeouts.logic = timeout.get();
+        }
     }
+    settings
 }

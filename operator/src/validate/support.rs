@@ -2,173 +2,124 @@
 
 use angzarr_crds::{
     AggregateSpec, AllowedNamespaces, Compensation, ComponentSpec, Concurrency, ConsumerSpec,
-    EventStoreSpec, LAG_THRESHOLD, Limits, Logic, Protocol, SchemaSettings, Sidecar, Snapshots,
-    Sync, Timeouts, UpdatePolicy,
+    EventStoreSpec, LAG_THRESHOLD, Limits, Logic, Mode, Protocol, SagaSpec, SchemaSettings,
+    Sidecar, Snapshots, Sync, Timeouts, UpdatePolicy,
 };
 
 use super::Report;
 use crate::manifest::Spec;
 
-/// A field, whether it stands at its default, and what to do otherwise.
-type Row = (&'static str, bool, &'static str);
+/// A field, and whether it stands at its default.
+type Row = (&'static str, bool);
 
 /// Reports each field that asks for something that is not built.
 pub(super) fn check(report: &mut Report) {
     let resource = report.resource;
-    let own = match &resource.spec {
+    let mut rows = match &resource.spec {
         Spec::EventStore(store) => of_store(&store.spec),
         Spec::Aggregate(aggregate) => of_aggregate(&aggregate.spec),
-        Spec::Projector(projector) => vec![(
-            "spec.rebuild",
-            projector.spec.rebuild.is_none(),
-            "leave it out",
-        )],
-        Spec::Saga(saga) => of_saga(saga.spec.mode, &saga.spec.compensation, &saga.spec.timeouts),
+        Spec::Projector(projector) => vec![("spec.rebuild", projector.spec.rebuild.is_none())],
+        Spec::Saga(saga) => of_saga(&saga.spec),
         // The kind as a whole is refused.
         Spec::ProcessManager(_) => return,
     };
-    let declared = resource.component();
-    let shared = declared.map(|declared| of_component(declared.component()));
-    let reading = declared
-        .and_then(|declared| declared.consumer())
-        .map(of_consumer);
-    let rows = own
-        .into_iter()
-        .chain(shared.into_iter().flatten())
-        .chain(reading.into_iter().flatten());
-    for (field, is_default, advice) in rows {
+    if let Some(declared) = resource.component() {
+        rows.extend(of_component(declared.component()));
+        rows.extend(declared.consumer().map(of_consumer));
+    }
+    for (field, is_default) in rows {
         if !is_default {
+            let advice = advice(field);
             report.say(field, format!("is not supported yet; {advice}"));
         }
     }
 }
 
+/// What to do about a field that does not stand at its default.
+fn advice(field: &str) -> &'static str {
+    match field {
+        "spec.schema.policy" => "write Auto",
+        "spec.snapshots.everyEvents" => {
+            "leave it out; a snapshot that the logic hands over is kept"
+        }
+        "spec.snapshots.keep" => "write 1",
+        "spec.concurrency.mergeStrategy" => {
+            "write Strict; a command can name another strategy itself"
+        }
+        "spec.limits.commandTimeout" => "leave it out; callers set deadlines",
+        "spec.mode" => "write Async for a saga",
+        "spec.logic.protocol" => "write Auto or Unary",
+        "spec.sidecar.updatePolicy" => "write NextRollout",
+        _ => "leave it out",
+    }
+}
+
 fn of_store(spec: &EventStoreSpec) -> Vec<Row> {
+    let schema = spec.schema == SchemaSettings::default();
+    let namespaces = spec.allowed_namespaces == AllowedNamespaces::default();
     vec![
-        ("spec.tls", spec.tls.is_none(), "leave it out"),
-        (
-            "spec.schema.policy",
-            spec.schema == SchemaSettings::default(),
-            "write Auto",
-        ),
-        (
-            "spec.allowedNamespaces",
-            spec.allowed_namespaces == AllowedNamespaces::default(),
-            "leave it out",
-        ),
-        ("spec.restore", spec.restore.is_none(), "leave it out"),
+        ("spec.tls", spec.tls.is_none()),
+        ("spec.schema.policy", schema),
+        ("spec.allowedNamespaces", namespaces),
+        ("spec.restore", spec.restore.is_none()),
     ]
 }
 
 fn of_aggregate(spec: &AggregateSpec) -> Vec<Row> {
-    let (snapshots, sync, limits) = (Snapshots::default(), Sync::default(), Limits::default());
-    let described = spec.contract.as_ref();
+    let (snapshots, sync, limits) = (&spec.snapshots, &spec.sync, &spec.limits);
+    let depth = sync.max_cascade_depth == Sync::default().max_cascade_depth;
+    let bytes = limits.max_command_bytes == Limits::default().max_command_bytes;
+    let timeout = limits.command_timeout == Limits::default().command_timeout;
+    let strategy = spec.concurrency == Concurrency::default();
+    let contract = spec.contract.as_ref();
+    let descriptors = contract.and_then(|contract| contract.descriptor_ref.as_ref());
     vec![
         (
             "spec.snapshots.everyEvents",
-            spec.snapshots.every_events == snapshots.every_events,
-            "leave it out; a snapshot that the logic hands over is kept",
+            snapshots.every_events.is_none(),
         ),
         (
             "spec.snapshots.keep",
-            spec.snapshots.keep == snapshots.keep,
-            "write 1",
+            snapshots.keep == Snapshots::default().keep,
         ),
-        (
-            "spec.concurrency.mergeStrategy",
-            spec.concurrency == Concurrency::default(),
-            "write Strict; a command can name another strategy itself",
-        ),
-        (
-            "spec.sync.allow",
-            spec.sync.allow == sync.allow,
-            "leave it out",
-        ),
-        (
-            "spec.sync.maxCascadeDepth",
-            spec.sync.max_cascade_depth == sync.max_cascade_depth,
-            "leave it out",
-        ),
-        (
-            "spec.limits.maxCommandBytes",
-            spec.limits.max_command_bytes == limits.max_command_bytes,
-            "leave it out",
-        ),
-        (
-            "spec.limits.commandTimeout",
-            spec.limits.command_timeout == limits.command_timeout,
-            "leave it out; callers set deadlines",
-        ),
-        ("spec.upcaster", spec.upcaster.is_none(), "leave it out"),
-        (
-            "spec.contract.descriptorRef",
-            described.is_none_or(|contract| contract.descriptor_ref.is_none()),
-            "leave it out",
-        ),
+        ("spec.concurrency.mergeStrategy", strategy),
+        ("spec.sync.allow", sync.allow == Sync::default().allow),
+        ("spec.sync.maxCascadeDepth", depth),
+        ("spec.limits.maxCommandBytes", bytes),
+        ("spec.limits.commandTimeout", timeout),
+        ("spec.upcaster", spec.upcaster.is_none()),
+        ("spec.contract.descriptorRef", descriptors.is_none()),
     ]
 }
 
-fn of_saga(mode: angzarr_crds::Mode, compensation: &Compensation, timeouts: &Timeouts) -> Vec<Row> {
+fn of_saga(spec: &SagaSpec) -> Vec<Row> {
+    let compensation = spec.compensation == Compensation::default();
+    let prepare = spec.timeouts.prepare == Timeouts::default().prepare;
     vec![
-        (
-            "spec.mode",
-            mode == angzarr_crds::Mode::Async,
-            "write Async for a saga",
-        ),
-        (
-            "spec.compensation",
-            *compensation == Compensation::default(),
-            "leave it out",
-        ),
-        (
-            "spec.timeouts.prepare",
-            timeouts.prepare == Timeouts::default().prepare,
-            "leave it out",
-        ),
+        ("spec.mode", spec.mode == Mode::Async),
+        ("spec.compensation", compensation),
+        ("spec.timeouts.prepare", prepare),
     ]
 }
 
-fn of_consumer(spec: &ConsumerSpec) -> Vec<Row> {
-    vec![(
-        "spec.lagThreshold",
-        spec.lag_threshold == LAG_THRESHOLD,
-        "leave it out",
-    )]
+fn of_consumer(spec: &ConsumerSpec) -> Row {
+    ("spec.lagThreshold", spec.lag_threshold == LAG_THRESHOLD)
 }
 
 fn of_component(spec: &ComponentSpec) -> Vec<Row> {
-    let (logic, sidecar) = (Logic::default(), Sidecar::default());
-    let store = &spec.event_store_ref;
+    let (store, logic, sidecar) = (&spec.event_store_ref, &spec.logic, &spec.sidecar);
+    let connection = store.connection_secret_ref.is_none();
+    let startup = logic.startup_timeout == Logic::default().startup_timeout;
+    let policy = sidecar.update_policy == UpdatePolicy::NextRollout;
     vec![
-        (
-            "spec.eventStoreRef.connectionSecretRef",
-            store.connection_secret_ref.is_none(),
-            "leave it out",
-        ),
+        ("spec.eventStoreRef.connectionSecretRef", connection),
         (
             "spec.eventStoreRef.busSecretRef",
             store.bus_secret_ref.is_none(),
-            "leave it out",
         ),
-        (
-            "spec.logic.protocol",
-            spec.logic.protocol != Protocol::Stream,
-            "write Auto or Unary",
-        ),
-        (
-            "spec.logic.startupTimeout",
-            spec.logic.startup_timeout == logic.startup_timeout,
-            "leave it out",
-        ),
-        (
-            "spec.sidecar.updatePolicy",
-            spec.sidecar.update_policy == UpdatePolicy::NextRollout,
-            "write NextRollout",
-        ),
-        (
-            "spec.sidecar.otel",
-            spec.sidecar.otel == sidecar.otel,
-            "leave it out",
-        ),
+        ("spec.logic.protocol", logic.protocol != Protocol::Stream),
+        ("spec.logic.startupTimeout", startup),
+        ("spec.sidecar.updatePolicy", policy),
+        ("spec.sidecar.otel", sidecar.otel == Sidecar::default().otel),
     ]
 }

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::boot::{
-    self, Aggregate, Boot, Bus, Component, Mode, Ports, Projector, Saga, Server, Source, Sqlite,
-    Start, Storage,
+    Aggregate, Boot, Bus, Component, Mode, Ports, Projector, Saga, Server, Source, Sqlite, Start,
+    Storage,
 };
 use crate::endpoint::Endpoint;
 use crate::parse::{self, Error};
@@ -75,46 +75,24 @@ pub fn parse(text: &str) -> Result<Boot, Error> {
     if value.get("components").is_some() {
         return Boot::parse(text);
     }
-    let boot = resolve(parse::typed(&without_secrets(value)?)?)?;
+    check_type(&value, "storage", &["sqlite", "postgres"])?;
+    check_type(&value, "bus", &["direct"])?;
+    let boot = resolve(parse::typed(&value)?)?;
     boot.validate()?;
     Ok(boot)
 }
 
 /// A file for a store or bus of another version may hold credentials in places where we look for none: judge the types first.
-fn without_secrets(value: Value) -> Result<Value, Error> {
-    let named = |key: &str| {
-        value
-            .get(key)
-            .and_then(|it| it.get("type"))
-            .and_then(Value::as_str)
-            .map(str::to_owned)
-    };
-    match named("storage").as_deref() {
-        Some("sqlite" | "postgres") => {}
-        Some(other) => {
-            return Err(Error::at(
-                "storage.type",
-                format!("is {other:?}; this version has sqlite and postgres"),
-            ));
-        }
-        None => {
-            return Err(Error::at(
-                "storage.type",
-                "is missing; this version has sqlite and postgres",
-            ));
-        }
+fn check_type(value: &Value, key: &str, known: &[&str]) -> Result<(), Error> {
+    let named = value.get(key).and_then(|it| it.get("type"));
+    let named = named.and_then(Value::as_str);
+    if named.is_some_and(|named| known.contains(&named)) {
+        return Ok(());
     }
-    match named("bus").as_deref() {
-        Some("direct") => {}
-        Some(other) => {
-            return Err(Error::at(
-                "bus.type",
-                format!("is {other:?}; this version has direct"),
-            ));
-        }
-        None => return Err(Error::at("bus.type", "is missing; this version has direct")),
-    }
-    Ok(value)
+    let wrong = named.map_or_else(|| "missing".to_owned(), |named| format!("{named:?}"));
+    let known = known.join(" and ");
+    let message = format!("is {wrong}; this version has {known}");
+    Err(Error::at(format!("{key}.type"), message))
 }
 
 fn resolve(file: File) -> Result<Boot, Error> {
@@ -197,7 +175,7 @@ fn resolve_storage(entry: StorageEntry) -> Result<Storage, Error> {
 }
 
 /// A consumer without sources takes all domains of the file.
-fn sources(named: Vec<String>, all: &[String], path: &str) -> Result<Vec<boot::Source>, Error> {
+fn sources(named: Vec<String>, all: &[String], path: &str) -> Result<Vec<Source>, Error> {
     let domains = if named.is_empty() {
         all.to_vec()
     } else {
@@ -209,11 +187,9 @@ fn sources(named: Vec<String>, all: &[String], path: &str) -> Result<Vec<boot::S
             "is empty and the file has no business_logic; name at least one domain",
         ));
     }
-    Ok(domains
-        .into_iter()
-        .map(|domain| Source {
-            domain,
-            event_types: Vec::new(),
-        })
-        .collect())
+    let all_events = |domain| Source {
+        domain,
+        event_types: Vec::new(),
+    };
+    Ok(domains.into_iter().map(all_events).collect())
 }

@@ -20,30 +20,48 @@ pub enum Error {
     Mistakes(Vec<Mistake>),
 }
 
-/// One mistake, with its place.
+/// One mistake in a document.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mistake {
-    /// Where, such as `projectors[0].name`; `.` or empty is the whole document.
+    /// The document, such as `shop.yaml: Saga/loyalty`; empty where only one is read.
+    pub document: String,
+    /// The field, such as `projectors[0].name`; `.` or empty is the whole document.
     pub path: String,
     /// What is wrong and what would be right.
     pub message: String,
 }
 
+impl Mistake {
+    /// A mistake in the only document.
+    pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            document: String::new(),
+            path: path.into(),
+            message: message.into(),
+        }
+    }
+
+    /// The same mistake, as one of several documents.
+    pub fn of(self, document: impl Into<String>) -> Self {
+        let document = document.into();
+        Self { document, ..self }
+    }
+}
+
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.path.as_str() {
-            "" => f.write_str(&self.message),
-            path => write!(f, "{path}: {}", self.message),
+        for place in [&self.document, &self.path] {
+            if !place.is_empty() {
+                write!(f, "{place}: ")?;
+            }
         }
+        f.write_str(&self.message)
     }
 }
 
 impl Error {
     pub(crate) fn at(path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::Mistakes(vec![Mistake {
-            path: path.into(),
-            message: message.into(),
-        }])
+        Self::Mistakes(vec![Mistake::new(path, message)])
     }
 }
 
@@ -122,10 +140,7 @@ fn find_unknown(read: &Value, written: &Value, path: &str, mistakes: &mut Vec<Mi
                 };
                 match written.get(key) {
                     Some(known) => find_unknown(inner, known, &path, mistakes),
-                    None => mistakes.push(Mistake {
-                        path,
-                        message: unknown(key, written.keys()),
-                    }),
+                    None => mistakes.push(Mistake::new(path, unknown(key, written.keys()))),
                 }
             }
         }
