@@ -1,7 +1,6 @@
-//! What is measured of a store, with labels that are made ahead: a call allocates nothing.
+//! What is measured of a store. Labels are texts that are held in common, so a call copies none.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
 use angzarr_coordinator::model::{Append, ConsumerId, Domain};
@@ -15,194 +14,133 @@ const SIZES: [f64; 11] = [
 ];
 
 /// What a call came to, as a label.
-const OUTCOMES: [&str; 7] = [
-    "ok",
-    "unavailable",
-    "full",
-    "fenced",
-    "unstorable",
-    "corrupt",
-    "fatal",
-];
-
-fn outcome<T>(answer: &Result<T, Error>) -> usize {
+fn outcome<T>(answer: &Result<T, Error>) -> &'static str {
     match answer {
-        Ok(_) => 0,
-        Err(Error::Unavailable(_)) => 1,
-        Err(Error::Full(_)) => 2,
-        Err(Error::Fenced { .. }) => 3,
-        Err(Error::Unstorable(_)) => 4,
-        Err(Error::Corrupt(_)) => 5,
-        Err(Error::Fatal(_)) => 6,
+        Ok(_) => "ok",
+        Err(Error::Unavailable(_)) => "unavailable",
+        Err(Error::Full(_)) => "full",
+        Err(Error::Fenced { .. }) => "fenced",
+        Err(Error::Unstorable(_)) => "unstorable",
+        Err(Error::Corrupt(_)) => "corrupt",
+        Err(Error::Fatal(_)) => "fatal",
     }
 }
 
-/// The measurements of one operation.
-pub(super) struct Operation {
-    duration: Histogram<f64>,
-    labels: [[KeyValue; 3]; OUTCOMES.len()],
-}
-
-impl Operation {
-    /// Waits for a call and notes how long it took and what it came to.
-    pub(super) async fn measure<T>(
-        &self,
-        call: impl Future<Output = Result<T, Error>>,
-    ) -> Result<T, Error> {
-        let began = Instant::now();
-        let answer = call.await;
-        let took = began.elapsed().as_secs_f64();
-        self.duration.record(took, &self.labels[outcome(&answer)]);
-        answer
-    }
-}
-
-/// Makes the instruments of one store.
-pub(super) struct Maker {
-    meter: Meter,
-    store: &'static str,
+/// The instruments of one store.
+pub(super) struct Instruments {
+    store: KeyValue,
     duration: Histogram<f64>,
     batch: Histogram<u64>,
+    events_stored: Counter<u64>,
+    events_loaded: Counter<u64>,
+    snapshots_stored: Counter<u64>,
+    positions_updated: Counter<u64>,
 }
 
-impl Maker {
+fn counter(meter: &Meter, name: &'static str, description: &'static str) -> Counter<u64> {
+    let counter = meter.u64_counter(name).with_description(description);
+    counter.build()
+}
+
+impl Instruments {
     pub(super) fn new(store: &'static str) -> Self {
         let meter = global::meter("angzarr");
         let duration = meter
             .f64_histogram("angzarr.storage.duration_seconds")
-            .with_description("Calls to the store, by operation and outcome")
-            .build();
+            .with_description("Calls to the store, by operation and outcome");
         let batch = meter
             .u64_histogram("angzarr.storage.batch_size")
             .with_description("Requests that went to the store in one call")
-            .with_boundaries(SIZES.to_vec())
-            .build();
+            .with_boundaries(SIZES.to_vec());
         Self {
-            meter,
-            store,
-            duration,
-            batch,
+            store: KeyValue::new("store", store),
+            duration: duration.build(),
+            batch: batch.build(),
+            events_stored: counter(
+                &meter,
+                "angzarr.events.stored_total",
+                "Events that were stored",
+            ),
+            events_loaded: counter(
+                &meter,
+                "angzarr.events.loaded_total",
+                "Events that were read",
+            ),
+            snapshots_stored: counter(
+                &meter,
+                "angzarr.snapshots.stored_total",
+                "Snapshots that were stored with events",
+            ),
+            positions_updated: counter(
+                &meter,
+                "angzarr.positions.updated_total",
+                "Roots and sources in which a consumer got on",
+            ),
         }
     }
 
-    pub(super) fn operation(&self, operation: &'static str) -> Operation {
-        let labels = |outcome| {
-            [
-                KeyValue::new("operation", operation),
-                KeyValue::new("store", self.store),
-                KeyValue::new("outcome", outcome),
-            ]
-        };
-        Operation {
-            duration: self.duration.clone(),
-            labels: OUTCOMES.map(labels),
-        }
-    }
-
-    pub(super) fn batch(&self, operation: &'static str) -> Batch {
-        Batch {
-            size: self.batch.clone(),
-            labels: [
-                KeyValue::new("operation", operation),
-                KeyValue::new("store", self.store),
-            ],
-        }
-    }
-
-    pub(super) fn by_domain(&self, name: &'static str, description: &'static str) -> ByName {
-        self.by_name("domain", name, description)
-    }
-
-    pub(super) fn by_consumer(&self, name: &'static str, description: &'static str) -> ByName {
-        self.by_name("consumer", name, description)
-    }
-
-    fn by_name(
+    /// Waits for a call and notes how long it took and what it came to.
+    pub(super) async fn measure<T>(
         &self,
-        label: &'static str,
-        name: &'static str,
-        description: &'static str,
-    ) -> ByName {
-        let counter = self.meter.u64_counter(name).with_description(description);
-        ByName {
-            counter: counter.build(),
-            store: self.store,
-            label,
-            labels: RwLock::default(),
-        }
-    }
-}
-
-/// The sizes of batches of one operation.
-pub(super) struct Batch {
-    size: Histogram<u64>,
-    labels: [KeyValue; 2],
-}
-
-impl Batch {
-    pub(super) fn note(&self, requests: usize) {
-        self.size.record(requests as u64, &self.labels);
-    }
-}
-
-/// A counter with a label for each domain or consumer that it has met; there are as many as are configured.
-pub(super) struct ByName {
-    counter: Counter<u64>,
-    store: &'static str,
-    label: &'static str,
-    /// The std lock guards a look-up only.
-    labels: RwLock<HashMap<Arc<str>, [KeyValue; 2]>>,
-}
-
-impl ByName {
-    fn add(&self, name: &str, count: usize) {
-        if count == 0 {
-            return;
-        }
-        let known = self.labels.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(labels) = known.get(name) {
-            self.counter.add(count as u64, labels);
-            return;
-        }
-        drop(known);
-        let name: Arc<str> = name.into();
+        operation: &'static str,
+        call: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let began = Instant::now();
+        let answer = call.await;
         let labels = [
-            KeyValue::new("store", self.store),
-            KeyValue::new(self.label, Arc::clone(&name)),
+            KeyValue::new("operation", operation),
+            self.store.clone(),
+            KeyValue::new("outcome", outcome(&answer)),
         ];
-        self.counter.add(count as u64, &labels);
-        self.labels
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(name, labels);
+        self.duration.record(began.elapsed().as_secs_f64(), &labels);
+        answer
     }
 
-    /// Counts for a consumer.
-    pub(super) fn add_of(&self, consumer: &ConsumerId, count: usize) {
-        self.add(&consumer.name, count);
+    /// Notes how many entries are written in one call.
+    pub(super) fn note_batch(&self, entries: usize) {
+        let labels = [KeyValue::new("operation", "write"), self.store.clone()];
+        self.batch.record(entries as u64, &labels);
     }
 
-    /// Counts the events of appends of one domain.
-    pub(super) fn add_events(&self, domain: &Domain, appends: &[Append]) {
-        let events = appends.iter().map(|append| append.events.len()).sum();
-        self.add(domain.as_str(), events);
-    }
-
-    /// Counts so many for each domain, where neighbours are mostly of the same one.
-    pub(super) fn add_each<'a>(&self, counts: impl Iterator<Item = (&'a Domain, usize)>) {
-        let mut run: Option<(&Domain, usize)> = None;
-        for (domain, count) in counts {
-            match &mut run {
-                Some((of, sum)) if *of == domain => *sum += count,
-                Some((of, sum)) => {
-                    self.add(of.as_str(), *sum);
-                    run = Some((domain, count));
-                }
-                None => run = Some((domain, count)),
-            }
+    /// Counts the events of appends that were stored, and the snapshots, for those appends that came with one.
+    pub(super) fn count_stored<'a>(&self, appends: impl Iterator<Item = (&'a Append, bool)>) {
+        let mut sums: HashMap<&Domain, (usize, usize)> = HashMap::new();
+        for (append, has_snapshot) in appends {
+            let (events, snapshots) = sums.entry(&append.stream.domain).or_default();
+            *events += append.events.len();
+            *snapshots += usize::from(has_snapshot);
         }
-        if let Some((of, sum)) = run {
-            self.add(of.as_str(), sum);
+        for (domain, (events, snapshots)) in sums {
+            self.add_of(&self.events_stored, domain, events);
+            self.add_of(&self.snapshots_stored, domain, snapshots);
+        }
+    }
+
+    /// Counts events that were read.
+    pub(super) fn count_loaded(&self, domain: &Domain, events: usize) {
+        self.add_of(&self.events_loaded, domain, events);
+    }
+
+    /// Counts the events of appends that were read.
+    pub(super) fn count_appends(&self, domain: &Domain, appends: &[Append]) {
+        let events = appends.iter().map(|append| append.events.len());
+        self.count_loaded(domain, events.sum());
+    }
+
+    /// Counts the roots and sources in which a consumer got on.
+    pub(super) fn count_moves(&self, consumer: &ConsumerId, moves: usize) {
+        let name = KeyValue::new("consumer", consumer.name.clone());
+        self.add(&self.positions_updated, name, moves);
+    }
+
+    fn add_of(&self, counter: &Counter<u64>, domain: &Domain, count: usize) {
+        let domain = KeyValue::new("domain", domain.to_shared());
+        self.add(counter, domain, count);
+    }
+
+    fn add(&self, counter: &Counter<u64>, of: KeyValue, count: usize) {
+        if count > 0 {
+            counter.add(count as u64, &[self.store.clone(), of]);
         }
     }
 }

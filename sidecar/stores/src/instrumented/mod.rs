@@ -20,87 +20,36 @@ use angzarr_coordinator::port::store::{Durability, Error};
 use angzarr_coordinator::port::writer::{Entry, Outcome, Writer};
 use async_trait::async_trait;
 
-use instruments::{Batch, ByName, Maker, Operation};
+use instruments::Instruments;
 
-/// A store whose calls are measured: durations of all, sizes of batches, and what was stored, loaded and moved on.
+/// A store whose calls are measured: how long each took, how large batches are, and what was stored, loaded and moved on.
 pub struct Instrumented<S> {
     inner: Arc<S>,
-    write: Operation,
-    load: Operation,
-    read_stream: Operation,
-    read_partition: Operation,
-    list_roots: Operation,
-    read_correlated: Operation,
-    probe: Operation,
-    open_source: Operation,
-    read_source: Operation,
-    read_roots: Operation,
-    list_work: Operation,
-    read_work: Operation,
-    list_parked: Operation,
-    acquire: Operation,
-    renew: Operation,
-    release: Operation,
-    written: Batch,
-    events_stored: ByName,
-    events_loaded: ByName,
-    snapshots_stored: ByName,
-    positions_updated: ByName,
+    instruments: Instruments,
 }
 
 impl<S> Instrumented<S> {
     /// Measures a store under the name of its kind. The instruments are those of the meter that is global now.
     pub fn new(inner: Arc<S>, store: &'static str) -> Arc<Self> {
-        let make = Maker::new(store);
-        Arc::new(Self {
-            inner,
-            write: make.operation("write"),
-            load: make.operation("load"),
-            read_stream: make.operation("read_stream"),
-            read_partition: make.operation("read_partition"),
-            list_roots: make.operation("list_roots"),
-            read_correlated: make.operation("read_correlated"),
-            probe: make.operation("probe"),
-            open_source: make.operation("open_source"),
-            read_source: make.operation("read_source"),
-            read_roots: make.operation("read_roots"),
-            list_work: make.operation("list_work"),
-            read_work: make.operation("read_work"),
-            list_parked: make.operation("list_parked"),
-            acquire: make.operation("acquire"),
-            renew: make.operation("renew"),
-            release: make.operation("release"),
-            written: make.batch("write"),
-            events_stored: make.by_domain("angzarr.events.stored_total", "Events that were stored"),
-            events_loaded: make.by_domain("angzarr.events.loaded_total", "Events that were read"),
-            snapshots_stored: make.by_domain(
-                "angzarr.snapshots.stored_total",
-                "Snapshots that were stored with events",
-            ),
-            positions_updated: make.by_consumer(
-                "angzarr.positions.updated_total",
-                "Roots and sources in which a consumer got on",
-            ),
-        })
+        let instruments = Instruments::new(store);
+        Arc::new(Self { inner, instruments })
     }
 }
 
 /// What an entry adds to the counters if it is written.
 struct Asked {
-    domain: Option<Domain>,
     has_snapshot: bool,
     moves: Option<(ConsumerId, usize)>,
 }
 
 impl Asked {
     fn of(entry: &Entry) -> Self {
-        let proposal = entry.proposal();
         let moves = entry.steps().map(|steps| {
             let moves = steps.steps.iter().filter(|step| is_move(step)).count();
             (steps.consumer.clone(), moves)
         });
+        let proposal = entry.proposal();
         Self {
-            domain: proposal.map(|proposal| proposal.stream.domain.clone()),
             has_snapshot: proposal.is_some_and(|proposal| proposal.snapshot.is_some()),
             moves,
         }
@@ -109,30 +58,23 @@ impl Asked {
 
 impl<S> Instrumented<S> {
     fn count(&self, asked: &[Asked], outcomes: &[Outcome]) {
-        let recorded = || {
-            let each = asked.iter().zip(outcomes);
-            each.filter_map(|(asked, outcome)| match outcome {
-                Outcome::Appended { append, .. } => Some((asked.domain.as_ref()?, asked, append)),
-                Outcome::Duplicate(_)
-                | Outcome::Stepped
-                | Outcome::KeyReused { .. }
-                | Outcome::Late
-                | Outcome::Conflict { .. }
-                | Outcome::Fenced { .. }
-                | Outcome::Unstorable { .. } => None,
-            })
-        };
-        let events = recorded().map(|(domain, _, append)| (domain, append.events.len()));
-        self.events_stored.add_each(events);
-        let snapshots = recorded();
-        self.snapshots_stored.add_each(
-            snapshots.map(|(domain, asked, _)| (domain, usize::from(asked.has_snapshot))),
-        );
-        for (asked, outcome) in asked.iter().zip(outcomes) {
+        let each = asked.iter().zip(outcomes);
+        let recorded = each.clone().filter_map(|(asked, outcome)| match outcome {
+            Outcome::Appended { append, .. } => Some((append, asked.has_snapshot)),
+            Outcome::Duplicate(_)
+            | Outcome::Stepped
+            | Outcome::KeyReused { .. }
+            | Outcome::Late
+            | Outcome::Conflict { .. }
+            | Outcome::Fenced { .. }
+            | Outcome::Unstorable { .. } => None,
+        });
+        self.instruments.count_stored(recorded);
+        for (asked, outcome) in each {
             if let Some((consumer, moves)) = &asked.moves
                 && !outcome.is_refused()
             {
-                self.positions_updated.add_of(consumer, *moves);
+                self.instruments.count_moves(consumer, *moves);
             }
         }
     }
@@ -142,9 +84,12 @@ impl<S> Instrumented<S> {
 #[async_trait]
 impl<S: Writer> Writer for Instrumented<S> {
     async fn write(&self, batch: Vec<Entry>) -> Result<Vec<Outcome>, Error> {
-        self.written.note(batch.len());
+        self.instruments.note_batch(batch.len());
         let asked: Vec<_> = batch.iter().map(Asked::of).collect();
-        let outcomes = self.write.measure(self.inner.write(batch)).await?;
+        let outcomes = self
+            .instruments
+            .measure("write", self.inner.write(batch))
+            .await?;
         self.count(&asked, &outcomes);
         Ok(outcomes)
     }
@@ -155,29 +100,32 @@ impl<S: Writer> Writer for Instrumented<S> {
 impl<S: Log> Log for Instrumented<S> {
     async fn load(&self, load: Load) -> Result<Loaded, Error> {
         let domain = load.stream.domain.clone();
-        let loaded = self.load.measure(self.inner.load(load)).await?;
+        let loaded = self
+            .instruments
+            .measure("load", self.inner.load(load))
+            .await?;
         let events = match &loaded {
             Loaded::History { events, .. } => events.len(),
             Loaded::Known(append) => append.events.len(),
             Loaded::KeyReused(_) | Loaded::Conflict { .. } | Loaded::TooLarge => 0,
         };
-        self.events_loaded.add_each([(&domain, events)].into_iter());
+        self.instruments.count_loaded(&domain, events);
         Ok(loaded)
     }
 
     async fn read_stream(&self, read: StreamRead) -> Result<Vec<Append>, Error> {
         let domain = read.stream.domain.clone();
         let reading = self.inner.read_stream(read);
-        let appends = self.read_stream.measure(reading).await?;
-        self.events_loaded.add_events(&domain, &appends);
+        let appends = self.instruments.measure("read_stream", reading).await?;
+        self.instruments.count_appends(&domain, &appends);
         Ok(appends)
     }
 
     async fn read_partition(&self, read: PartitionRead) -> Result<PartitionPage, Error> {
         let domain = read.domain.clone();
         let reading = self.inner.read_partition(read);
-        let page = self.read_partition.measure(reading).await?;
-        self.events_loaded.add_events(&domain, &page.appends);
+        let page = self.instruments.measure("read_partition", reading).await?;
+        self.instruments.count_appends(&domain, &page.appends);
         Ok(page)
     }
 
@@ -196,7 +144,7 @@ impl<S: Catalog> Catalog for Instrumented<S> {
         limit: usize,
     ) -> Result<Vec<RootHead>, Error> {
         let listing = self.inner.list_roots(domain, after, limit);
-        self.list_roots.measure(listing).await
+        self.instruments.measure("list_roots", listing).await
     }
 
     async fn read_correlated(
@@ -209,13 +157,13 @@ impl<S: Catalog> Catalog for Instrumented<S> {
         let reading = self
             .inner
             .read_correlated(domain, correlation, after, limit);
-        let appends = self.read_correlated.measure(reading).await?;
-        self.events_loaded.add_events(domain, &appends);
+        let appends = self.instruments.measure("read_correlated", reading).await?;
+        self.instruments.count_appends(domain, &appends);
         Ok(appends)
     }
 
     async fn probe(&self) -> Result<(), Error> {
-        self.probe.measure(self.inner.probe()).await
+        self.instruments.measure("probe", self.inner.probe()).await
     }
 
     fn durability(&self) -> Durability {
@@ -233,7 +181,7 @@ impl<S: Progress> Progress for Instrumented<S> {
         start: Cursor,
     ) -> Result<SourceProgress, Error> {
         let opening = self.inner.open_source(consumer, domain, start);
-        self.open_source.measure(opening).await
+        self.instruments.measure("open_source", opening).await
     }
 
     async fn read_source(
@@ -242,7 +190,7 @@ impl<S: Progress> Progress for Instrumented<S> {
         domain: &Domain,
     ) -> Result<Option<SourceProgress>, Error> {
         let reading = self.inner.read_source(consumer, domain);
-        self.read_source.measure(reading).await
+        self.instruments.measure("read_source", reading).await
     }
 
     async fn read_roots(
@@ -251,7 +199,7 @@ impl<S: Progress> Progress for Instrumented<S> {
         streams: Vec<StreamId>,
     ) -> Result<Vec<RootProgress>, Error> {
         let reading = self.inner.read_roots(consumer, streams);
-        self.read_roots.measure(reading).await
+        self.instruments.measure("read_roots", reading).await
     }
 }
 
@@ -278,7 +226,7 @@ impl<S: Backlog> Backlog for Instrumented<S> {
         limit: usize,
     ) -> Result<Vec<WorkHead>, Error> {
         let listing = self.inner.list_work(consumer, state, after, limit);
-        self.list_work.measure(listing).await
+        self.instruments.measure("list_work", listing).await
     }
 
     async fn read_work(
@@ -287,7 +235,7 @@ impl<S: Backlog> Backlog for Instrumented<S> {
         ids: Vec<OutgoingId>,
     ) -> Result<Vec<Option<KeptWork>>, Error> {
         let reading = self.inner.read_work(consumer, ids);
-        self.read_work.measure(reading).await
+        self.instruments.measure("read_work", reading).await
     }
 
     async fn list_parked(
@@ -297,7 +245,7 @@ impl<S: Backlog> Backlog for Instrumented<S> {
         limit: usize,
     ) -> Result<Vec<(StreamId, Parked)>, Error> {
         let listing = self.inner.list_parked(consumer, after, limit);
-        self.list_parked.measure(listing).await
+        self.instruments.measure("list_parked", listing).await
     }
 }
 
@@ -305,16 +253,16 @@ impl<S: Backlog> Backlog for Instrumented<S> {
 impl<S: Leases> Leases for Instrumented<S> {
     async fn acquire(&self, name: &str, holder: &str, ttl: Duration) -> Result<Grant, Error> {
         let acquiring = self.inner.acquire(name, holder, ttl);
-        self.acquire.measure(acquiring).await
+        self.instruments.measure("acquire", acquiring).await
     }
 
     async fn renew(&self, name: &str, epoch: u64, ttl: Duration) -> Result<(), Error> {
         let renewing = self.inner.renew(name, epoch, ttl);
-        self.renew.measure(renewing).await
+        self.instruments.measure("renew", renewing).await
     }
 
     async fn release(&self, name: &str, epoch: u64) -> Result<(), Error> {
         let releasing = self.inner.release(name, epoch);
-        self.release.measure(releasing).await
+        self.instruments.measure("release", releasing).await
     }
 }
