@@ -12,7 +12,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use super::bounded::Unreadable;
+use super::bounded::{Bounded, Unreadable};
 use crate::trailers::{STATUS_BYTES, came_over_the_wire, cut, cut_text};
 use crate::transport::{Failure, judge};
 
@@ -76,7 +76,7 @@ pub(super) async fn probe(logic: &str) -> Result<(), Error> {
         .connect()
         .await;
     let channel = connected.map_err(|error| Error::Unreachable(error.to_string()))?;
-    let mut health = HealthClient::new(channel);
+    let mut health = HealthClient::new(Bounded(channel));
     match within(PROBE_WITHIN, health.check(HealthCheckRequest::default())).await {
         Ok(reply) if reply.status() == ServingStatus::Serving => Ok(()),
         Ok(reply) => {
