@@ -8,7 +8,7 @@ use angzarr_proto::{internal::v1 as internal, v1};
 
 use crate::error::Error;
 use crate::field::{
-    decode_correlation, decode_payload, decode_stream, decode_timestamp, encode_cover,
+    decode_any_stream, decode_correlation, decode_payload, decode_timestamp, encode_cover,
     encode_payload, encode_timestamp,
 };
 
@@ -129,7 +129,7 @@ pub fn decode_record(record: internal::AppendRecord) -> Result<Append, Error> {
 /// # Errors
 /// [`Error::Invalid`] when pages lack their sequence, time or event, or are not contiguous.
 pub fn decode_append(id: AppendId, book: v1::EventBook) -> Result<Append, Error> {
-    let stream = decode_stream(book.cover.as_ref())?;
+    let stream = decode_any_stream("cover", book.cover.as_ref())?;
     let given = book
         .cover
         .as_ref()

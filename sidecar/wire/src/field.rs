@@ -17,6 +17,21 @@ pub fn decode_stream(cover: Option<&v1::Cover>) -> Result<StreamId, Error> {
 }
 
 pub(crate) fn decode_stream_at(field: &str, cover: Option<&v1::Cover>) -> Result<StreamId, Error> {
+    let edition = cover
+        .map(|cover| decode_edition(field, cover))
+        .transpose()?;
+    let stream = decode_any_stream(field, cover)?;
+    Ok(StreamId {
+        edition: edition.unwrap_or(Edition::Main),
+        ..stream
+    })
+}
+
+/// Reads the stream that a cover of a peer names, of any edition: a log holds them all.
+///
+/// # Errors
+/// [`Error::Invalid`] names what is missing or malformed within `field`.
+pub fn decode_any_stream(field: &str, cover: Option<&v1::Cover>) -> Result<StreamId, Error> {
     let cover = cover.ok_or_else(|| Error::invalid(field, "is missing; name domain and root"))?;
     let domain = Domain::parse(&cover.domain).map_err(|broken| {
         Error::invalid(
@@ -26,9 +41,11 @@ pub(crate) fn decode_stream_at(field: &str, cover: Option<&v1::Cover>) -> Result
     })?;
     let root = decode_root(field, cover)?
         .ok_or_else(|| Error::invalid(format!("{field}.root"), "is missing; give 16 bytes"))?;
+    let edition = Edition::parse(cover.edition.as_deref())
+        .map_err(|broken| Error::invalid(format!("{field}.edition"), broken.rule))?;
     Ok(StreamId {
         domain,
-        edition: decode_edition(field, cover)?,
+        edition,
         root,
     })
 }

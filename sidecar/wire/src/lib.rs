@@ -24,8 +24,8 @@ pub use command::{
 pub use decision::{decode_decision, encode_contextual};
 pub use error::{Error, quote};
 pub use field::{
-    check_cover, decode_correlation, decode_payload, decode_stream, decode_timestamp, encode_cover,
-    encode_payload, encode_timestamp,
+    check_cover, decode_any_stream, decode_correlation, decode_payload, decode_stream,
+    decode_timestamp, encode_cover, encode_payload, encode_timestamp,
 };
 pub use projection::{decode_projection, encode_projection, encode_reacted};
 pub use status::{STATUS_OF, decode_status, decode_status_of_logic, encode_status};

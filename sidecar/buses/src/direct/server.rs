@@ -16,7 +16,7 @@ use angzarr_proto::internal::v1::{
     subscribe_request::Request as Asked,
 };
 use angzarr_wire::{
-    decode_identity, decode_start, decode_stream, encode_opened, encode_record, encode_status,
+    decode_any_stream, decode_identity, decode_start, encode_opened, encode_record, encode_status,
 };
 use futures::Stream;
 use tokio_util::sync::CancellationToken;
@@ -122,7 +122,8 @@ impl Delivery for DeliveryService {
         request: Request<FetchAppendsRequest>,
     ) -> Result<Response<Self::FetchAppendsStream>, Status> {
         let request = request.into_inner();
-        let stream = decode_stream(request.cover.as_ref()).map_err(|breach| invalid(&breach))?;
+        let stream = decode_any_stream("cover", request.cover.as_ref())
+            .map_err(|breach| invalid(&breach))?;
         self.require_own(&stream.domain)?;
         let own = self.source.log.identity();
         let is_any = request.store_id.is_empty() && request.incarnation.is_empty();
