@@ -49,6 +49,6 @@ impl AggregateLogic for GrpcAggregate {
     }
 
     async fn probe(&self) -> Result<(), Error> {
-        probe(self.address.as_str()).await
+        probe(&self.address).await
     }
 }

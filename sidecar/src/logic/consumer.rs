@@ -93,7 +93,7 @@ impl ConsumerLogic for GrpcProjector {
     }
 
     async fn probe(&self) -> Result<(), Error> {
-        probe(self.address.as_str()).await
+        probe(&self.address).await
     }
 }
 
@@ -178,6 +178,6 @@ impl ConsumerLogic for GrpcSaga {
     }
 
     async fn probe(&self) -> Result<(), Error> {
-        probe(self.address.as_str()).await
+        probe(&self.address).await
     }
 }

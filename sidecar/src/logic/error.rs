@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use angzarr_config::endpoint::Endpoint;
 use angzarr_coordinator::model::{self, Code};
 use angzarr_coordinator::port::logic::Error;
 use angzarr_wire::decode_status_of_logic;
 use tokio::time::timeout;
-use tonic::transport::{Channel, Endpoint};
 use tonic::{Response, Status};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -14,9 +14,9 @@ use tonic_health::pb::health_client::HealthClient;
 
 use super::bounded::{Bounded, Unreadable};
 use crate::trailers::{STATUS_BYTES, came_over_the_wire, cut, cut_text};
-use crate::transport::{Failure, judge};
+use crate::transport::{Failure, configured, judge};
 
-/// Awaits a call for as long as it may take, and judges how it ended.
+/// Awaits a call over [`Bounded`], which marks the statuses of the logic, for as long as it may take, and judges how it ended.
 pub(super) async fn within<T>(
     budget: Duration,
     call: impl Future<Output = Result<Response<T>, Status>>,
@@ -69,14 +69,10 @@ const PROBE_WITHIN: Duration = Duration::from_secs(2);
 
 /// Asks the health service of the logic over a connection of its own: a process that hangs still accepts connections. Logic without that service
 /// is up if it says so.
-pub(super) async fn probe(logic: &str) -> Result<(), Error> {
-    let endpoint = Endpoint::from_shared(logic.to_owned()).expect("an endpoint is a URL");
-    let connected: Result<Channel, _> = endpoint
-        .connect_timeout(super::CONNECT_TIMEOUT)
-        .connect()
-        .await;
+pub(super) async fn probe(logic: &Endpoint) -> Result<(), Error> {
+    let connected = super::endpoint(logic).connect().await;
     let channel = connected.map_err(|error| Error::Unreachable(error.to_string()))?;
-    let mut health = HealthClient::new(Bounded(channel));
+    let mut health = configured!(HealthClient::new(Bounded(channel)));
     match within(PROBE_WITHIN, health.check(HealthCheckRequest::default())).await {
         Ok(reply) if reply.status() == ServingStatus::Serving => Ok(()),
         Ok(reply) => {

@@ -21,12 +21,13 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Makes a channel that connects when it is first used, and again whenever the logic comes back.
 fn channel(logic: &Endpoint) -> Bounded {
-    let endpoint = tonic::transport::Endpoint::from_shared(logic.as_str().to_owned())
-        .expect("an endpoint is a URL");
-    let channel = endpoint
+    Bounded(endpoint(logic).connect_lazy())
+}
+
+fn endpoint(logic: &Endpoint) -> tonic::transport::Endpoint {
+    tonic::transport::Endpoint::from_shared(logic.as_str().to_owned())
+        .expect("an endpoint is a URL")
         .connect_timeout(CONNECT_TIMEOUT)
         .http2_max_header_list_size(HEADER_BYTES)
         .tcp_nodelay(true)
-        .connect_lazy();
-    Bounded(channel)
 }
