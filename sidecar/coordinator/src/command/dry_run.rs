@@ -3,9 +3,7 @@
 use tokio::time::{Instant, timeout_at};
 
 use super::{Error, Executor, conflict};
-use crate::model::{
-    Append, AppendId, Command, Event, Executed, History, MergeStrategy, Position, Sequence,
-};
+use crate::model::{Append, AppendId, Command, Event, Executed, History, Position, Sequence};
 use crate::port::log::{Load, Loaded};
 
 /// The point in a stream at which a command is tried.
@@ -38,11 +36,10 @@ impl Executor {
         let history = timeout_at(deadline, self.history_at(&command, point))
             .await
             .map_err(|_| Error::Late("while loading"))??;
-        let is_strict = command.merge_strategy == MergeStrategy::Strict;
-        if is_strict && command.expected != history.next_sequence {
-            return Err(conflict(&command, history.next_sequence));
-        }
         let next = history.next_sequence;
+        if command.required_sequence().is_some_and(|it| it != next) {
+            return Err(conflict(&command, next));
+        }
         let checked = self.decide(history, &command, deadline).await?;
         let events = checked
             .events

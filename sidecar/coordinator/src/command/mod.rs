@@ -27,8 +27,8 @@ pub use settings::{Limits, Settings};
 
 use crate::fail_point;
 use crate::model::{
-    Append, AppendId, Command, CommandKey, Domain, Event, Executed, History, MergeStrategy,
-    Payload, Sequence, Snapshot, StreamId,
+    Append, AppendId, Command, CommandKey, Domain, Event, Executed, History, Payload, Sequence,
+    Snapshot, StreamId,
 };
 use crate::port::clock::Clock;
 use crate::port::log::{Load, Loaded, Log};
@@ -276,10 +276,7 @@ impl Executor {
         if Instant::now() >= deadline {
             return Err(Error::Late("before the append"));
         }
-        let proposal = Proposal {
-            deadline: Some(deadline),
-            ..propose(command, key, next_sequence, checked)
-        };
+        let proposal = propose(command, key, next_sequence, checked, deadline);
         let appending = self
             .append(proposal)
             .instrument(span::persist(stream, correlation));
@@ -345,10 +342,7 @@ impl Executor {
             stream: command.stream.clone(),
             key,
             // A mismatch costs no history.
-            expected: match command.merge_strategy {
-                MergeStrategy::Strict => Some(command.expected),
-                MergeStrategy::AggregateHandles => None,
-            },
+            expected: command.required_sequence(),
             snapshot_version: Some(self.settings.snapshot_version),
             through: None,
             limit: self.settings.limits.history_bytes,
@@ -385,7 +379,13 @@ fn conflict(command: &Command, actual: Sequence) -> Error {
     }
 }
 
-fn propose(command: &Command, key: &CommandKey, next: Sequence, checked: Checked) -> Proposal {
+fn propose(
+    command: &Command,
+    key: &CommandKey,
+    next: Sequence,
+    checked: Checked,
+    deadline: Instant,
+) -> Proposal {
     Proposal {
         id: AppendId::random(),
         stream: command.stream.clone(),
@@ -393,7 +393,7 @@ fn propose(command: &Command, key: &CommandKey, next: Sequence, checked: Checked
         key: Some(key.clone()),
         correlation_id: command.correlation_id.clone(),
         trace_parent: command.trace_parent.clone(),
-        deadline: None,
+        deadline: Some(deadline),
         events: checked.events,
         snapshot: checked.snapshot,
     }

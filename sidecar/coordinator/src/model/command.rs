@@ -33,6 +33,16 @@ pub struct Command {
     pub trace_parent: Option<String>,
 }
 
+impl Command {
+    /// Where the stream must be for the command to be judged; absent where the sender leaves that to the logic.
+    pub fn required_sequence(&self) -> Option<Sequence> {
+        match self.merge_strategy {
+            MergeStrategy::Strict => Some(self.expected),
+            MergeStrategy::AggregateHandles => None,
+        }
+    }
+}
+
 /// How far a command waits for what follows from its events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SyncMode {
