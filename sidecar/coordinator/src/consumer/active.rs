@@ -200,12 +200,31 @@ impl Active {
         self.commit(Vec::new(), domain, done).await
     }
 
-    /// Parks a root, in one step with others that precede it; under its turn.
+    /// Parks a root; under its turn.
     pub(super) async fn park(
         &self,
         stream: &StreamId,
+        parked: Parked,
+        done: &[Position],
+    ) -> Result<(), DeliveryError> {
+        self.set_parked(stream, parked, None, done).await
+    }
+
+    /// Parks a root at a later append than before, and moves its progress there, in one step; under its turn.
+    pub(super) async fn park_further_on(
+        &self,
+        stream: &StreamId,
+        parked: Parked,
+    ) -> Result<(), DeliveryError> {
+        let next = parked.sequence;
+        self.set_parked(stream, parked, Some(next), &[]).await
+    }
+
+    async fn set_parked(
+        &self,
+        stream: &StreamId,
         mut parked: Parked,
-        mut steps: Vec<Step>,
+        next: Option<Sequence>,
         done: &[Position],
     ) -> Result<(), DeliveryError> {
         parked.error = parked.error.to_stored();
@@ -214,10 +233,14 @@ impl Active {
             attempts = parked.attempts, error = %parked.error, "a root is parked for a consumer"
         );
         let mut progress = self.read_root(stream).await?;
-        for step in &steps {
-            if let Step::Advance { next, .. } = step {
-                progress.next_sequence = Some(*next);
-            }
+        let mut steps = Vec::new();
+        if let Some(next) = next {
+            progress.next_sequence = Some(next);
+            steps.push(Step::Advance {
+                stream: stream.clone(),
+                next,
+                outgoing: Vec::new(),
+            });
         }
         steps.push(Step::Park {
             stream: stream.clone(),
@@ -288,7 +311,7 @@ impl Active {
             attempts,
             error,
         };
-        self.park(stream, parked, Vec::new(), done).await?;
+        self.park(stream, parked, done).await?;
         Ok(true)
     }
 

@@ -125,7 +125,7 @@ async fn attempt(active: &Active, delivery: &Delivery) -> Result<Option<Pause>, 
         working = working => working,
     };
     let handled = match &delivery.unit {
-        Unit::Held(append) => root::handle(active, append).await,
+        Unit::Held(append) => root::handle(active, append, &delivery.positions).await,
         Unit::Through(through) => {
             root::handle_through(active, stream, *through, &delivery.positions).await
         }

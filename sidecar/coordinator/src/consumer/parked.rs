@@ -223,7 +223,7 @@ async fn bring_back(
             attempts: before.saturating_add(1),
             error: failure.status.clone(),
         };
-        let stored = active.park(stream, parked, Vec::new(), &[]).await;
+        let stored = active.park(stream, parked, &[]).await;
         stored.map_err(refused)?;
     }
     Err(refuse(active, error))
@@ -243,22 +243,15 @@ async fn skip(
         let reason = format!("the owner of {stream} does not show sequence {}", skipped.0);
         return Err(DeliveryError::Outage(Needed::Owner, reason));
     };
-    let next = append.next_sequence();
     let parked = Parked {
-        sequence: next,
+        sequence: append.next_sequence(),
         attempts: 0,
         error: Status::new(
             Code::Cancelled,
             format!("sequence {} was skipped; replay the root", skipped.0),
         ),
     };
-    let advance = Step::Advance {
-        stream: stream.clone(),
-        next,
-        outgoing: Vec::new(),
-    };
-    let stored = active.park(stream, parked.clone(), vec![advance], &[]);
-    stored.await?;
+    active.park_further_on(stream, parked.clone()).await?;
     Ok(parked)
 }
 

@@ -75,18 +75,21 @@ pub(super) fn plan(next: Option<Sequence>, append: &Append) -> Plan {
     }
 }
 
-/// Handles an append that a source brought; under the root's turn.
-pub(super) async fn handle(active: &Active, append: &Append) -> Result<(), DeliveryError> {
-    let done = [append.last_position];
+/// Handles an append that a source brought at these positions; under the root's turn.
+pub(super) async fn handle(
+    active: &Active,
+    append: &Append,
+    positions: &[Position],
+) -> Result<(), DeliveryError> {
     let RootProgress {
         next_sequence,
         parked,
     } = active.read_root(&append.stream).await?;
     if parked.is_some() {
-        return active.finish(&append.stream.domain, &done).await;
+        return active.finish(&append.stream.domain, positions).await;
     }
     match plan(next_sequence, append) {
-        Plan::Repeat => return active.finish(&append.stream.domain, &done).await,
+        Plan::Repeat => return active.finish(&append.stream.domain, positions).await,
         Plan::Misaligned => return Err(misaligned(append)),
         Plan::Deliver => {}
         Plan::Fetch(_) => {
@@ -101,7 +104,7 @@ pub(super) async fn handle(active: &Active, append: &Append) -> Result<(), Deliv
             }
         }
     }
-    deliver(active, append, &done).await?;
+    deliver(active, append, positions).await?;
     Ok(())
 }
 
