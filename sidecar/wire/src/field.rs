@@ -17,14 +17,9 @@ pub fn decode_stream(cover: Option<&v1::Cover>) -> Result<StreamId, Error> {
 }
 
 pub(crate) fn decode_stream_at(field: &str, cover: Option<&v1::Cover>) -> Result<StreamId, Error> {
-    let edition = cover
-        .map(|cover| decode_edition(field, cover))
-        .transpose()?;
     let stream = decode_any_stream(field, cover)?;
-    Ok(StreamId {
-        edition: edition.unwrap_or(Edition::Main),
-        ..stream
-    })
+    require_main(field, &stream.edition)?;
+    Ok(stream)
 }
 
 /// Reads the stream that a cover of a peer names, of any edition: a log holds them all.
@@ -41,11 +36,9 @@ pub fn decode_any_stream(field: &str, cover: Option<&v1::Cover>) -> Result<Strea
     })?;
     let root = decode_root(field, cover)?
         .ok_or_else(|| Error::invalid(format!("{field}.root"), "is missing; give 16 bytes"))?;
-    let edition = Edition::parse(cover.edition.as_deref())
-        .map_err(|broken| Error::invalid(format!("{field}.edition"), broken.rule))?;
     Ok(StreamId {
         domain,
-        edition,
+        edition: decode_edition(field, cover)?,
         root,
     })
 }
@@ -56,7 +49,7 @@ pub fn decode_any_stream(field: &str, cover: Option<&v1::Cover>) -> Result<Strea
 /// [`Error::Invalid`] names a malformed field; [`Error::Unsupported`] an edition other than the main timeline.
 pub fn check_cover(cover: &v1::Cover) -> Result<(), Error> {
     decode_root("cover", cover)?;
-    decode_edition("cover", cover)?;
+    require_main("cover", &decode_edition("cover", cover)?)?;
     decode_correlation(&cover.correlation_id)?;
     Ok(())
 }
@@ -73,16 +66,19 @@ fn decode_root(field: &str, cover: &v1::Cover) -> Result<Option<Root>, Error> {
     root.transpose()
 }
 
-/// Refuses editions other than the main timeline, which come later.
 fn decode_edition(field: &str, cover: &v1::Cover) -> Result<Edition, Error> {
-    let field = format!("{field}.edition");
-    match Edition::parse(cover.edition.as_deref()) {
-        Ok(Edition::Main) => Ok(Edition::Main),
-        Ok(Edition::Branch(name)) => Err(Error::unsupported(
-            field,
+    Edition::parse(cover.edition.as_deref())
+        .map_err(|broken| Error::invalid(format!("{field}.edition"), broken.rule))
+}
+
+/// Refuses editions other than the main timeline, which come later.
+fn require_main(field: &str, edition: &Edition) -> Result<(), Error> {
+    match edition {
+        Edition::Main => Ok(()),
+        Edition::Branch(name) => Err(Error::unsupported(
+            format!("{field}.edition"),
             format!("is {name:?}; this version serves the main timeline only, leave it unset"),
         )),
-        Err(broken) => Err(Error::invalid(field, broken.rule)),
     }
 }
 

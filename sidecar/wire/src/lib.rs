@@ -28,5 +28,5 @@ pub use field::{
     decode_timestamp, encode_cover, encode_payload, encode_timestamp,
 };
 pub use projection::{decode_projection, encode_projection, encode_reacted};
-pub use status::{STATUS_OF, decode_status, decode_status_of_logic, encode_status};
+pub use status::{decode_status, decode_status_of_logic, encode_status};
 pub use subscribe::{decode_identity, decode_opened, decode_start, encode_opened, encode_start};

@@ -5,7 +5,7 @@ use tonic::metadata::MetadataValue;
 
 /// The trailer that says whose status it is: `logic` where the user's logic returned it. A sidecar sets it itself and passes no trailer of the
 /// logic on, so that it cannot be faked.
-pub const STATUS_OF: &str = "x-angzarr-status-of";
+const STATUS_OF: &str = "x-angzarr-status-of";
 /// The value of [`STATUS_OF`] for a status of the logic.
 const OF_LOGIC: &str = "logic";
 
