@@ -181,22 +181,15 @@ impl<S: Service<Request<Body>, Response = Response<Body>>> Service<Request<Body>
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         self.0.call(request).map_ok(|mut response| {
             cut_headers(response.headers_mut());
-            edit_trailers(response, cut_headers)
+            response.map(|body| Body::new(CutBody(body)))
         })
     }
 }
 
-/// Edits the trailers of a response when they come.
-fn edit_trailers(response: Response<Body>, edit: fn(&mut HeaderMap)) -> Response<Body> {
-    response.map(|body| Body::new(Edited { body, edit }))
-}
+/// A body whose status, if it comes in trailers, is cut.
+struct CutBody(Body);
 
-struct Edited {
-    body: Body,
-    edit: fn(&mut HeaderMap),
-}
-
-impl HttpBody for Edited {
+impl HttpBody for CutBody {
     type Data = Bytes;
     type Error = Status;
 
@@ -204,21 +197,21 @@ impl HttpBody for Edited {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let mut frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        let mut frame = ready!(Pin::new(&mut self.0).poll_frame(context));
         if let Some(Ok(frame)) = &mut frame
             && let Some(trailers) = frame.trailers_mut()
         {
-            (self.edit)(trailers);
+            cut_headers(trailers);
         }
         Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.0.is_end_stream()
     }
 
     fn size_hint(&self) -> hyper::body::SizeHint {
-        self.body.size_hint()
+        self.0.size_hint()
     }
 }
 
