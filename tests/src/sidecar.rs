@@ -90,9 +90,14 @@ impl Place {
 
     /// Routes the domain `tally` to another sidecar.
     pub fn route_to(&self, owner: &Self) {
+        self.route_domain_to("tally", owner);
+    }
+
+    /// Routes a domain to another sidecar.
+    pub fn route_domain_to(&self, domain: &str, owner: &Self) {
         let at = owner.grpc;
         self.route(&format!(
-            "{{\"schemaVersion\":1,\"owners\":{{\"tally\":[\"http://127.0.0.1:{at}\"]}}}}"
+            "{{\"schemaVersion\":1,\"owners\":{{\"{domain}\":[\"http://127.0.0.1:{at}\"]}}}}"
         ));
     }
 

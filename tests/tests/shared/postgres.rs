@@ -96,6 +96,17 @@ fn facts(ids: &[&str]) -> Proposal {
     }
 }
 
+fn load_of(root: u8) -> Load {
+    Load {
+        stream: stream(root),
+        key: None,
+        expected: None,
+        snapshot_version: None,
+        through: None,
+        limit: 1 << 20,
+    }
+}
+
 async fn length(store: &PostgresStore, root: u8) -> usize {
     let read = StreamRead {
         stream: stream(root),
@@ -160,14 +171,7 @@ async fn a_row_that_cannot_be_read_fails_its_own_load_only() {
     let mut other = database.connect().await;
     other.execute(AssertSqlSafe(spoil)).await.unwrap();
     // The first load goes at once, the others together.
-    let loads = (1..=20).map(|root| Load {
-        stream: stream(root),
-        key: None,
-        expected: None,
-        snapshot_version: None,
-        through: None,
-        limit: 1 << 20,
-    });
+    let loads = (1..=20).map(load_of);
     let loaded = futures::future::join_all(loads.map(|load| store.load(load))).await;
     for (root, loaded) in (1..=20).zip(loaded) {
         match root {
@@ -228,14 +232,7 @@ async fn a_batch_and_a_load_take_one_round_trip_each() {
             .await
             .unwrap();
         assert_eq!(outcomes.len(), 50);
-        let loads = (0..50).map(|root| Load {
-            stream: stream(root),
-            key: None,
-            expected: None,
-            snapshot_version: None,
-            through: None,
-            limit: 1 << 20,
-        });
+        let loads = (0..50).map(load_of);
         let loaded = futures::future::join_all(loads.map(|load| store.load(load))).await;
         assert!(loaded.iter().all(Result::is_ok));
     }

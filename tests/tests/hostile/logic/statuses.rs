@@ -5,7 +5,7 @@ use std::time::Duration;
 use angzarr_proto::v1;
 use angzarr_proto::v1::command_gateway_client::CommandGatewayClient;
 use angzarr_tests::client::{command, cover, root};
-use angzarr_tests::sidecar::{Place, until};
+use angzarr_tests::sidecar::{Place, Process, until};
 use futures::future::join_all;
 use prost::Message;
 use tonic::transport::{Channel, Endpoint};
@@ -40,6 +40,14 @@ async fn with_scripted(more: &str) -> System {
     System::start(&(scripted + more)).await
 }
 
+/// A sidecar that forwards the commands for the scripted logic.
+async fn start_gateway(system: &System) -> (Place, Process) {
+    let gateway = Place::new(PROGRAM, &system.probes.bystander());
+    gateway.route_domain_to("hostile", &system.place);
+    let running = gateway.start_ready().await;
+    (gateway, running)
+}
+
 #[track_caller]
 fn expect_cut(refused: &Status, code: Code) {
     assert_eq!(refused.code(), code, "{refused}");
@@ -59,12 +67,7 @@ fn expect_cut(refused: &Status, code: Code) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_long_status_of_the_logic_keeps_its_code_and_is_cut_to_what_clients_read() {
     let system = with_scripted("").await;
-    let gateway = Place::new(PROGRAM, &system.probes.bystander());
-    let at = system.place.grpc;
-    gateway.route(&format!(
-        "{{\"schemaVersion\":1,\"owners\":{{\"hostile\":[\"http://127.0.0.1:{at}\"]}}}}"
-    ));
-    let _gateway = gateway.start_ready().await;
+    let (gateway, _running) = start_gateway(&system).await;
     for place in [&system.place, &gateway] {
         for code in 1..=16 {
             let refused = refusal(place, to_hostile(&format!("Long{code}"))).await;
@@ -77,12 +80,7 @@ async fn a_long_status_of_the_logic_keeps_its_code_and_is_cut_to_what_clients_re
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_error_at_the_deadline_names_the_command_to_repeat() {
     let system = with_scripted("").await;
-    let gateway = Place::new(PROGRAM, &system.probes.bystander());
-    let at = system.place.grpc;
-    gateway.route(&format!(
-        "{{\"schemaVersion\":1,\"owners\":{{\"hostile\":[\"http://127.0.0.1:{at}\"]}}}}"
-    ));
-    let _gateway = gateway.start_ready().await;
+    let (gateway, _running) = start_gateway(&system).await;
     for place in [&system.place, &gateway] {
         // The first waits for the logic, the others for their turn.
         let hasty = (0..3).map(|_| async {
