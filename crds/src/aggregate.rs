@@ -188,6 +188,17 @@ pub struct Limits {
     #[schemars(range(min = 1, max = 65536))]
     pub max_queued_per_root: u32,
 
+    /// The most bytes of the calls under way in one sidecar, queries aside: so many of those to its
+    /// own domain, of those through its gateway, and of the histories that commands are judged on.
+    /// What finds no room waits. Default: 33554432. Example: `134217728`.
+    #[schemars(range(min = 33_554_432_u64, max = 1_099_511_627_776_u64))]
+    pub max_in_flight_bytes: u64,
+
+    /// The most bytes of events that the queries under way in one sidecar hold; what finds no room
+    /// waits. Default: 67108864. Example: `134217728`.
+    #[schemars(range(min = 33_554_432_u64, max = 1_099_511_627_776_u64))]
+    pub max_query_bytes: u64,
+
     /// How long the logic may take for one command. Default: `10s`. Example: `500ms`.
     pub command_timeout: Duration,
 }
@@ -201,6 +212,8 @@ impl Default for Limits {
             max_events_per_command: count(limits.append_pages),
             max_in_flight: count(limits.in_flight),
             max_queued_per_root: count(limits.in_flight_per_root),
+            max_in_flight_bytes: limits.in_flight_bytes as u64,
+            max_query_bytes: limits.query_bytes as u64,
             command_timeout: Duration::from_secs(10),
         }
     }

@@ -16,7 +16,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 # A history of 16 MiB, with room for its encoding; the default of gRPC is 4 MiB.
-MAX_MESSAGE_BYTES = 17 * 1024 * 1024
+MAX_MESSAGE_BYTES = 21 * 1024 * 1024
 # How long calls in flight may take after the process was told to stop.
 GRACE_SECONDS = 10
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use angzarr_config::routing;
+use angzarr_coordinator::budget::Budget;
 use angzarr_coordinator::command::{Executor, Limits, Ports, Settings};
 use angzarr_coordinator::model::{Domain, SnapshotVersion};
 use angzarr_coordinator::port::clock::Clock;
@@ -32,6 +33,8 @@ pub struct Shared {
     pub clock: Arc<dyn Clock>,
     /// Receives how commands end.
     pub observer: Arc<dyn Observer>,
+    /// The memory that histories may take.
+    pub histories: Budget,
 }
 
 /// The executors of all aggregates, rebuilt when the limits change.
@@ -121,6 +124,7 @@ fn build(
             logic: Arc::clone(&aggregate.logic),
             clock: Arc::clone(&shared.clock),
             observer: Arc::clone(&shared.observer),
+            histories: shared.histories.clone(),
         };
         let executor = Executor::new(settings, ports);
         (aggregate.domain.clone(), Arc::new(executor))

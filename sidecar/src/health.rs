@@ -19,7 +19,7 @@ use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
 
 use crate::lifecycle::{Lifecycle, Phase};
-use crate::transport::configured;
+use crate::transport::{STANDARD_BYTES, configured};
 
 /// One thing that a sidecar runs, with the logic that it depends on.
 pub struct Component {
@@ -145,9 +145,8 @@ impl Health {
 
     /// The service `grpc.health.v1.Health`.
     pub fn service(&self) -> HealthServer<HealthService> {
-        configured!(HealthServer::new(HealthService::from_health_reporter(
-            self.reporter.clone()
-        )))
+        let service = HealthService::from_health_reporter(self.reporter.clone());
+        configured!(HealthServer::new(service)).max_decoding_message_size(STANDARD_BYTES)
     }
 
     /// Notes that a routing is in force.

@@ -123,6 +123,7 @@ fn start_parts(
         routing,
         routes,
         aggregates,
+        memory,
         fleet,
         writing,
         fatal: _,
@@ -149,6 +150,7 @@ fn start_parts(
         while let Some(Ok(())) = ended.run_until_cancelled(changes.changed()).await {
             let routing = changes.borrow_and_update().clone();
             aggregates.configure(&routing.limits);
+            memory.configure(&routing.limits);
             fleet.configure(&routing);
         }
         Ok(())

@@ -7,8 +7,14 @@ use tonic::metadata::MetadataMap;
 use tonic::transport::Channel;
 use tonic::{ConnectError, Request, Status};
 
-/// The most bytes of one message: a history and what belongs to it.
-pub const MESSAGE_BYTES: usize = 20 << 20;
+pub use angzarr_config::routing::MESSAGE_BYTES;
+use angzarr_config::routing::ROOM_BYTES;
+
+/// The most bytes of a reply of the logic: passed on, it is part of a message.
+pub const REPLY_BYTES: usize = MESSAGE_BYTES - ROOM_BYTES;
+
+/// The most bytes of a request to a service of the protocol, such as health.
+pub const STANDARD_BYTES: usize = 64 << 10;
 
 /// How a call failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,6 +12,9 @@ use tonic::{Code, Status};
 use crate::probe::any;
 use crate::sidecar::WITHIN;
 
+/// More than the largest message.
+pub const MOST: usize = 32 << 20;
+
 /// A root by its number.
 pub fn root(number: u8) -> Vec<u8> {
     vec![number; 16]
@@ -50,10 +53,8 @@ pub async fn execute_simple(
         sync_mode: v1::SyncMode::Simple.into(),
         ..v1::SyncCommandBook::default()
     };
-    let answer = CommandGatewayClient::new(channel)
-        .execute_sync(book)
-        .await?;
-    Ok(answer.into_inner())
+    let mut client = CommandGatewayClient::new(channel).max_decoding_message_size(MOST);
+    Ok(client.execute_sync(book).await?.into_inner())
 }
 
 /// Executes through the gateway.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use angzarr_config::Routing;
 use angzarr_config::boot::{Mode, Source, Start};
+use angzarr_config::routing::LONGEST_TIME;
 use angzarr_crds::{self as crds, EventStoreSpec, StartType};
 
 use super::Report;
@@ -79,7 +80,7 @@ fn read_sources(declared: &dyn crds::Component, report: &mut Report) -> Option<R
     })
 }
 
-/// Spans that are no time would make a sidecar refuse its documents.
+/// Spans that are no time, or longer than anybody waits, would make a sidecar refuse its documents.
 pub(super) fn check_spans(resource: &Resource, report: &mut Report) {
     let mut spans = Vec::new();
     let delivery = resource
@@ -98,8 +99,13 @@ pub(super) fn check_spans(resource: &Resource, report: &mut Report) {
     }
     spans.extend(delivery.into_iter().flat_map(delivery_spans));
     for (field, span) in spans {
-        if span.is_some_and(|span| span.get().is_zero()) {
+        let Some(span) = span.map(crds::Duration::get) else {
+            continue;
+        };
+        if span.is_zero() {
             report.say(field, "must be longer than 0s");
+        } else if span > LONGEST_TIME {
+            report.say(field, "must be at most 24h");
         }
     }
 }
@@ -132,6 +138,9 @@ pub(super) fn read_settings(
         settings.limits.append_pages = count(limits.max_events_per_command);
         settings.limits.in_flight = count(limits.max_in_flight);
         settings.limits.in_flight_per_root = count(limits.max_queued_per_root);
+        let bytes = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        settings.limits.in_flight_bytes = bytes(limits.max_in_flight_bytes);
+        settings.limits.query_bytes = bytes(limits.max_query_bytes);
     }
     if let Spec::Saga(saga) = &resource.spec {
         settings.timeouts.command = saga.spec.timeouts.command.get();

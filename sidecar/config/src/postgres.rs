@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::parse::Error;
+use crate::routing::LONGEST_TIME;
 use crate::secret::Secret;
 
 /// A database on a PostgreSQL server; all sidecars that name it share it.
@@ -102,10 +103,16 @@ impl Postgres {
                 "must be 1 to 63 of a-z, 0-9 and _ and not start with a digit",
             ));
         }
-        if self.statement_timeout < Duration::from_secs(1) {
+        if !(1..=1_000).contains(&self.max_connections.get()) {
+            return Err(Error::at(
+                format!("{path}.maxConnections"),
+                format!("is {}; give 1 to 1000", self.max_connections),
+            ));
+        }
+        if !(Duration::from_secs(1)..=LONGEST_TIME).contains(&self.statement_timeout) {
             return Err(Error::at(
                 format!("{path}.statementTimeout"),
-                "is shorter than 1s; write a longer one",
+                format!("is {:?}; give 1s to 24h", self.statement_timeout),
             ));
         }
         Ok(())

@@ -13,6 +13,15 @@ use crate::parse::{self, Error};
 /// The version of this document that this release writes and reads.
 pub const SCHEMA_VERSION: u32 = 1;
 
+/// The most bytes of one message between sidecar and logic, and between sidecars: a history, a command, and [`ROOM_BYTES`].
+pub const MESSAGE_BYTES: usize = (20 << 20) + ROOM_BYTES;
+
+/// What a message has room for beside what limits count: covers, ids, and the lengths before each.
+pub const ROOM_BYTES: usize = 1 << 20;
+
+/// The longest time that a setting can have.
+pub const LONGEST_TIME: Duration = Duration::from_hours(24);
+
 /// Where the others are, and the settings that change while a sidecar runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -40,7 +49,9 @@ pub struct Routing {
     pub delivery: Delivery,
 }
 
-/// How much is allowed. Sizes in bytes.
+/// How much is allowed.
+///
+/// Sizes in bytes are those of whole messages: a page counts as its type, its value, its external id and 64 bytes for all other fields.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Limits {
@@ -50,12 +61,17 @@ pub struct Limits {
     pub append_bytes: usize,
     /// Events of an append, or pages of a command; default 1,000, which is also the most.
     pub append_pages: usize,
-    /// History that the logic is sent; default 16 MiB.
+    /// History that the logic is sent, and the book of a query; default 16 MiB. With `appendBytes` at most 20 MiB, since both are one message.
     pub history_bytes: usize,
     /// Commands that may wait for one root; default 1,024.
     pub in_flight_per_root: usize,
     /// Commands in flight in a domain; default 4,096.
     pub in_flight: usize,
+    /// Bytes of the calls that the sidecar serves at a time, queries aside: so many of those to its own domains, of those through its gateway, and of the
+    /// histories that commands are judged on; default 32 MiB. What finds no room waits.
+    pub in_flight_bytes: usize,
+    /// Bytes of events that the queries under way hold; default 64 MiB. What finds no room waits.
+    pub query_bytes: usize,
 }
 
 impl Default for Limits {
@@ -67,6 +83,8 @@ impl Default for Limits {
             history_bytes: 16 << 20,
             in_flight_per_root: 1_024,
             in_flight: 4_096,
+            in_flight_bytes: 32 << 20,
+            query_bytes: 64 << 20,
         }
     }
 }
@@ -158,42 +176,80 @@ impl Routing {
     pub fn parse(text: &str) -> Result<Self, Error> {
         let routing: Self = parse::typed(&parse::value(text)?)?;
         check_version(routing.schema_version)?;
-        if routing.limits.append_pages > 1_000 {
-            return Err(Error::at("limits.appendPages", "must be 1 to 1000"));
-        }
-        routing.refuse_nothing()?;
-        if routing.timeouts.lease < Duration::from_secs(1) {
-            return Err(Error::at("timeouts.lease", "must be at least 1s"));
-        }
+        routing.validate_counts()?;
+        routing.validate_times()?;
         Ok(routing)
     }
 
-    /// Refuses limits that allow nothing, and times that are no time.
-    fn refuse_nothing(&self) -> Result<(), Error> {
-        let (limits, delivery, timeouts) = (&self.limits, &self.delivery, &self.timeouts);
+    /// Refuses numbers that allow nothing, or more than a process can hold.
+    fn validate_counts(&self) -> Result<(), Error> {
+        let (limits, delivery) = (&self.limits, &self.delivery);
+        let message = MESSAGE_BYTES - ROOM_BYTES;
+        // The largest call with the largest history must fit.
+        let memory = 32 << 20..=1 << 40;
         let counts = [
-            ("limits.pageBytes", limits.page_bytes),
-            ("limits.appendBytes", limits.append_bytes),
-            ("limits.appendPages", limits.append_pages),
-            ("limits.historyBytes", limits.history_bytes),
-            ("limits.inFlightPerRoot", limits.in_flight_per_root),
-            ("limits.inFlight", limits.in_flight),
-            ("delivery.maxAttempts", delivery.max_attempts as usize),
-            ("delivery.concurrency", delivery.concurrency),
-            ("delivery.credit", delivery.credit as usize),
+            ("limits.pageBytes", limits.page_bytes, 1..=message),
+            ("limits.appendBytes", limits.append_bytes, 1..=message),
+            ("limits.appendPages", limits.append_pages, 1..=1_000),
+            ("limits.historyBytes", limits.history_bytes, 1..=message),
+            (
+                "limits.inFlightPerRoot",
+                limits.in_flight_per_root,
+                1..=65_536,
+            ),
+            ("limits.inFlight", limits.in_flight, 1..=65_536),
+            (
+                "limits.inFlightBytes",
+                limits.in_flight_bytes,
+                memory.clone(),
+            ),
+            ("limits.queryBytes", limits.query_bytes, memory),
+            (
+                "delivery.maxAttempts",
+                delivery.max_attempts as usize,
+                1..=1_000_000,
+            ),
+            ("delivery.concurrency", delivery.concurrency, 1..=10_000),
+            ("delivery.credit", delivery.credit as usize, 1..=65_536),
         ];
-        if let Some((field, _)) = counts.iter().find(|(_, count)| *count == 0) {
-            return Err(Error::at(*field, "must be at least 1"));
+        for (field, count, allowed) in counts {
+            if !allowed.contains(&count) {
+                let (least, most) = allowed.into_inner();
+                let rule = format!("is {count}; give {least} to {most}");
+                return Err(Error::at(field, rule));
+            }
         }
+        let sum = limits.history_bytes + limits.append_bytes;
+        if sum > message {
+            let rule = format!(
+                "and limits.appendBytes are {sum} together; give at most {message}, since both are sent in one message"
+            );
+            return Err(Error::at("limits.historyBytes", rule));
+        }
+        Ok(())
+    }
+
+    /// Refuses times that are none, or that nobody lives to see.
+    fn validate_times(&self) -> Result<(), Error> {
+        let (delivery, timeouts) = (&self.delivery, &self.timeouts);
+        let some = Duration::from_nanos(1);
         let times = [
-            ("timeouts.command", timeouts.command),
-            ("timeouts.logic", timeouts.logic),
-            ("timeouts.sync", timeouts.sync),
-            ("delivery.backoffInitial", delivery.backoff_initial),
-            ("delivery.backoffMax", delivery.backoff_max),
+            ("timeouts.command", timeouts.command, some),
+            ("timeouts.logic", timeouts.logic, some),
+            ("timeouts.sync", timeouts.sync, some),
+            ("timeouts.drain", timeouts.drain, Duration::ZERO),
+            ("timeouts.lease", timeouts.lease, Duration::from_secs(1)),
+            ("delivery.backoffInitial", delivery.backoff_initial, some),
+            ("delivery.backoffMax", delivery.backoff_max, some),
         ];
-        if let Some((field, _)) = times.iter().find(|(_, time)| time.is_zero()) {
-            return Err(Error::at(*field, "must be longer than 0s"));
+        for (field, time, least) in times {
+            if time < least && least == some {
+                return Err(Error::at(field, "must be longer than 0s"));
+            }
+            if time < least || time > LONGEST_TIME {
+                let rule = format!("is {time:?}; give {least:?} to 24h");
+                return Err(Error::at(field, rule));
+            }
         }
         Ok(())
     }

@@ -140,6 +140,62 @@ fn all_unknown_keys_are_named_at_once() {
 }
 
 #[test]
+fn every_number_and_time_of_routing_has_bounds() {
+    let huge = "4000000000000000000";
+    let cases = [
+        ("limits", "pageBytes", "0", "is 0; give 1 to 20971520"),
+        ("limits", "pageBytes", huge, "give 1 to 20971520"),
+        ("limits", "appendBytes", huge, "give 1 to 20971520"),
+        ("limits", "appendPages", "1001", "is 1001; give 1 to 1000"),
+        ("limits", "historyBytes", huge, "give 1 to 20971520"),
+        (
+            "limits",
+            "historyBytes",
+            "16777217",
+            "are 20971521 together",
+        ),
+        ("limits", "inFlightPerRoot", huge, "give 1 to 65536"),
+        ("limits", "inFlight", huge, "give 1 to 65536"),
+        (
+            "limits",
+            "inFlightBytes",
+            "1",
+            "give 33554432 to 1099511627776",
+        ),
+        (
+            "limits",
+            "queryBytes",
+            huge,
+            "give 33554432 to 1099511627776",
+        ),
+        ("delivery", "maxAttempts", "4000000000", "give 1 to 1000000"),
+        ("delivery", "concurrency", huge, "give 1 to 10000"),
+        ("delivery", "credit", "0", "give 1 to 65536"),
+        ("delivery", "backoffInitial", "0s", "must be longer than 0s"),
+        ("delivery", "backoffMax", "10000years", "to 24h"),
+        ("timeouts", "command", "0s", "must be longer than 0s"),
+        ("timeouts", "command", "25h", "to 24h"),
+        ("timeouts", "logic", "25h", "to 24h"),
+        ("timeouts", "sync", "25h", "to 24h"),
+        ("timeouts", "drain", "25h", "to 24h"),
+        ("timeouts", "lease", "10ms", "is 10ms; give 1s to 24h"),
+    ];
+    for (part, key, value, expected) in cases {
+        let text = format!("schemaVersion: 1\n{part}: {{{key}: {value}}}\n");
+        let error = Routing::parse(&text).unwrap_err().to_string();
+        let field = format!("{part}.{key}: ");
+        assert!(
+            error.starts_with(&field) || error.starts_with(&field.replace(": ", " ")),
+            "{error}"
+        );
+        assert!(
+            error.contains(expected),
+            "{error:?} does not say {expected:?}"
+        );
+    }
+}
+
+#[test]
 fn the_hash_of_routing_follows_its_meaning() {
     let short = Routing::parse(
         "schemaVersion: 1\nowners: {b: ['localhost:2'], a: ['http://localhost:1']}\n",
@@ -262,7 +318,7 @@ fn mistakes_around_a_server_store_are_named_and_show_no_secret() {
         ),
         (
             "schema: events|statementTimeout: 10ms",
-            "storage.statementTimeout: is shorter than 1s",
+            "storage.statementTimeout: is 10ms; give 1s to 24h",
         ),
         (
             "{type: folder, path: /etc/angzarr/store, keys: {password: token}}|postgres://till:sesame@db/shop",

@@ -11,6 +11,7 @@
 //! [`reaction`] what a command waits for.
 
 pub mod batcher;
+pub mod budget;
 pub mod command;
 pub mod consumer;
 pub mod fail_point;

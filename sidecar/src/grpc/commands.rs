@@ -21,6 +21,7 @@ use super::call::Call;
 use super::status::{of_command, of_query, of_wire, with_command_id};
 use crate::lifecycle::Lifecycle;
 use crate::places::Places;
+use crate::transport::REPLY_BYTES;
 
 /// Executes commands of clients and peers in the own domains.
 pub struct Commands {
@@ -94,7 +95,7 @@ impl Commands {
             .follow(&executed.append, mode, deadline, longest);
         let reacted = reacting.await;
         let mut response = encode_executed(executed, self.identity, self.durability);
-        encode_reacted(reacted, &mut response);
+        encode_reacted(reacted, &mut response, REPLY_BYTES);
         response
     }
 

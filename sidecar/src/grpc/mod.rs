@@ -5,6 +5,7 @@ mod closing;
 mod commands;
 mod coordinator;
 mod gateway;
+mod memory;
 mod projector;
 mod query;
 mod saga;
@@ -24,11 +25,12 @@ use tonic::transport::server::Router;
 use tower_layer::{Identity, Stack};
 
 use crate::trailers::CutStatuses;
-use crate::transport::configured;
+use crate::transport::{STANDARD_BYTES, configured};
 use closing::EndStreams;
 pub use commands::Commands;
 pub use coordinator::Coordinator;
 pub use gateway::Gateway;
+pub use memory::Memory;
 pub use projector::ProjectorService;
 pub use query::QueryService;
 pub use saga::{OwnSaga, SagaService};
@@ -36,7 +38,7 @@ pub use saga::{OwnSaga, SagaService};
 /// How long a connection may live; clients then open a new one, so that new replicas get their share.
 const MAX_CONNECTION_AGE: Duration = Duration::from_secs(30 * 60);
 /// The most bytes of a query.
-const QUERY_BYTES: usize = 4 << 20;
+const QUERY_BYTES: usize = 256 << 10;
 /// How often an idle connection is checked.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
@@ -56,7 +58,7 @@ const STANDARD_SERVICES: [&str; 2] = [
 ];
 
 /// Services behind the layer that every response passes.
-pub type Served = Router<Stack<EndStreams, Stack<CutStatuses, Identity>>>;
+pub type Served = Router<Stack<Memory, Stack<EndStreams, Stack<CutStatuses, Identity>>>>;
 
 /// The services of the contract.
 pub struct Services {
@@ -78,6 +80,7 @@ pub struct Services {
 /// When the contract's own descriptors cannot be read.
 pub fn build_router(
     services: Services,
+    memory: Memory,
     closing: CancellationToken,
 ) -> Result<Served, tonic_reflection::server::Error> {
     let reflection = || {
@@ -88,6 +91,8 @@ pub fn build_router(
         let served = SERVICES.into_iter().chain(STANDARD_SERVICES);
         served.fold(described, |builder, name| builder.with_service_name(name))
     };
+    let (v1, v1alpha) = (reflection().build_v1()?, reflection().build_v1alpha()?);
+    let (v1, v1alpha) = (configured!(v1), configured!(v1alpha));
     let coordinator = configured!(BusinessCoordinatorServer::new(services.coordinator));
     let gateway = configured!(CommandGatewayServer::new(services.gateway));
     let query =
@@ -97,6 +102,7 @@ pub fn build_router(
     Ok(Server::builder()
         .layer(CutStatuses)
         .layer(EndStreams(closing))
+        .layer(memory)
         .http2_keepalive_interval(Some(KEEP_ALIVE))
         .max_connection_age(MAX_CONNECTION_AGE)
         .add_service(coordinator)
@@ -104,6 +110,6 @@ pub fn build_router(
         .add_service(query)
         .add_service(projector)
         .add_service(saga)
-        .add_service(configured!(reflection().build_v1()?))
-        .add_service(configured!(reflection().build_v1alpha()?)))
+        .add_service(v1.max_decoding_message_size(STANDARD_BYTES))
+        .add_service(v1alpha.max_decoding_message_size(STANDARD_BYTES)))
 }

@@ -3,10 +3,8 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use angzarr_coordinator::model::{
-    Append, CorrelationId, Domain, History, Root, Sequence, StreamId,
-};
-use angzarr_coordinator::query::{Correlated, Pieces, Reader, Roots, Selection, Wanted};
+use angzarr_coordinator::model::{Append, CorrelationId, Domain, Root, Sequence, StreamId};
+use angzarr_coordinator::query::{Book, Correlated, Pieces, Reader, Roots, Selection, Wanted};
 use angzarr_proto::v1;
 use angzarr_proto::v1::event_query_client::EventQueryClient;
 use angzarr_proto::v1::event_query_server::EventQuery;
@@ -19,12 +17,15 @@ use tonic::metadata::MetadataMap;
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::memory::Held;
 use super::status::{invalid, of_query, of_wire};
 use crate::places::{Place, Places};
 use crate::transport::{FORWARDED, configured};
 
 type Replies<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
+/// The most sequences that a query can name.
+const MAX_SEQUENCES: usize = 10_000;
 /// The trailer that lists the domains that did not answer.
 const UNANSWERED: &str = "x-angzarr-unanswered-domains";
 
@@ -216,9 +217,14 @@ fn read_selection(asked: Option<Asked>) -> Result<Selection, Status> {
             Some(upper) if upper < range.lower => Err(invalid("range.upper", "is less than lower")),
             upper => Ok(Selection::Range(Sequence(range.lower), upper.map(Sequence))),
         },
-        Some(Asked::Sequences(set)) => Ok(Selection::Set(
-            set.values.into_iter().map(Sequence).collect(),
+        Some(Asked::Sequences(set)) if set.values.len() > MAX_SEQUENCES => Err(invalid(
+            "sequences",
+            "has too many values; give at most 10,000, or a range",
         )),
+        Some(Asked::Sequences(set)) => {
+            let values = set.values.into_iter().map(Sequence);
+            Ok(Selection::Set(Arc::new(values.collect())))
+        }
         Some(Asked::Temporal(temporal)) => match temporal.point {
             Some(Point::AsOfSequence(sequence)) => Ok(Selection::Through(Sequence(sequence))),
             Some(Point::AsOfTime(time)) => Ok(Selection::AsOf(decode_timestamp(time))),
@@ -265,12 +271,15 @@ impl EventQuery for QueryService {
         }
         let selection = read_selection(query.selection)?;
         let limit = self.places.routes.current().limits.history_bytes;
-        let book: History = self
+        let Book { history, share } = self
             .reader
             .book(&stream, selection, limit)
             .await
             .map_err(|error| of_query(&error))?;
-        Ok(Response::new(encode_book(&book)))
+        let mut response = Response::new(encode_book(&history));
+        // It takes its memory until the client has read it.
+        response.extensions_mut().insert(Held::new(share));
+        Ok(response)
     }
 
     async fn get_events(

@@ -28,7 +28,9 @@ pub fn of_wire(error: &wire::Error) -> Status {
 /// Judges a failed read.
 pub fn of_query(error: &query::Error) -> Status {
     match error {
-        query::Error::TooLarge { .. } => Status::resource_exhausted(error.to_string()),
+        query::Error::TooLarge { .. } | query::Error::Busy => {
+            Status::resource_exhausted(error.to_string())
+        }
         query::Error::Store(cause @ store::Error::Corrupt(_)) => {
             Status::data_loss(cause.to_string())
         }

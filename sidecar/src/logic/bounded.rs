@@ -14,7 +14,7 @@ use tonic::codegen::Service;
 use tonic::transport::Channel;
 
 use crate::trailers::read_status;
-use crate::transport::MESSAGE_BYTES;
+use crate::transport::REPLY_BYTES;
 
 /// The header that names the compression.
 const ENCODING: &str = "grpc-encoding";
@@ -22,7 +22,7 @@ const ENCODING: &str = "grpc-encoding";
 /// A reply that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Unreadable {
-    #[error("its reply has {0} bytes, at most {MESSAGE_BYTES} are allowed")]
+    #[error("its reply has {0} bytes, at most {REPLY_BYTES} are allowed")]
     TooLarge(usize),
     #[error(
         "its reply is compressed as {0}; set the compression (grpc-encoding) of its gRPC server to gzip, zstd or none"
@@ -119,7 +119,7 @@ impl BoundedBody {
             return Err(Unreadable::Compressed(named));
         }
         let found = u32::from_be_bytes(length) as usize;
-        if found > MESSAGE_BYTES {
+        if found > REPLY_BYTES {
             return Err(Unreadable::TooLarge(found));
         }
         Ok(())

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use angzarr_config::boot::Mode;
 use angzarr_config::endpoint::Endpoint;
-use angzarr_coordinator::model::{Append, Domain, History, Projection, Sequence, StreamId};
+use angzarr_coordinator::model::{Append, Domain, History, Projection, StreamId};
 use angzarr_coordinator::port::clock::Clock;
 use angzarr_coordinator::port::logic::{ConsumerLogic, Error, Reaction, Request};
 use angzarr_coordinator::port::progress::Malformed;
@@ -83,13 +83,8 @@ impl ConsumerLogic for GrpcProjector {
     }
 
     async fn project(&self, stream: &StreamId, budget: Duration) -> Result<Projection, Error> {
-        let empty = History {
-            stream: stream.clone(),
-            snapshot: None,
-            events: Vec::new(),
-            next_sequence: Sequence::FIRST,
-        };
-        self.handle_sync(encode_book(&empty), None, budget).await
+        let empty = encode_book(&History::empty(stream));
+        self.handle_sync(empty, None, budget).await
     }
 
     async fn probe(&self) -> Result<(), Error> {

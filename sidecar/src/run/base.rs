@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::aggregates::{Aggregate, Aggregates, Shared};
+use crate::grpc::Memory;
 use crate::health::{Component, ComponentKind, Logic};
 use crate::logic::GrpcAggregate;
 use crate::open;
@@ -31,6 +32,7 @@ pub(super) struct Base {
     pub(super) writes: WriteQueue,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) places: Places,
+    pub(super) memory: Memory,
     /// The aggregates, as their health is watched.
     pub(super) components: Vec<Component>,
     /// Cancelled when what the store holds is no longer known.
@@ -50,11 +52,13 @@ impl Base {
             WriteQueue::start(Arc::clone(&store.writer), heads.clone(), fatal.clone());
         let observer: Arc<dyn Observer> = Arc::new(Measures::of_global_meter());
         let (aggregates, components) = read_aggregates(boot)?;
+        let memory = Memory::new(&routing.limits);
         let shared = Shared {
             log: Arc::clone(&store.log),
             writes: writes.clone(),
             clock: Arc::clone(&clock),
             observer: Arc::clone(&observer),
+            histories: memory.histories.clone(),
         };
         let places = Places {
             aggregates: Arc::new(Aggregates::new(aggregates, shared, &routing.limits)),
@@ -71,6 +75,7 @@ impl Base {
             writes,
             clock,
             places,
+            memory,
             components,
             fatal,
         };

@@ -18,7 +18,7 @@ use super::fleet::Fleet;
 use super::services::build_services;
 use crate::admin::Admin;
 use crate::aggregates::Aggregates;
-use crate::grpc::{SERVICES, Served, build_router};
+use crate::grpc::{Memory, SERVICES, Served, build_router};
 use crate::health::{Component, Health, Periods, Watched};
 use crate::lifecycle::Lifecycle;
 use crate::places::Places;
@@ -39,6 +39,8 @@ pub(super) struct Sidecar {
     pub(super) routes: Arc<Routes>,
     /// The aggregates.
     pub(super) aggregates: Arc<Aggregates>,
+    /// What calls may hold.
+    pub(super) memory: Memory,
     /// The consumers.
     pub(super) fleet: Fleet,
     /// The task that writes to the store.
@@ -76,7 +78,7 @@ impl Sidecar {
         let closing = CancellationToken::new();
         let Places { aggregates, routes } = base.places;
         let delivery = DeliveryService::new(aggregates.domains(), base.source, closing.clone());
-        let router = build_router(services, closing.clone())
+        let router = build_router(services, base.memory.clone(), closing.clone())
             .context("describe the services")?
             .add_service(delivery.into_server())
             .add_service(health.service());
@@ -99,6 +101,7 @@ impl Sidecar {
             routing: settings.routing.clone(),
             routes,
             aggregates,
+            memory: base.memory,
             fleet: consumers.fleet,
             writing,
             fatal: base.fatal,

@@ -33,6 +33,7 @@ pub(super) fn build_services(
         log: Arc::clone(&base.store.log),
         catalog: Arc::clone(&base.store.catalog),
         domains: Arc::new(versions.collect()),
+        memory: base.memory.queries.clone(),
     };
     let commands = Arc::new(Commands {
         places: base.places.clone(),

@@ -7,15 +7,18 @@
 
 use angzarr_coordinator::command::payload_hash;
 use angzarr_coordinator::model::{
-    Append, AppendId, Command, CommandId, CorrelationId, Domain, Edition, Event, ExternalId,
-    ExternalKey, Facts, Incarnation, MergeStrategy, NewEvent, Origin, Payload, Position, Root,
-    Sequence, StreamId, Timestamp,
+    Append, AppendId, Code, Command, CommandId, CorrelationId, Domain, Edition, Event, ExternalId,
+    ExternalKey, Facts, History, Incarnation, MergeStrategy, NewEvent, Origin, Payload, Position,
+    Projection, Root, Sequence, Snapshot, SnapshotVersion, StreamId, Timestamp,
 };
+use angzarr_coordinator::reaction::Reacted;
 use angzarr_proto::v1;
 use angzarr_wire::{
-    Error, decode_command, decode_facts, decode_record, encode_command, encode_facts, encode_record,
+    Error, decode_command, decode_facts, decode_record, encode_command, encode_contextual,
+    encode_facts, encode_reacted, encode_record,
 };
 use proptest::prelude::*;
+use prost::Message;
 
 const NOW: Timestamp = Timestamp {
     seconds: 1_700_000_000,
@@ -109,6 +112,103 @@ proptest! {
         };
         prop_assert_eq!(decode_record(encode_record(&append, Incarnation::random())), Ok(append));
     }
+}
+
+/// The most that numbers, times and ids take.
+fn largest(payload: Payload) -> Event {
+    Event {
+        sequence: Sequence(u32::MAX - 1),
+        position: Position(u64::MAX),
+        payload,
+        created_at: Timestamp {
+            seconds: -62_135_596_800,
+            nanos: 999_999_999,
+        },
+        external_id: Some(ExternalId::parse(&"é".repeat(100)).unwrap()),
+    }
+}
+
+fn payload(bytes: usize) -> Payload {
+    Payload {
+        type_url: "type.googleapis.com/till.v1.Rung".into(),
+        value: vec![7; bytes].into(),
+    }
+}
+
+#[test]
+fn a_history_and_its_command_take_in_a_message_what_limits_count_and_the_room_beside_it() {
+    let stream = StreamId {
+        domain: Domain::parse(&"d".repeat(63)).unwrap(),
+        ..stream([255; 16])
+    };
+    let long = "i".repeat(200);
+    for (count, bytes) in [(0, 0), (1, 1 << 20), (1_000, 3), (20, 200_000)] {
+        let events: Vec<_> = (0..count).map(|_| largest(payload(bytes))).collect();
+        let snapshot = Snapshot {
+            sequence: Sequence(u32::MAX - 1),
+            version: SnapshotVersion(u32::MAX),
+            created_at: NOW,
+            state: payload(bytes),
+        };
+        let counted = events.iter().map(Event::size).sum::<usize>() + snapshot.state.size();
+        let history = History {
+            stream: stream.clone(),
+            snapshot: Some(snapshot),
+            events,
+            next_sequence: Sequence(u32::MAX),
+        };
+        let command = Command {
+            stream: stream.clone(),
+            id: CommandId::parse(&long).unwrap(),
+            correlation_id: CorrelationId::parse(&long).unwrap(),
+            expected: Sequence(u32::MAX),
+            merge_strategy: MergeStrategy::AggregateHandles,
+            pages: vec![payload(bytes); count],
+            origin: Some(origin(u32::MAX)),
+            trace_parent: None,
+        };
+        let pages: usize = command.pages.iter().map(Payload::size).sum();
+        let message = encode_contextual(&history, &command).encoded_len();
+        assert!(
+            message <= counted + pages + 2_048,
+            "{message} for {counted} and {pages}"
+        );
+    }
+}
+
+#[test]
+fn a_projection_that_does_not_fit_is_an_error_of_its_projector() {
+    let projection = |projector: &str, bytes| Projection {
+        stream: stream([1; 16]),
+        correlation_id: None,
+        projector: projector.into(),
+        sequence: Some(Sequence(1)),
+        payload: Some(payload(bytes)),
+    };
+    let mut reacted = Reacted::default();
+    for (name, bytes) in [("large", 700), ("larger", 900), ("small", 10)] {
+        reacted.projections.push(projection(name, bytes));
+        reacted.reached.push(name.into());
+    }
+    let mut response = v1::CommandResponse {
+        receipt: Some(v1::Receipt::default()),
+        ..v1::CommandResponse::default()
+    };
+    encode_reacted(reacted, &mut response, 1_500);
+    assert!(response.encoded_len() <= 1_500);
+    let sent: Vec<_> = response
+        .projections
+        .iter()
+        .map(|it| &it.projector)
+        .collect();
+    assert_eq!(sent, ["large", "small"]);
+    let [failure] = &response.reaction_errors[..] else {
+        panic!("{:?}", response.reaction_errors)
+    };
+    assert_eq!(failure.component, "larger");
+    assert_eq!(failure.code, Code::ResourceExhausted as i32);
+    assert!(!failure.not_reached);
+    assert_eq!(response.receipt.unwrap().consumers_reached.len(), 3);
 }
 
 fn book() -> v1::CommandBook {

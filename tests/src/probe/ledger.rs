@@ -25,6 +25,8 @@ pub enum Behaviour {
     RefusesWith(Vec<u8>, String),
     /// It accepts everything, after a delay.
     Delays(Duration),
+    /// It accepts everything, and its projections have so many bytes.
+    Inflates(usize),
     /// It never replies.
     Hangs,
     /// It exits its process on an event of a root.
@@ -75,7 +77,7 @@ impl Ledger {
         let root = root(book);
         let behaviour = self.rows.lock().unwrap().behaviour.clone();
         match behaviour {
-            Behaviour::Takes => {}
+            Behaviour::Takes | Behaviour::Inflates(_) => {}
             Behaviour::Refuses(refused) if refused == root => {
                 return Err(Status::failed_precondition(
                     "the ledger does not take this root",
@@ -150,12 +152,16 @@ impl Projector for Ledgers {
     ) -> Result<Response<v1::Projection>, Status> {
         let ledger = self.named(request.metadata())?;
         let count = ledger.take(request.get_ref()).await?.count;
+        let mut state = count.to_le_bytes().to_vec();
+        if let Behaviour::Inflates(bytes) = ledger.rows.lock().unwrap().behaviour {
+            state.resize(bytes, 0);
+        }
         let sequence = u32::try_from(count.saturating_sub(1)).unwrap();
         Ok(Response::new(v1::Projection {
             cover: request.into_inner().cover,
             projector: "ledger".to_owned(),
             sequence,
-            projection: Some(any("Count", count.to_le_bytes().to_vec())),
+            projection: Some(any("Count", state)),
         }))
     }
 }

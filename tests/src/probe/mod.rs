@@ -24,7 +24,7 @@ use counter::Counter;
 use ledger::Ledgers;
 use mirror::Mirror;
 
-const MOST: usize = 32 << 20;
+use crate::client::MOST;
 
 /// A message of the probes in an `Any`.
 pub fn any(name: &str, value: Vec<u8>) -> Any {

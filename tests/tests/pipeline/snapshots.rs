@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use angzarr_config::routing::Limits;
+use angzarr_coordinator::budget::Budget;
 use angzarr_coordinator::command::{Executor, Point, Ports, Settings};
 use angzarr_coordinator::feed::Heads;
 use angzarr_coordinator::model::{
@@ -207,6 +208,7 @@ fn executor(store: &Arc<SqliteStore>, writes: &WriteQueue, logic: &Arc<Folding>)
         logic: Arc::clone(logic) as Arc<dyn AggregateLogic>,
         clock: Arc::new(SystemClock),
         observer: Arc::new(NoObserver),
+        histories: Budget::new(64 << 20),
     };
     Executor::new(settings, ports)
 }

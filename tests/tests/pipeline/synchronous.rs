@@ -24,7 +24,12 @@ impl System {
     /// Starts it with a timeout of the synchronous stage.
     async fn with_budget(sync: &str) -> Self {
         let probes = Probes::start().await;
-        let place = Place::new(PROGRAM, &probes.components());
+        let components = probes.components();
+        Self::of(probes, &components, sync).await
+    }
+
+    async fn of(probes: Probes, components: &str, sync: &str) -> Self {
+        let place = Place::new(PROGRAM, components);
         place.route(&format!(
             "{{\"schemaVersion\":1,\"delivery\":{{\"maxAttempts\":2,\"backoffInitial\":\"10ms\"}},\"timeouts\":{{\"sync\":\"{sync}\"}}}}"
         ));
@@ -137,4 +142,25 @@ async fn under_load_every_reply_has_a_projection_that_includes_its_command() {
         assert_eq!(system.probes.ledger.count(&root(to)), 80);
     }
     assert_eq!(system.probes.ledger.faults(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_projection_that_does_not_fit_into_the_response_is_named_and_the_events_stay() {
+    let probes = Probes::start().await;
+    let components = probes.components().replace("mode: async", "mode: sync");
+    let system = System::of(probes, &components, "20s").await;
+    let inflated = Behaviour::Inflates(12 << 20);
+    system.probes.ledger.behave(inflated.clone());
+    system.probes.journal.behave(inflated);
+    let answer = system.simple(1, "a").await;
+    assert_eq!(sequences(&answer), [0]);
+    let receipt = answer.receipt.unwrap();
+    assert_eq!(receipt.consumers_reached, ["journal", "ledger"]);
+    assert_eq!(answer.projections.len(), 1);
+    let [error] = &answer.reaction_errors[..] else {
+        panic!("one does not fit: {:?}", answer.reaction_errors)
+    };
+    assert_eq!(error.code, Code::ResourceExhausted as i32);
+    assert!(!error.not_reached, "{error:?}");
+    assert_eq!(error.component, "ledger", "{error:?}");
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use angzarr_config::routing::Limits;
+use angzarr_coordinator::budget::Budget;
 use angzarr_coordinator::command::{Error, Executor, Ports, Settings};
 use angzarr_coordinator::feed::Heads;
 use angzarr_coordinator::model::{
@@ -114,6 +115,7 @@ fn executor(store: &Arc<SqliteStore>, writes: &WriteQueue) -> Executor {
         logic: Arc::new(Adding),
         clock: Arc::new(SystemClock),
         observer: Arc::new(NoObserver),
+        histories: Budget::new(64 << 20),
     };
     Executor::new(settings, ports)
 }

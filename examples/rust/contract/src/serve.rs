@@ -16,7 +16,7 @@ use tonic::{
 };
 
 /// The largest accepted or sent message: a history of 16 MiB, with room for its encoding.
-pub(crate) const MAX_MESSAGE_BYTES: usize = 17 * 1024 * 1024;
+pub(crate) const MAX_MESSAGE_BYTES: usize = 21 * 1024 * 1024;
 
 /// Errors of a server.
 #[derive(Debug, thiserror::Error)]

@@ -28,6 +28,9 @@ use super::{MESSAGE_BYTES, PIECE_BYTES};
 /// How long a consumer may take to say what it wants after it has called.
 const START_WITHIN: Duration = Duration::from_secs(10);
 
+/// The most bytes of a request; none carries events.
+const REQUEST_BYTES: usize = 1 << 20;
+
 type Replies<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// Hands out the appends of an open log.
@@ -54,7 +57,7 @@ impl DeliveryService {
     /// The service with its message sizes, to be added to a server.
     pub fn into_server(self) -> DeliveryServer<Self> {
         DeliveryServer::new(self)
-            .max_decoding_message_size(MESSAGE_BYTES)
+            .max_decoding_message_size(REQUEST_BYTES)
             .max_encoding_message_size(MESSAGE_BYTES)
     }
 

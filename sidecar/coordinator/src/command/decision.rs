@@ -49,7 +49,7 @@ fn check_pages(pages: Vec<DecisionPage>, context: &Context<'_>) -> Result<Vec<Ne
     for (index, page) in pages.into_iter().enumerate() {
         let event = check_page(page, context.next_sequence.plus(index), context)
             .map_err(|breach| format!("pages[{index}].{breach}"))?;
-        bytes += event.payload.size();
+        bytes += event.size();
         events.push(event);
     }
     if bytes > limits.append_bytes {
@@ -75,10 +75,10 @@ fn check_page(
     }
     let payload = page.payload.ok_or("event is missing")?;
     check_type(&payload).map_err(|breach| format!("event.{breach}"))?;
-    if payload.size() > context.limits.page_bytes {
+    let size = payload.size();
+    if size > context.limits.page_bytes {
         return Err(format!(
-            "event has {} bytes, at most {} are allowed",
-            payload.size(),
+            "event has {size} bytes, at most {} are allowed",
             context.limits.page_bytes
         ));
     }
@@ -215,8 +215,8 @@ mod tests {
     fn checked(decision: Decision, next: u32) -> Result<Checked, String> {
         let command = command();
         let limits = Limits {
-            page_bytes: 100,
-            append_bytes: 150,
+            page_bytes: 200,
+            append_bytes: 250,
             append_pages: 3,
             history_bytes: 1_000,
             in_flight_per_root: 1,
@@ -323,7 +323,7 @@ mod tests {
             ),
             (
                 with_pages(vec![DecisionPage {
-                    payload: Some(payload(101)),
+                    payload: Some(payload(132)),
                     ..page(None)
                 }]),
                 "pages[0].event has",

@@ -1,8 +1,9 @@
 //! Commands that are tried: the logic is asked, nothing is stored.
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::{Error, Executor, conflict};
+use crate::budget::Share;
 use crate::model::{Append, AppendId, Command, Event, Executed, History, Position, Sequence};
 use crate::port::log::{Load, Loaded};
 
@@ -33,9 +34,7 @@ impl Executor {
             command.pages.iter().map(|page| page.size()),
         )?;
         let _in_flight = self.admit()?;
-        let history = timeout_at(deadline, self.history_at(&command, point))
-            .await
-            .map_err(|_| Error::Late("while loading"))??;
+        let (history, _share) = self.history_at(&command, point, deadline).await?;
         let next = history.next_sequence;
         if command.required_sequence().is_some_and(|it| it != next) {
             return Err(conflict(&command, next));
@@ -69,17 +68,18 @@ impl Executor {
         })
     }
 
-    async fn history_at(&self, command: &Command, point: Point) -> Result<History, Error> {
+    /// The history before a point, and the share of memory that it takes.
+    async fn history_at(
+        &self,
+        command: &Command,
+        point: Point,
+        deadline: Instant,
+    ) -> Result<(History, Option<Share>), Error> {
         let through = match point {
             Point::Now => None,
             Point::Through(sequence) => Some(sequence),
             Point::BeforeFirst => {
-                return Ok(History {
-                    stream: command.stream.clone(),
-                    snapshot: None,
-                    events: Vec::new(),
-                    next_sequence: Sequence::FIRST,
-                });
+                return Ok((History::empty(&command.stream), None));
             }
         };
         let load = Load {
@@ -87,11 +87,12 @@ impl Executor {
             expected: None,
             ..self.load_of(command, None)
         };
+        let (loaded, share) = self.load(load, deadline).await?;
         let Loaded::History {
             snapshot,
             events,
             next_sequence,
-        } = self.load(load).await?
+        } = loaded
         else {
             return Err(self.too_large(&command.stream));
         };
@@ -101,11 +102,12 @@ impl Executor {
                 through.0, next_sequence.0
             )));
         }
-        Ok(History {
+        let history = History {
             stream: command.stream.clone(),
             snapshot,
             events,
             next_sequence: through.map_or(next_sequence, |through| through.plus(1)),
-        })
+        };
+        Ok((history, Some(share)))
     }
 }

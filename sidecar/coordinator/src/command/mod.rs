@@ -25,10 +25,10 @@ pub use error::Error;
 pub use hash::payload_hash;
 pub use settings::{Limits, Settings};
 
+use crate::budget::{Budget, Share};
 use crate::fail_point;
 use crate::model::{
-    Append, AppendId, Command, CommandKey, Domain, Event, Executed, History, Payload, Sequence,
-    Snapshot, StreamId,
+    Append, AppendId, Command, CommandKey, Domain, Executed, History, Payload, Sequence, StreamId,
 };
 use crate::port::clock::Clock;
 use crate::port::log::{Load, Loaded, Log};
@@ -62,6 +62,8 @@ pub struct Ports {
     pub clock: Arc<dyn Clock>,
     /// Receives how commands end.
     pub observer: Arc<dyn Observer>,
+    /// The memory that histories may take.
+    pub histories: Budget,
 }
 
 /// Executes the commands of one domain.
@@ -166,10 +168,7 @@ impl Executor {
             limit: 0,
             ..self.load_of(command, Some(key))
         };
-        let loaded = timeout_at(deadline, self.load(load))
-            .await
-            .map_err(|_| Error::Late("while loading"))??;
-        match loaded {
+        match self.load(load, deadline).await?.0 {
             Loaded::Known(append) => Ok(replayed(append)),
             Loaded::KeyReused(_)
             | Loaded::Conflict { .. }
@@ -242,11 +241,10 @@ impl Executor {
         let load = self.load_of(command, Some(key.clone()));
         let (stream, correlation) = (&command.stream, &command.correlation_id);
         let loading = self
-            .load(load)
+            .load(load, deadline)
             .instrument(span::load_events(stream, correlation));
-        let loaded = timeout_at(deadline, loading)
-            .await
-            .map_err(|_| Error::Late("while loading"))??;
+        let (loaded, _share) = loading.await?;
+        let size = loaded.size();
         let history = match loaded {
             Loaded::Known(append) => return Ok(Ran::Done(replayed(append))),
             Loaded::KeyReused(id) => {
@@ -268,7 +266,6 @@ impl Executor {
             },
         };
         fail_point::hit("after_load");
-        let size = history_size(history.snapshot.as_ref(), &history.events);
         self.report_use(Limit::HistoryBytes, size);
         let next_sequence = history.next_sequence;
         let checked = self.decide(history, command, deadline).await?;
@@ -326,8 +323,12 @@ impl Executor {
         decision::check(decision, &context).map_err(Error::Contract)
     }
 
-    async fn load(&self, load: Load) -> Result<Loaded, Error> {
-        let loaded = self.ports.log.load(load).await;
+    /// Loads a history, and the share of memory that is to be held as long as the history is.
+    async fn load(&self, load: Load, deadline: Instant) -> Result<(Loaded, Share), Error> {
+        let loading = self.ports.histories.load(&*self.ports.log, load);
+        let loaded = timeout_at(deadline, loading)
+            .await
+            .map_err(|_| Error::Late("while loading"))?;
         loaded.map_err(Error::StoreUnavailable)
     }
 
@@ -356,11 +357,6 @@ impl Executor {
             limit: self.settings.limits.history_bytes,
         }
     }
-}
-
-fn history_size(snapshot: Option<&Snapshot>, events: &[Event]) -> usize {
-    let events = events.iter().map(|event| event.payload.size());
-    snapshot.map_or(0, |snapshot| snapshot.state.size()) + events.sum::<usize>()
 }
 
 fn replayed(append: Append) -> Executed {

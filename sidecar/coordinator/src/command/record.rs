@@ -4,7 +4,7 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use super::{Error, Executor, span};
-use crate::model::{AppendId, Executed, Facts};
+use crate::model::{AppendId, Executed, Facts, NewEvent};
 use crate::port::writer::{Outcome, Proposal};
 
 impl Executor {
@@ -20,7 +20,7 @@ impl Executor {
     }
 
     async fn record_in_turn(&self, facts: Facts, deadline: Instant) -> Result<Executed, Error> {
-        let sizes = facts.events.iter().map(|event| event.payload.size());
+        let sizes = facts.events.iter().map(NewEvent::size);
         self.validate(&facts.stream, sizes)?;
         let _in_flight = self.admit()?;
         let _turn = self.turn(&facts.stream, deadline).await?;

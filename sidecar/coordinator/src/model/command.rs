@@ -102,6 +102,18 @@ pub struct History {
     pub next_sequence: Sequence,
 }
 
+impl History {
+    /// That of a root without events.
+    pub fn empty(stream: &StreamId) -> Self {
+        Self {
+            stream: stream.clone(),
+            snapshot: None,
+            events: Vec::new(),
+            next_sequence: Sequence::FIRST,
+        }
+    }
+}
+
 /// What the logic returned for a command, unchecked; what it leaves unset is filled in, what differs is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Decision {

@@ -56,6 +56,10 @@ impl Timestamp {
     }
 }
 
+/// What a page takes in a message at most, beside type, value and external id: its other fields, and the lengths before each. All limits in bytes
+/// count it.
+const PAGE_BYTES: usize = 64;
+
 /// A typed message of the user's own schema, never looked into.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Payload {
@@ -71,9 +75,9 @@ impl Payload {
         self.type_url.rsplit('/').next().unwrap_or(&self.type_url)
     }
 
-    /// Bytes that it takes, name included.
+    /// Bytes that a page with it takes in a message at most, an external id aside: its type, its value and 64 bytes for all other fields.
     pub fn size(&self) -> usize {
-        self.type_url.len() + self.value.len()
+        self.type_url.len() + self.value.len() + PAGE_BYTES
     }
 }
 
@@ -98,6 +102,14 @@ pub struct NewEvent {
     pub external: Option<ExternalKey>,
 }
 
+impl NewEvent {
+    /// Bytes that it takes in a message at most.
+    pub fn size(&self) -> usize {
+        let external = self.external.as_ref();
+        self.payload.size() + external.map_or(0, |external| external.id.as_str().len())
+    }
+}
+
 /// The idempotency key of a fact that happened elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExternalKey {
@@ -120,6 +132,14 @@ pub struct Event {
     pub created_at: Timestamp,
     /// Its idempotency key, where it happened elsewhere.
     pub external_id: Option<ExternalId>,
+}
+
+impl Event {
+    /// Bytes that it takes in a message at most.
+    pub fn size(&self) -> usize {
+        let external = self.external_id.as_ref();
+        self.payload.size() + external.map_or(0, |id| id.as_str().len())
+    }
 }
 
 /// The events of one command or one record: the unit of storing, of delivery and of progress.
@@ -157,9 +177,9 @@ impl Append {
         Position(self.last_position.0 - self.events.len() as u64)
     }
 
-    /// Bytes of its payloads.
+    /// Bytes that its events take in a message at most.
     pub fn size(&self) -> usize {
-        self.events.iter().map(|event| event.payload.size()).sum()
+        self.events.iter().map(Event::size).sum()
     }
 }
 

@@ -5,6 +5,9 @@ use async_trait::async_trait;
 use super::store::{Durability, Error};
 use crate::model::{Append, CorrelationId, Domain, Position, Root, RootHead};
 
+/// The most appends that one read of a correlation id returns.
+pub const CORRELATED_APPENDS: usize = 64;
+
 /// Lists what a store holds.
 ///
 /// # Guarantees
@@ -27,7 +30,8 @@ pub trait Catalog: Send + Sync {
         limit: usize,
     ) -> Result<Vec<RootHead>, Error>;
 
-    /// Reads whole appends of one correlation id in one domain, after a position, at most `limit` of them.
+    /// Reads whole appends of one correlation id in one domain, after a position, in their order: until `limit` bytes are exceeded (at least one
+    /// append, if there is one), and at most [`CORRELATED_APPENDS`].
     async fn read_correlated(
         &self,
         domain: &Domain,

@@ -49,7 +49,7 @@ pub struct Load {
     pub snapshot_version: Option<SnapshotVersion>,
     /// The last event to read, inclusive; absent reads to the end. A snapshot after it is not used.
     pub through: Option<Sequence>,
-    /// How many bytes of payload to read at most.
+    /// How many bytes to read at most, as [`Event::size`] counts them.
     pub limit: usize,
 }
 
@@ -78,6 +78,22 @@ pub enum Loaded {
     },
 }
 
+impl Loaded {
+    /// Bytes that it takes in a message at most.
+    pub fn size(&self) -> usize {
+        match self {
+            Self::History {
+                snapshot, events, ..
+            } => {
+                let snapshot = snapshot.as_ref().map_or(0, |kept| kept.state.size());
+                snapshot + events.iter().map(Event::size).sum::<usize>()
+            }
+            Self::Known(append) => append.size(),
+            Self::KeyReused(_) | Self::Conflict { .. } | Self::TooLarge => 0,
+        }
+    }
+}
+
 /// Asks for appends of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamRead {
@@ -87,7 +103,7 @@ pub struct StreamRead {
     pub from: Sequence,
     /// Appends whose last position is not past this one are left out.
     pub after: Position,
-    /// How many bytes of payload to read, about.
+    /// How many bytes to read, about, as [`Append::size`] counts them.
     pub limit: usize,
 }
 
@@ -98,7 +114,7 @@ pub struct PartitionRead {
     pub domain: Domain,
     /// The position after which to read: [`Position::ORIGIN`] or the last one of an append.
     pub after: Position,
-    /// How many bytes of payload to read, about; 0 reads no append.
+    /// How many bytes to read, about, as [`Append::size`] counts them; 0 reads no append.
     pub limit: usize,
 }
 

@@ -124,7 +124,7 @@ pub enum Step {
 }
 
 impl Step {
-    /// The bytes of what is to be sent.
+    /// Bytes of what is to be sent.
     pub(crate) fn size(&self) -> usize {
         match self {
             Self::Advance { outgoing, .. } => {
@@ -176,13 +176,13 @@ impl Work {
         }
     }
 
-    /// The bytes of its payloads.
+    /// Bytes that it takes in a message at most.
     pub fn size(&self) -> usize {
         match self {
             Self::Command(command) => command.pages.iter().map(Payload::size).sum(),
             Self::Facts(facts) => {
                 let events = facts.events.iter();
-                events.map(|event| event.payload.size()).sum()
+                events.map(|event| event.size()).sum()
             }
             Self::Malformed(malformed) => malformed.reason.len(),
         }

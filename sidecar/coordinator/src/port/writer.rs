@@ -106,9 +106,9 @@ impl Proposal {
             .is_some_and(|deadline| deadline <= Instant::now())
     }
 
-    /// The bytes of its payloads.
+    /// Bytes that it takes in a message at most.
     pub fn size(&self) -> usize {
-        let events = self.events.iter().map(|event| event.payload.size());
+        let events = self.events.iter().map(|event| event.size());
         let snapshot = self.snapshot.as_ref();
         events.sum::<usize>() + snapshot.map_or(0, |snapshot| snapshot.state.size())
     }
@@ -126,7 +126,7 @@ pub struct ConsumerSteps {
 }
 
 impl ConsumerSteps {
-    /// The bytes of what is to be sent.
+    /// Bytes of what is to be sent.
     pub fn size(&self) -> usize {
         self.steps.iter().map(Step::size).sum()
     }

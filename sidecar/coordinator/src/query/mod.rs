@@ -7,9 +7,13 @@ mod pieces;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::time::timeout;
+
+use crate::budget::{Budget, COPIES, Share};
 use crate::model::{
-    Append, Domain, History, Position, Sequence, SnapshotVersion, StreamId, Timestamp,
+    Append, Domain, Event, History, Position, Sequence, SnapshotVersion, StreamId, Timestamp,
 };
 use crate::port::catalog::Catalog;
 use crate::port::log::{Load, Loaded, Log, StreamRead};
@@ -17,8 +21,11 @@ use crate::port::store;
 
 pub use pieces::{Correlated, Pieces, Roots, Wanted};
 
-/// Payload bytes of one book of a stream of books, about; clients take 4 MiB if they are not told otherwise.
-const BOOK_BYTES: usize = 1 << 20;
+/// Bytes of one book of a stream of books, about; what a reader that does not read holds.
+const BOOK_BYTES: usize = 256 << 10;
+
+/// How long a read waits for room; longer than a store takes to reply.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A read that brought nothing.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +38,9 @@ pub enum Error {
         /// How many bytes a book may have.
         limit: usize,
     },
+    /// There was no room for it, for too long.
+    #[error("the queries under way hold all that limits.queryBytes allows; try again later")]
+    Busy,
     /// The store did not reply.
     #[error("read the store")]
     Store(#[from] store::Error),
@@ -44,7 +54,7 @@ pub enum Selection {
     /// From one event to another, both inclusive; without an end to the last.
     Range(Sequence, Option<Sequence>),
     /// Single events.
-    Set(BTreeSet<Sequence>),
+    Set(Arc<BTreeSet<Sequence>>),
     /// Up to an event, inclusive.
     Through(Sequence),
     /// What stands before the first event that is later than this.
@@ -56,7 +66,7 @@ pub enum Selection {
 struct Window {
     from: Sequence,
     through: Option<Sequence>,
-    only: Option<BTreeSet<Sequence>>,
+    only: Option<Arc<BTreeSet<Sequence>>>,
 }
 
 impl Window {
@@ -83,6 +93,17 @@ pub struct Reader {
     pub catalog: Arc<dyn Catalog>,
     /// The own domains, each with the version of its snapshots.
     pub domains: Arc<HashMap<Domain, SnapshotVersion>>,
+    /// The memory that what is read may take.
+    pub memory: Budget,
+}
+
+/// A whole book, and the share of memory that is to be held until it is sent.
+#[derive(Debug)]
+pub struct Book {
+    /// What was read.
+    pub history: History,
+    /// What it takes.
+    pub share: Share,
 }
 
 impl Reader {
@@ -96,13 +117,16 @@ impl Reader {
         stream: &StreamId,
         selection: Selection,
         limit: usize,
-    ) -> Result<History, Error> {
+    ) -> Result<Book, Error> {
         let through = match &selection {
             Selection::All => None,
             Selection::Through(through) => Some(*through),
             Selection::AsOf(time) => match self.through_time(stream, *time).await? {
                 Some(through) => Some(through),
-                None => return Ok(empty(stream)),
+                None => {
+                    let (history, share) = (History::empty(stream), self.room(0).await?);
+                    return Ok(Book { history, share });
+                }
             },
             Selection::Range(..) | Selection::Set(_) => {
                 return self.selected(stream, selection, limit).await;
@@ -116,7 +140,10 @@ impl Reader {
             through,
             limit,
         };
-        match self.log.load(load).await? {
+        let loading = self.memory.load(&*self.log, load);
+        let loaded = timeout(PATIENCE, loading).await.map_err(|_| Error::Busy)?;
+        let (loaded, share) = loaded?;
+        match loaded {
             Loaded::History {
                 snapshot,
                 events,
@@ -125,12 +152,13 @@ impl Reader {
                 let next_sequence = through.map_or(next_sequence, |through| {
                     next_sequence.min(Sequence(through.0.saturating_add(1)))
                 });
-                Ok(History {
+                let history = History {
                     stream: stream.clone(),
                     snapshot,
                     events,
                     next_sequence,
-                })
+                };
+                Ok(Book { history, share })
             }
             Loaded::Known(_)
             | Loaded::KeyReused(_)
@@ -173,21 +201,39 @@ impl Reader {
         stream: &StreamId,
         selection: Selection,
         limit: usize,
-    ) -> Result<History, Error> {
-        let mut pieces = Pieces::open(self.clone(), stream.clone(), selection).await?;
-        let mut history = empty(stream);
-        let mut size = 0;
-        while let Some(piece) = pieces.next().await? {
-            size += piece
-                .events
-                .iter()
-                .map(|event| event.payload.size())
-                .sum::<usize>();
-            if size > limit {
+    ) -> Result<Book, Error> {
+        let mut most = limit.min(BOOK_BYTES);
+        loop {
+            let mut share = self.room(most.saturating_mul(COPIES)).await?;
+            if let Some((history, bytes)) = self.collect(stream, selection.clone(), most).await? {
+                share.set(bytes * COPIES);
+                return Ok(Book { history, share });
+            }
+            if most == limit {
                 return Err(Error::TooLarge {
                     stream: stream.clone(),
                     limit,
                 });
+            }
+            // It is read again with a share that is large enough: who holds one must not wait for more of the same.
+            most = limit;
+        }
+    }
+
+    /// What is selected, with its size; none if it is larger than `most`.
+    async fn collect(
+        &self,
+        stream: &StreamId,
+        selection: Selection,
+        most: usize,
+    ) -> Result<Option<(History, usize)>, Error> {
+        let mut pieces = Pieces::of_share(self.clone(), stream.clone(), selection).await?;
+        let mut history = History::empty(stream);
+        let mut bytes = 0;
+        while let Some(piece) = pieces.next().await? {
+            bytes += piece.events.iter().map(Event::size).sum::<usize>();
+            if bytes > most {
+                return Ok(None);
             }
             history.events.extend(piece.events);
             history.next_sequence = piece.next_sequence;
@@ -195,7 +241,7 @@ impl Reader {
         if history.events.is_empty() {
             history.next_sequence = self.end(stream).await?;
         }
-        Ok(history)
+        Ok(Some((history, bytes)))
     }
 
     /// The sequence of the next event of a stream.
@@ -215,6 +261,12 @@ impl Reader {
             | Loaded::Conflict { .. }
             | Loaded::TooLarge => Ok(Sequence::FIRST),
         }
+    }
+
+    /// Waits for memory to read something into.
+    async fn room(&self, bytes: usize) -> Result<Share, Error> {
+        let taken = timeout(PATIENCE, self.memory.take(bytes)).await;
+        taken.map_err(|_| Error::Busy)
     }
 
     async fn read(&self, stream: &StreamId, from: Sequence) -> Result<Vec<Append>, Error> {
@@ -243,7 +295,7 @@ impl Reader {
             Selection::All => window(Sequence::FIRST, None, None),
             Selection::Range(from, through) => window(*from, *through, None),
             Selection::Set(only) => match (only.first(), only.last()) {
-                (Some(first), Some(last)) => window(*first, Some(*last), Some(only.clone())),
+                (Some(first), Some(last)) => window(*first, Some(*last), Some(Arc::clone(only))),
                 _ => None,
             },
             Selection::Through(through) => window(Sequence::FIRST, Some(*through), None),
@@ -252,14 +304,5 @@ impl Reader {
                 through.and_then(|through| window(Sequence::FIRST, Some(through), None))
             }
         })
-    }
-}
-
-fn empty(stream: &StreamId) -> History {
-    History {
-        stream: stream.clone(),
-        snapshot: None,
-        events: Vec::new(),
-        next_sequence: Sequence::FIRST,
     }
 }

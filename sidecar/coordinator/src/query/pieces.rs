@@ -6,10 +6,12 @@ use crate::model::{
     Append, CorrelationId, Domain, Event, History, Position, Root, RootHead, Sequence, StreamId,
 };
 
+use crate::budget::Share;
+
 use super::{BOOK_BYTES, Error, Reader, Selection, Window};
 
-/// Appends of a correlation id that are read at a time.
-const CORRELATED_PAGE: usize = 64;
+/// Roots whose part of a selection is remembered.
+const KNOWN_WINDOWS: usize = 1_000;
 /// Roots that are listed at a time.
 const ROOTS_PAGE: usize = 1_000;
 
@@ -20,6 +22,9 @@ pub struct Pieces {
     window: Option<Window>,
     from: Sequence,
     pending: Vec<Event>,
+    takes_shares: bool,
+    /// Of what was read and not yet handed out.
+    share: Option<Share>,
 }
 
 impl Pieces {
@@ -28,6 +33,19 @@ impl Pieces {
     /// # Errors
     /// As [`Error`] says.
     pub async fn open(
+        reader: Reader,
+        stream: StreamId,
+        selection: Selection,
+    ) -> Result<Self, Error> {
+        let pieces = Self::of_share(reader, stream, selection).await?;
+        Ok(Self {
+            takes_shares: true,
+            ..pieces
+        })
+    }
+
+    /// Begins to read what the caller has the memory for.
+    pub(super) async fn of_share(
         reader: Reader,
         stream: StreamId,
         selection: Selection,
@@ -42,6 +60,8 @@ impl Pieces {
             window,
             from,
             pending: Vec::new(),
+            takes_shares: false,
+            share: None,
         })
     }
 
@@ -58,7 +78,15 @@ impl Pieces {
             else {
                 return Ok(None);
             };
+            // It is given back before more is asked for, or queries would wait for each other.
+            self.share = None;
+            if self.takes_shares {
+                self.share = Some(self.reader.room(BOOK_BYTES).await?);
+            }
             let appends = self.reader.read(&self.stream, self.from).await?;
+            if let Some(share) = &mut self.share {
+                share.set(appends.iter().map(Append::size).sum());
+            }
             let Some(last) = appends.last() else {
                 return Ok(None);
             };
@@ -70,6 +98,9 @@ impl Pieces {
         }
         let rest = self.pending.split_off(fitting(&self.pending));
         let events = std::mem::replace(&mut self.pending, rest);
+        if let Some(share) = &mut self.share {
+            share.set(self.pending.iter().map(Event::size).sum());
+        }
         let next_sequence = events
             .last()
             .map_or(self.from, |event| event.sequence.plus(1));
@@ -86,7 +117,7 @@ impl Pieces {
 fn fitting(events: &[Event]) -> usize {
     let mut bytes = 0;
     let fits = |event: &&Event| {
-        bytes += event.payload.size();
+        bytes += event.size();
         bytes <= BOOK_BYTES
     };
     events
@@ -104,6 +135,8 @@ pub struct Correlated {
     windows: HashMap<StreamId, Option<Window>>,
     after: Position,
     pending: Vec<Append>,
+    /// Of what was read and not yet handed out.
+    share: Option<Share>,
 }
 
 /// What is wanted of a correlation id.
@@ -128,6 +161,7 @@ impl Correlated {
             windows: HashMap::new(),
             after: Position::ORIGIN,
             pending: Vec::new(),
+            share: None,
         }
     }
 
@@ -143,6 +177,9 @@ impl Correlated {
                 }
                 continue;
             };
+            if let Some(share) = &mut self.share {
+                share.set(share.bytes().saturating_sub(append.size()));
+            }
             if self
                 .wanted
                 .root
@@ -168,11 +205,16 @@ impl Correlated {
             correlation,
             ..
         } = &self.wanted;
+        // As for a stream.
+        self.share = None;
+        let mut share = self.reader.room(BOOK_BYTES).await?;
         let mut appends = self
             .reader
             .catalog
-            .read_correlated(domain, correlation, self.after, CORRELATED_PAGE)
+            .read_correlated(domain, correlation, self.after, BOOK_BYTES)
             .await?;
+        share.set(appends.iter().map(Append::size).sum());
+        self.share = Some(share);
         let Some(last) = appends.last() else {
             return Ok(false);
         };
@@ -187,6 +229,10 @@ impl Correlated {
             return Ok(window.clone());
         }
         let window = self.reader.resolve(stream, &self.wanted.selection).await?;
+        if self.windows.len() >= KNOWN_WINDOWS {
+            // A root whose window is needed again is looked at again.
+            self.windows.clear();
+        }
         self.windows.insert(stream.clone(), window.clone());
         Ok(window)
     }

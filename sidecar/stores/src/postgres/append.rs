@@ -69,7 +69,7 @@ pub(super) fn place<T>(list: &[T]) -> i32 {
 }
 
 fn size<'a>(events: impl Iterator<Item = &'a NewEvent>) -> i32 {
-    let size: usize = events.map(|event| event.payload.size()).sum();
+    let size: usize = events.map(|event| event.size()).sum();
     i32::try_from(size).unwrap_or(i32::MAX)
 }
 

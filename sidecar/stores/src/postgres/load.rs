@@ -5,6 +5,7 @@ use angzarr_coordinator::model::{
     SnapshotVersion, StreamId, Timestamp,
 };
 use angzarr_coordinator::model::{CommandId, Payload};
+use angzarr_coordinator::port::catalog::CORRELATED_APPENDS;
 use angzarr_coordinator::port::log::{Load, Loaded, PartitionPage, PartitionRead, StreamRead};
 use angzarr_coordinator::port::store::Error;
 use sqlx::Row;
@@ -163,7 +164,7 @@ impl Reading<'_> {
             let is_wanted =
                 event.sequence >= from && through.is_none_or(|through| event.sequence <= through);
             if is_wanted {
-                self.size += event.payload.size();
+                self.size += event.size();
                 events.push(event);
             }
         }
@@ -335,13 +336,18 @@ pub(super) async fn read_correlated(
     const CORRELATED: &str = concat!(
         "SELECT a.edition, a.root, ",
         append_columns!(),
-        " FROM appends a WHERE a.partition_id = $1 AND a.correlation_id = $2 AND a.last_position > $3 ORDER BY a.last_position LIMIT $4"
+        " FROM (
+            SELECT *, sum(size) OVER (ORDER BY last_position) - size AS size_before FROM (
+                SELECT * FROM appends WHERE partition_id = $1 AND correlation_id = $2 AND last_position > $3 ORDER BY last_position LIMIT $4
+            ) found
+        ) a WHERE a.size_before <= $5 ORDER BY a.last_position"
     );
     let rows = pool.fetch(Operation::Other, |_| {
         sqlx::query(CORRELATED)
             .bind(wanted.partition)
             .bind(wanted.correlation.as_str())
             .bind(column(after.0))
+            .bind(row_limit(CORRELATED_APPENDS))
             .bind(row_limit(limit))
     });
     let rows = rows.await?;

@@ -5,6 +5,7 @@ use angzarr_coordinator::model::{
     Append, AppendId, CommandKey, CorrelationId, Domain, Position, Root, RootHead, Sequence,
     Snapshot, SnapshotVersion, StreamId, Timestamp,
 };
+use angzarr_coordinator::port::catalog::CORRELATED_APPENDS;
 use angzarr_coordinator::port::log::{Load, Loaded, PartitionPage, PartitionRead, StreamRead};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -68,7 +69,7 @@ pub(super) fn load(conn: &Connection, load: &Load) -> Result<Loaded, Fault> {
             let is_wanted = event.sequence >= from
                 && load.through.is_none_or(|through| event.sequence <= through);
             if is_wanted {
-                size += event.payload.size();
+                size += event.size();
                 events.push(event);
             }
         }
@@ -386,11 +387,17 @@ pub(super) fn read_correlated(
         correlation.as_str(),
         row::place_key(partition, after),
         row::last_place_key(partition),
-        row::row_limit(limit)
+        row::row_limit(CORRELATED_APPENDS)
     ])?;
     let mut appends = Vec::new();
+    let mut size = 0;
     while let Some(row) = rows.next()? {
-        appends.push(read_placed(domain, row)?);
+        let append = read_placed(domain, row)?;
+        size += append.size();
+        appends.push(append);
+        if size > limit {
+            break;
+        }
     }
     Ok(appends)
 }

@@ -2,6 +2,7 @@
 
 mod delivery;
 mod floods;
+mod memory;
 mod ports;
 mod requests;
 

@@ -147,7 +147,7 @@ async fn list_work(ports: &Store, of: &ConsumerId, state: WorkState) -> Vec<Kept
             (&head.trigger, head.target.as_ref()),
             (&outgoing.trigger, target)
         );
-        assert!(head.bytes >= outgoing.work.size());
+        assert!(head.bytes >= payload_bytes(&outgoing.work));
         assert_eq!(refusal.is_some(), state == WorkState::Refused);
     }
     works
@@ -371,4 +371,15 @@ pub(super) async fn consumers_do_not_see_each_other(bench: Box<dyn Bench>) {
     let foreign = step(&ports, &other, epoch, vec![advance(1, 1)]).await;
     let name = other.to_string();
     assert_eq!(foreign, Outcome::Fenced { name });
+}
+
+fn payload_bytes(work: &Work) -> usize {
+    match work {
+        Work::Command(command) => command.pages.iter().map(|page| page.value.len()).sum(),
+        Work::Facts(facts) => {
+            let payloads = facts.events.iter().map(|event| &event.payload);
+            payloads.map(|payload| payload.value.len()).sum()
+        }
+        Work::Malformed(malformed) => malformed.reason.len(),
+    }
 }

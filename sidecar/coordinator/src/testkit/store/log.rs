@@ -477,12 +477,12 @@ pub(super) async fn a_correlation_is_read_in_the_order_of_positions(bench: Box<d
     let correlation = appends[0].correlation_id.clone();
     let read = ports
         .catalog
-        .read_correlated(&till, &correlation, Position::ORIGIN, 2)
+        .read_correlated(&till, &correlation, Position::ORIGIN, appends[0].size())
         .await;
     assert_eq!(read.expect("the store is read"), appends[..2]);
     let rest = ports
         .catalog
-        .read_correlated(&till, &correlation, appends[1].last_position, 2)
+        .read_correlated(&till, &correlation, appends[1].last_position, 0)
         .await;
     assert_eq!(rest.expect("the store is read"), appends[2..]);
 }

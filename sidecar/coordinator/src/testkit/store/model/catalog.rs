@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 
 use super::ModelStore;
+use super::log::until_exceeded;
 use crate::model::{Append, CorrelationId, Domain, Edition, Position, Root, RootHead, StreamId};
-use crate::port::catalog::Catalog;
+use crate::port::catalog::{CORRELATED_APPENDS, Catalog};
 use crate::port::store::{Durability, Error};
 
 #[async_trait]
@@ -44,7 +45,7 @@ impl Catalog for ModelStore {
             .recorded
             .of_domain(domain)
             .filter(|append| append.correlation_id == *correlation && append.last_position > after);
-        Ok(appends.take(limit).cloned().collect())
+        Ok(until_exceeded(appends.take(CORRELATED_APPENDS), limit))
     }
 
     async fn probe(&self) -> Result<(), Error> {

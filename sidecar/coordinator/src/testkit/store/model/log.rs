@@ -192,23 +192,19 @@ impl Recorded {
             .filter(|event| snapshot.is_none_or(|snapshot| event.sequence > snapshot.sequence))
             .cloned()
             .collect();
-        let size = snapshot.map_or(0, |snapshot| snapshot.state.size())
-            + events
-                .iter()
-                .map(|event| event.payload.size())
-                .sum::<usize>();
         let actual = self.next_sequence(&load.stream);
         if load.expected.is_some_and(|expected| expected != actual) {
             return Loaded::Conflict { actual };
         }
-        if size > load.limit {
-            return Loaded::TooLarge;
-        }
-        Loaded::History {
+        let history = Loaded::History {
             snapshot: snapshot.cloned(),
             events,
             next_sequence: actual,
+        };
+        if history.size() > load.limit {
+            return Loaded::TooLarge;
         }
+        history
     }
 
     fn read_partition(&self, read: &PartitionRead) -> PartitionPage {
@@ -234,7 +230,10 @@ impl Recorded {
 }
 
 /// Appends up to the one with which the limit of bytes is exceeded.
-fn until_exceeded<'a>(appends: impl Iterator<Item = &'a Append>, limit: usize) -> Vec<Append> {
+pub(super) fn until_exceeded<'a>(
+    appends: impl Iterator<Item = &'a Append>,
+    limit: usize,
+) -> Vec<Append> {
     let mut taken = Vec::new();
     let mut size = 0;
     for append in appends {
