@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use angzarr_config::boot::{self, Start};
 use angzarr_config::routing::Routing;
-use angzarr_coordinator::consumer::{
-    Consumer, Error, OutgoingBound, Settings, Source, Start as Begin,
-};
+use angzarr_coordinator::consumer::{Consumer, Error, OutgoingBound, Settings, Source};
 use angzarr_coordinator::describe;
 use angzarr_coordinator::model::{ConsumerId, Domain};
+use angzarr_coordinator::port::bus::From;
 use angzarr_coordinator::retry::{Jitter, Policy};
 use anyhow::{Context, Result};
 use tokio::task::JoinSet;
@@ -146,8 +145,8 @@ pub(super) fn read_sources(sources: &[boot::Source], start: Start) -> Result<Vec
             domain: Domain::parse(&source.domain)
                 .with_context(|| format!("read the source {:?}", source.domain))?,
             start: match start {
-                Start::Beginning => Begin::Beginning,
-                Start::Now => Begin::Now,
+                Start::Beginning => From::Beginning,
+                Start::Now => From::Now,
             },
             event_types: (!wanted.is_empty()).then_some(wanted),
         })

@@ -41,7 +41,7 @@ use tokio_util::sync::CancellationToken;
 pub use error::Error;
 pub use live_status::{Holder, Snapshot, SourceSnapshot, SourceState};
 pub use parked::Refused;
-pub use settings::{OutgoingBound, Ports, Settings, Source, Start};
+pub use settings::{OutgoingBound, Ports, Settings, Source};
 pub use settlements::Settlement;
 pub use sync::Until;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::model::{Append, ConsumerId, Domain};
 use crate::port::backlog::Backlog;
-use crate::port::bus::Bus;
+use crate::port::bus::{Bus, From};
 use crate::port::leases::Leases;
 use crate::port::logic::ConsumerLogic;
 use crate::port::observer::Observer;
@@ -80,7 +80,7 @@ pub struct Source {
     /// Whose appends are read.
     pub domain: Domain,
     /// Where a consumer without progress begins.
-    pub start: Start,
+    pub start: From,
     /// The full names of the event types that it wants; absent wants all.
     pub event_types: Option<BTreeSet<String>>,
 }
@@ -95,15 +95,6 @@ impl Source {
                 .any(|event| wanted.contains(event.payload.type_name()))
         })
     }
-}
-
-/// Where a consumer without progress begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Start {
-    /// With the first event there ever was.
-    Beginning,
-    /// With the first event after it first subscribed.
-    Now,
 }
 
 /// What a consumer works with.

@@ -12,7 +12,7 @@ use super::attempt::{self, Event, Unit};
 use super::error::Error;
 use super::lanes::{Lanes, Pushed};
 use super::live_status::SourceState;
-use super::settings::{Source, Start};
+use super::settings::Source;
 use crate::describe;
 use crate::model::{Append, Cursor, Position, StreamId};
 use crate::port::bus::{self, Delivery, From, Subscribe, Subscription};
@@ -162,8 +162,7 @@ impl Reader {
                 self.last = Some(cursor);
                 From::Cursor(cursor)
             }
-            (None, Start::Beginning) => From::Beginning,
-            (None, Start::Now) => From::Now,
+            (None, start) => start,
         })
     }
 

@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::root::{Plan, plan};
-use super::{Error, SourceState, Start, Until};
+use super::{Error, SourceState, Until};
 use crate::model::*;
-use crate::port::bus;
+use crate::port::bus::{self, From};
 use crate::port::logic;
 use crate::port::progress::Step;
 use script::refusal;
@@ -25,7 +25,7 @@ async fn every_append_is_handled_once_and_in_order() {
             world.append(number);
         }
     }
-    let running = world.run(Start::Beginning);
+    let running = world.run(From::Beginning);
     world.until_done().await;
     for number in 1..=10 {
         assert_eq!(world.handled(number), (0..20).collect::<Vec<_>>());
@@ -37,11 +37,11 @@ async fn every_append_is_handled_once_and_in_order() {
 async fn a_restart_goes_on_after_the_stored_cursor() {
     let world = World::new();
     world.append(1);
-    let running = world.run(Start::Beginning);
+    let running = world.run(From::Beginning);
     world.until_done().await;
     running.stop().await.unwrap();
     world.append(1);
-    let running = world.run(Start::Beginning);
+    let running = world.run(From::Beginning);
     world.until_done().await;
     assert_eq!(world.handled(1), [0, 1]);
     running.stop().await.unwrap();
@@ -53,7 +53,7 @@ async fn repeats_are_dropped() {
     world.append(1);
     world.append(1);
     world.store_steps(vec![advance(1)]).await;
-    let running = world.run(Start::Beginning);
+    let running = world.run(From::Beginning);
     world.until_done().await;
     assert_eq!(world.handled(1), [1]);
     running.stop().await.unwrap();
@@ -72,7 +72,7 @@ async fn gaps_are_repaired_from_the_owner() {
         cursor: world.cursor_at(5),
     };
     world.store_steps(vec![moved, advance(1)]).await;
-    let running = world.run(Start::Beginning);
+    let running = world.run(From::Beginning);
     world.until_done().await;
     assert_eq!(world.handled(1), [1, 2, 3, 4, 5]);
     running.stop().await.unwrap();
@@ -92,7 +92,7 @@ async fn a_start_at_now_skips_what_was_before_also_of_roots_that_go_on() {
     let world = World::new();
     world.append(1);
     world.append(1);
-    let running = world.run(Start::Now);
+    let running = world.run(From::Now);
     world.until_started().await;
     world.append(1);
     world.append(2);
@@ -108,7 +108,7 @@ async fn types_that_are_not_wanted_advance_without_a_call() {
     world.append_typed(1, &["Boring"]);
     world.append_typed(1, &["Boring", "Wanted"]);
     world.append_typed(1, &["Boring"]);
-    let mut settings = world.settings(Start::Beginning);
+    let mut settings = world.settings(From::Beginning);
     settings.sources[0].event_types = Some(BTreeSet::from(["Wanted".to_owned()]));
     let running = world.run_with(settings);
     world.until_done().await;
@@ -125,7 +125,7 @@ async fn ten_minutes_without_the_logic_park_nothing() {
         world.append(number);
         world.append(number);
     }
-    let running = world.run(Start::Beginning);
+    let running = world.run(From::Beginning);
     tokio::time::sleep(Duration::from_secs(600)).await;
     let snapshot = running.consumer.snapshot();
     assert!(matches!(snapshot.sources[0].state, SourceState::Paused(_)));
@@ -146,7 +146,7 @@ async fn a_store_outage_stops_nothing_for_good() {
     let world = World::new();
     world.change(|script| script.fails_writes = true);
     world.append(1);
-    let running = world.run(Start::Beginning);
+    let running = world.run(From::Beginning);
     tokio::time::sleep(Duration::from_secs(300)).await;
     let snapshot = running.consumer.snapshot();
     assert!(matches!(snapshot.sources[0].state, SourceState::Paused(_)));
@@ -164,7 +164,7 @@ async fn a_poisoned_root_is_parked_alone() {
         world.append(number);
     }
     world.append(500);
-    let running = world.run(Start::Beginning);
+    let running = world.run(From::Beginning);
     world.until_done().await;
     for number in (1..=1_000).filter(|number| *number != 500) {
         assert_eq!(world.handled(number), [0]);
@@ -183,7 +183,7 @@ async fn an_append_that_breaks_a_healthy_logic_again_and_again_is_parked() {
     world.change(|script| script.breaking.push(root(1)));
     world.append(1);
     world.append(2);
-    let running = world.run(Start::Beginning);
+    let running = world.run(From::Beginning);
     world.until_done().await;
     assert_eq!(world.handled(2), [0]);
     assert!(running.consumer.show_parked(&stream(1)).await.is_ok());
@@ -198,7 +198,7 @@ async fn a_call_that_broke_counts_nothing_while_the_logic_is_away() {
         script.answers.insert(root(1), [broken].into());
     });
     world.append(1);
-    let running = world.run(Start::Beginning);
+    let running = world.run(From::Beginning);
     world
         .until("the call broke", async || {
             world.script().answers[&root(1)].is_empty()
@@ -219,7 +219,7 @@ async fn logic_that_hangs_on_every_call_parks_nothing() {
         world.append(number);
     }
     world.change(|script| script.hangs_all = true);
-    let mut settings = world.settings(Start::Beginning);
+    let mut settings = world.settings(From::Beginning);
     (settings.logic_budget, settings.concurrency) = (Duration::from_secs(1), 4);
     let running = world.run_with(settings);
     // Its health service replies all the time.
@@ -242,7 +242,7 @@ async fn logic_that_says_it_is_unavailable_is_waited_for() {
         script.answers.insert(root(1), answers.collect());
     });
     world.append(1);
-    let running = world.run(Start::Beginning);
+    let running = world.run(From::Beginning);
     world.until_done().await;
     assert_eq!(world.handled(1), [0]);
     assert_eq!(running.consumer.snapshot().parked, 0);
@@ -266,7 +266,7 @@ async fn roots_that_hang_or_wait_hold_up_no_other_root_of_the_source() {
     for number in 1_000..1_020 {
         world.append(number);
     }
-    let mut settings = world.settings(Start::Beginning);
+    let mut settings = world.settings(From::Beginning);
     (settings.logic_budget, settings.concurrency) = (Duration::from_secs(3), 16);
     (settings.credit, settings.max_attempts) = (16, 1_000_000);
     let running = world.run_with(settings);
@@ -297,7 +297,7 @@ async fn a_replay_delivers_what_waited_and_takes_the_root_back_in() {
     for _ in 0..4 {
         world.append(1);
     }
-    let running = world.run(Start::Beginning);
+    let running = world.run(From::Beginning);
     world.until_done().await;
     let refused = running.consumer.replay(&stream(1)).await.unwrap_err();
     assert_eq!(refused.code, Code::Internal);
@@ -325,7 +325,7 @@ async fn a_skip_leaves_out_one_append() {
     world.change(|script| script.poisoned.push(root(1)));
     world.append(1);
     world.append(1);
-    let running = world.run(Start::Beginning);
+    let running = world.run(From::Beginning);
     world.until_done().await;
     world.change(|script| script.poisoned.clear());
     let skipped = running.consumer.skip(&stream(1), Sequence(0)).await;
@@ -340,7 +340,7 @@ async fn park_first(world: &World) -> Running {
     for _ in 0..4 {
         world.append(1);
     }
-    let running = world.run(Start::Beginning);
+    let running = world.run(From::Beginning);
     world.until_done().await;
     world.change(|script| script.poisoned.clear());
     running
@@ -376,7 +376,7 @@ async fn a_skip_that_a_crash_cut_in_two_can_be_repeated_or_replayed() {
         assert_eq!(cut.unwrap_err().code, Code::Unavailable);
         running.task.abort();
         world.change(|script| script.is_logic_away = false);
-        let running = world.run(Start::Beginning);
+        let running = world.run(From::Beginning);
         let consumer = &running.consumer;
         world
             .until("it acts", async || consumer.snapshot().is_ready)
@@ -407,7 +407,7 @@ async fn a_skip_of_another_append_than_the_parked_one_is_refused() {
 #[tokio::test(start_paused = true)]
 async fn a_synchronous_call_is_not_repeated_by_the_delivery() {
     let world = World::new();
-    let running = world.run(Start::Beginning);
+    let running = world.run(From::Beginning);
     world.until_started().await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     world.append(1);
@@ -433,7 +433,7 @@ async fn a_synchronous_call_is_not_repeated_by_the_delivery() {
 async fn a_synchronous_call_reaches_what_is_empty_or_older_than_the_start() {
     let world = World::new();
     let old = world.append(1);
-    let running = world.run(Start::Now);
+    let running = world.run(From::Now);
     world.until_started().await;
     let until = |number, next| Until {
         stream: stream(number),
@@ -461,7 +461,7 @@ async fn a_synchronous_call_says_at_once_that_a_parked_root_is_not_reached() {
     let world = World::new();
     world.change(|script| script.poisoned.push(root(1)));
     let append = world.append(1);
-    let running = world.run(Start::Beginning);
+    let running = world.run(From::Beginning);
     world.until_done().await;
     let began = tokio::time::Instant::now();
     let refused = running
@@ -478,7 +478,7 @@ async fn a_synchronous_call_says_at_once_that_a_parked_root_is_not_reached() {
 #[tokio::test(start_paused = true)]
 async fn a_hint_that_the_owner_does_not_know_is_not_believed() {
     let world = World::new();
-    let running = world.run(Start::Beginning);
+    let running = world.run(From::Beginning);
     let mut invented = world.append(1);
     world.until_done().await;
     invented.first_sequence = Sequence(1);
@@ -496,12 +496,12 @@ async fn a_hint_that_the_owner_does_not_know_is_not_believed() {
 async fn another_history_stops_the_consumer_and_says_so() {
     let world = World::new();
     world.append(1);
-    let running = world.run(Start::Beginning);
+    let running = world.run(From::Beginning);
     world.until_done().await;
     running.stop().await.unwrap();
     let other = World::new();
     other.append(1);
-    let running = world.run_over(&other, Start::Beginning);
+    let running = world.run_over(&other, From::Beginning);
     let ended = running.task.await.unwrap();
     let Err(Error::Source { cause, .. }) = ended else {
         panic!("{ended:?}")
@@ -517,7 +517,7 @@ async fn a_bus_that_leaves_something_out_stops_the_consumer() {
     let mut skipping = world.append(1);
     skipping.last_position = Position(5);
     world.change(|script| script.injected.push_back(skipping));
-    let running = world.run(Start::Beginning);
+    let running = world.run(From::Beginning);
     let ended = running.task.await.unwrap();
     let Err(Error::Source { cause, .. }) = ended else {
         panic!("{ended:?}")
@@ -529,7 +529,7 @@ async fn a_bus_that_leaves_something_out_stops_the_consumer() {
 #[tokio::test(start_paused = true)]
 async fn a_consumer_that_was_taken_over_stops() {
     let world = World::new();
-    let running = world.run(Start::Beginning);
+    let running = world.run(From::Beginning);
     world.append(1);
     world.until_done().await;
     world.take_lease().await;

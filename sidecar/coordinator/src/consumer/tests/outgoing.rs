@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use super::super::derive::derive_name;
 use super::super::outgoing::{Verdict, judge};
-use super::super::{Settlement, SourceState, Start};
+use super::super::{Settlement, SourceState};
 use super::LONG;
 use super::script::{command, refusal};
 use super::world::{Running, World, payload, root, stream};
 use crate::model::*;
+use crate::port::bus::From;
 use crate::port::logic::{Reaction, Request};
 use crate::port::progress::Malformed;
 
@@ -32,7 +33,7 @@ async fn commands_of_a_trigger_leave_in_order_and_a_refused_one_is_set_aside_alo
     });
     world.append(1);
     world.append(1);
-    let running = world.run(Start::Beginning);
+    let running = world.run(From::Beginning);
     world.until_settled(3).await;
     let order: Vec<_> = world
         .script()
@@ -77,7 +78,7 @@ async fn a_refusal_is_believed_only_after_the_deadline_of_an_earlier_unknown_att
         .into();
     });
     world.append(1);
-    let running = world.run(Start::Beginning);
+    let running = world.run(From::Beginning);
     world.until_settled(2).await;
     assert!(is_nothing_refused(&running).await);
     running.stop().await.unwrap();
@@ -93,14 +94,14 @@ async fn a_refusal_is_not_believed_while_an_attempt_of_a_former_process_may_take
     let world = saga();
     world.change(|script| script.is_target_away = true);
     world.append(1);
-    let running = world.run(Start::Beginning);
+    let running = world.run(From::Beginning);
     world.until_done().await;
     running.task.abort();
     world.change(|script| {
         script.is_target_away = false;
         script.replies = [Err(refusal(Code::FailedPrecondition)), Ok(())].into();
     });
-    let running = world.run(Start::Beginning);
+    let running = world.run(From::Beginning);
     world.until_settled(2).await;
     assert!(is_nothing_refused(&running).await);
     running.stop().await.unwrap();
@@ -150,7 +151,7 @@ async fn targets_that_are_away_or_hang_hold_up_nobody_else_over_restarts_too() {
     }
     let mut healthy = 0;
     for restart in 0..3 {
-        let running = world.run(Start::Beginning);
+        let running = world.run(From::Beginning);
         for number in 0..20 {
             request(&world, 1_000 + restart * 20 + number, "awake", 2, 10);
         }
@@ -171,7 +172,7 @@ async fn targets_that_are_away_or_hang_hold_up_nobody_else_over_restarts_too() {
         script.unrouted.clear();
         script.hung.clear();
     });
-    let running = world.run(Start::Beginning);
+    let running = world.run(From::Beginning);
     world.until_settled(healthy + 900).await;
     assert_eq!(running.consumer.snapshot().outgoing_waits, None);
     running.stop().await.unwrap();
@@ -180,7 +181,7 @@ async fn targets_that_are_away_or_hang_hold_up_nobody_else_over_restarts_too() {
 #[tokio::test(start_paused = true)]
 async fn what_is_under_way_is_bounded_in_bytes() {
     let world = saga();
-    let mut settings = world.settings(Start::Beginning);
+    let mut settings = world.settings(From::Beginning);
     settings.outgoing.bytes = usize::MAX;
     for number in 0..60 {
         let target = ["one", "two", "three"][number as usize % 3];
@@ -198,7 +199,7 @@ async fn what_is_under_way_is_bounded_in_bytes() {
 async fn the_source_waits_while_too_much_is_to_be_sent() {
     let world = saga();
     world.change(|script| script.unrouted = vec!["nowhere".to_owned()]);
-    let mut settings = world.settings(Start::Beginning);
+    let mut settings = world.settings(From::Beginning);
     (settings.outgoing.pieces, settings.credit) = (10, 4);
     for number in 0..100 {
         request(&world, number, "nowhere", 1, 10);
@@ -232,7 +233,7 @@ async fn what_the_logic_of_a_target_refuses_is_final_after_attempts_whatever_its
         };
         world.change(|script| script.replies = vec![Err(of_logic); 5].into());
         world.append(1);
-        let running = world.run(Start::Beginning);
+        let running = world.run(From::Beginning);
         world.until_settled(1).await;
         let (refused, _) = running.consumer.list_refused(0, 10).await.unwrap();
         assert_eq!(refused[0].refusal.code, code);
@@ -243,7 +244,7 @@ async fn what_the_logic_of_a_target_refuses_is_final_after_attempts_whatever_its
 #[tokio::test(start_paused = true)]
 async fn nothing_is_sent_once_another_may_hold_the_lease() {
     let world = saga();
-    let running = world.run(Start::Beginning);
+    let running = world.run(From::Beginning);
     world.until_started().await;
     world.change(|script| script.fails_leases = true);
     tokio::time::sleep(Duration::from_secs(20)).await;
@@ -264,7 +265,7 @@ async fn work_that_was_stored_and_not_sent_goes_out_after_a_restart_under_the_sa
     let world = saga();
     world.change(|script| script.is_target_away = true);
     let append = world.append(1);
-    let running = world.run(Start::Beginning);
+    let running = world.run(From::Beginning);
     world.until_done().await;
     // The process dies: nothing is finished, nothing is settled.
     running.task.abort();
@@ -272,7 +273,7 @@ async fn work_that_was_stored_and_not_sent_goes_out_after_a_restart_under_the_sa
     assert_eq!(world.waiting().await, 2);
 
     world.change(|script| script.is_target_away = false);
-    let running = world.run(Start::Beginning);
+    let running = world.run(From::Beginning);
     world.until_settled(2).await;
     let id = world.id();
     let ids: Vec<_> = world
@@ -299,7 +300,7 @@ async fn a_request_that_cannot_be_executed_is_parked_with_the_reason() {
         script.answers.insert(root(1), [answer].into());
     });
     world.append(1);
-    let running = world.run(Start::Beginning);
+    let running = world.run(From::Beginning);
     world.until_settled(1).await;
     let (refused, _) = running.consumer.list_refused(0, 10).await.unwrap();
     assert!(refused[0].refusal.message.contains("it has no root"));

@@ -9,12 +9,12 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::super::{Consumer, Error, OutgoingBound, Ports, Settings, Source, Start};
+use super::super::{Consumer, Error, OutgoingBound, Ports, Settings, Source};
 use super::script::Script;
 use crate::feed::{Heads, InProcess};
 use crate::model::*;
 use crate::port::backlog::WorkState;
-use crate::port::bus::{self, Bus, Delivery, Subscribe, Subscription};
+use crate::port::bus::{self, Bus, Delivery, From, Subscribe, Subscription};
 use crate::port::leases::{Grant, Leases};
 use crate::port::log::{PartitionPage, PartitionRead, StreamRead};
 use crate::port::observer::NoObserver;
@@ -191,7 +191,7 @@ impl World {
         }
     }
 
-    pub(super) fn settings(&self, start: Start) -> Settings {
+    pub(super) fn settings(&self, start: From) -> Settings {
         let source = Source {
             domain: domain(),
             start,
@@ -221,7 +221,7 @@ impl World {
         }
     }
 
-    pub(super) fn run(&self, start: Start) -> Running {
+    pub(super) fn run(&self, start: From) -> Running {
         self.run_with(self.settings(start))
     }
 
@@ -230,7 +230,7 @@ impl World {
     }
 
     /// Runs the consumer over the log of another world.
-    pub(super) fn run_over(&self, other: &Self, start_at: Start) -> Running {
+    pub(super) fn run_over(&self, other: &Self, start_at: From) -> Running {
         let bus = Arc::new(other.clone());
         let ports = Ports {
             bus,
