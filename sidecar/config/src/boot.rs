@@ -222,7 +222,7 @@ impl Boot {
     /// # Errors
     /// [`Error`] names every unknown key, or the first value that has the wrong type.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let boot: Self = parse::typed(&parse::value(text)?)?;
+        let boot: Self = parse::read(text)?;
         boot.validate()?;
         Ok(boot)
     }

@@ -35,7 +35,7 @@ impl Directory {
     /// # Errors
     /// [`Error`] names every unknown key, or the first value that is wrong.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let directory: Self = parse::typed(&parse::value(text)?)?;
+        let directory: Self = parse::read(text)?;
         check_version(directory.schema_version)?;
         Ok(directory)
     }

@@ -10,12 +10,12 @@ use crate::nearest::nearest;
 use crate::secret::redact;
 
 /// A document that cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// It is not YAML.
-    #[error("not valid YAML: {0}")]
-    Syntax(String),
-    /// It is YAML and holds mistakes.
+    #[error("not valid YAML")]
+    Syntax(#[source] Box<serde_saphyr::Error>),
+    /// It is YAML with mistakes in it.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Mistakes(Vec<Mistake>),
 }
@@ -65,11 +65,19 @@ impl Error {
     }
 }
 
-/// Reads YAML without looking at its meaning. A mistake is told by its place, without the lines around it, which may hold secrets.
+/// Reads a document from YAML or JSON.
+///
+/// # Errors
+/// [`Error`] names every unknown key, or the first value of the wrong type.
+pub fn read<T: DeserializeOwned + Serialize>(text: &str) -> Result<T, Error> {
+    typed(&value(text)?)
+}
+
+/// Reads YAML without looking at its meaning. An error names the place without the lines around it, which may hold secrets.
 pub(crate) fn value(text: &str) -> Result<Value, Error> {
     let options = serde_saphyr::options! { with_snippet: false };
     let value: Value = serde_saphyr::from_str_with_options(text, options)
-        .map_err(|error| Error::Syntax(error.to_string()))?;
+        .map_err(|error| Error::Syntax(Box::new(error)))?;
     match value {
         Value::Object(_) => Ok(value),
         Value::Null => Err(Error::at(".", "the document is empty")),
@@ -83,13 +91,13 @@ pub(crate) fn value(text: &str) -> Result<Value, Error> {
 /// Reads a typed document.
 ///
 /// # Design
-/// A typed value is written back and compared with what was read: a key that does not come back is unknown, and its neighbours are the keys that
-/// would have been right. So all unknown keys are found at once, without a list of names beside the types. It asks that every field is written.
+/// A typed value is written back and compared with what was read: a key that does not come back is unknown, and the keys beside it are the known
+/// ones. So all unknown keys are found at once, without a list of names beside the types. This requires that every field is written.
 pub(crate) fn typed<T: DeserializeOwned + Serialize>(value: &Value) -> Result<T, Error> {
     let typed: T = serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
         let found = at(value, &path);
-        // The value that is quoted may stand below the path.
+        // The message may quote a value below the path. It is kept as text, since the cause itself could show credentials.
         let message = redact(&without_credentials(error.inner().to_string(), found));
         Error::at(path, format!("{message}{}", given(found)))
     })?;
@@ -103,7 +111,7 @@ pub(crate) fn typed<T: DeserializeOwned + Serialize>(value: &Value) -> Result<T,
     }
 }
 
-/// What stands at a path.
+/// The value at a path.
 fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
     let pointer = path.replace(['.', '['], "/").replace(']', "");
     match path {
@@ -112,7 +120,7 @@ fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
     }
 }
 
-/// A message may quote the value that is wrong; one that looks like an address with credentials is left out.
+/// Removes the invalid value from a message if it looks like an address with credentials.
 fn without_credentials(message: String, found: Option<&Value>) -> String {
     match found.and_then(Value::as_str) {
         Some(text) if text.contains('@') => message.replace(text, "..."),
@@ -120,7 +128,7 @@ fn without_credentials(message: String, found: Option<&Value>) -> String {
     }
 }
 
-/// The keys that stand where a value is wrong, if it has keys: one of them may be a misspelled one that is missing.
+/// The keys of an invalid value, if it has any: one of them may be a misspelling of the missing one.
 fn given(found: Option<&Value>) -> String {
     let Some(Value::Object(keys)) = found else {
         return String::new();

@@ -174,7 +174,7 @@ impl Routing {
     /// # Errors
     /// [`Error`] names every unknown key, or the first value that is wrong.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let routing: Self = parse::typed(&parse::value(text)?)?;
+        let routing: Self = parse::read(text)?;
         check_version(routing.schema_version)?;
         routing.validate_counts()?;
         routing.validate_times()?;
