@@ -11,15 +11,13 @@ use crate::render::{self, Render};
 /// Runs event-sourced systems from their resources.
 #[derive(Debug, Parser)]
 #[command(name = "angzarr", version, about, long_about = None)]
-pub struct Cli {
-    /// What to do.
+struct Cli {
     #[command(subcommand)]
-    pub command: Command,
+    command: Command,
 }
 
-/// What to do.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+enum Command {
     /// Runs the resources of a folder as processes on this machine, without a cluster.
     Local(Local),
     /// Prints every object that a cluster would get from the resources of a folder.
@@ -35,7 +33,7 @@ pub enum Command {
     },
 }
 
-/// Does what the command line of this process says.
+/// Runs the command line of this process.
 pub async fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Local(local) => local::run(local).await,

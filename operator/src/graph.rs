@@ -1,4 +1,4 @@
-//! The graph of the routing: which domains there are, who reads them, who commands them; drawn, and looked at for what hurts.
+//! The graph of the routing: which domains there are, who reads them, who commands them; drawn and analysed.
 //!
 //! ```text
 //! aggregate ──events──▶ projector
@@ -9,11 +9,13 @@ mod analyse;
 
 use std::fmt::Write;
 
-use crate::model::{Key, Role, StoreKey, System};
+use angzarr_config::boot::Mode;
 
-pub use analyse::{Finding, analyse};
+use crate::model::{Component, Key, Role, StoreKey, System};
 
-/// Draws a system as a Mermaid flowchart, with what was found as comments above it.
+pub use analyse::analyse;
+
+/// Draws a system as a Mermaid flowchart, with the findings as comments above it.
 pub fn draw(system: &System) -> String {
     let mut text = String::new();
     for finding in analyse(system) {
@@ -21,10 +23,9 @@ pub fn draw(system: &System) -> String {
     }
     line(&mut text, "flowchart LR");
     for (index, store) in system.stores.keys().enumerate() {
-        line(
-            &mut text,
-            &format!("  subgraph store{index}[\"{}\"]", title(store)),
-        );
+        let StoreKey { namespace, name } = store;
+        let title = format!("EventStore {namespace}/{name}");
+        line(&mut text, &format!("  subgraph store{index}[\"{title}\"]"));
         for (key, component) in &system.components {
             if component.store == *store {
                 line(&mut text, &format!("    {}", node(key, &component.role)));
@@ -33,7 +34,7 @@ pub fn draw(system: &System) -> String {
         line(&mut text, "  end");
     }
     for (key, component) in &system.components {
-        for edge in edges(system, &component.store, key, &component.role) {
+        for edge in edges(system, key, component) {
             line(&mut text, &format!("  {edge}"));
         }
     }
@@ -43,10 +44,6 @@ pub fn draw(system: &System) -> String {
 fn line(text: &mut String, line: &str) {
     // Writing into a String does not fail.
     let _ = writeln!(text, "{line}");
-}
-
-fn title(store: &StoreKey) -> String {
-    format!("EventStore {}/{}", store.namespace, store.name)
 }
 
 /// The name of a node: names of resources hold letters, digits and dashes only.
@@ -64,31 +61,26 @@ fn node(key: &Key, role: &Role) -> String {
     }
 }
 
-/// What a component reads, and what it commands. A thick line is waited for by callers who ask for it.
-fn edges(system: &System, store: &StoreKey, key: &Key, role: &Role) -> Vec<String> {
-    use angzarr_config::boot::Mode;
-    let (reads, targets, mode) = match role {
-        Role::Aggregate { .. } => return Vec::new(),
-        Role::Projector { reads, mode } => (reads, &[][..], mode),
-        Role::Saga {
-            reads,
-            targets,
-            mode,
-        } => (reads, targets.as_slice(), mode),
+/// What a component reads, and what it commands. A thick line is one that callers can wait for.
+fn edges(system: &System, key: &Key, component: &Component) -> Vec<String> {
+    let arrow = match component.role {
+        Role::Projector {
+            mode: Mode::Sync, ..
+        }
+        | Role::Saga {
+            mode: Mode::Sync, ..
+        } => "==>",
+        Role::Aggregate { .. } | Role::Projector { .. } | Role::Saga { .. } => "-->",
     };
-    let arrow = match mode {
-        Mode::Async => "-->",
-        Mode::Sync => "==>",
-    };
-    let owner = |domain: &str| system.owner(store, domain).map(id);
+    let owner = |domain: &str| system.owner(&component.store, domain).map(id);
     let mut edges = Vec::new();
-    for source in &reads.sources {
+    for source in component.reads().iter().flat_map(|reads| &reads.sources) {
         if let Some(owner) = owner(&source.domain) {
             let types = short_names(&source.event_types);
             edges.push(format!("{owner} {arrow}{types} {}", id(key)));
         }
     }
-    for target in targets {
+    for target in component.targets() {
         if let Some(owner) = owner(target) {
             edges.push(format!("{} -.->|commands| {owner}", id(key)));
         }

@@ -6,13 +6,15 @@
 //!                                └▶ graph: the routing, drawn and analysed
 //! ```
 //!
-//! [`model`] holds what validate resolves and plan reads.
+//! [`model`] holds what `validate` resolves and `plan` reads.
 
-pub mod cli;
+mod cli;
 pub mod graph;
-pub mod local;
+mod local;
 pub mod manifest;
 pub mod model;
 pub mod plan;
 pub mod render;
 pub mod validate;
+
+pub use cli::main;

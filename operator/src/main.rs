@@ -4,5 +4,5 @@ use std::process::ExitCode;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    angzarr_operator::cli::main().await
+    angzarr_operator::main().await
 }

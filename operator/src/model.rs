@@ -137,6 +137,14 @@ impl Component {
             Role::Projector { reads, .. } | Role::Saga { reads, .. } => Some(reads),
         }
     }
+
+    /// The domains that it commands.
+    pub fn targets(&self) -> &[String] {
+        match &self.role {
+            Role::Saga { targets, .. } => targets,
+            Role::Aggregate { .. } | Role::Projector { .. } => &[],
+        }
+    }
 }
 
 /// Where the pods with the logic come from.

@@ -4,30 +4,29 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use serde::Serialize;
 use serde_json::Value;
 
 use crate::graph;
 use crate::manifest::{self, Found, all};
 use crate::model::System;
-use crate::plan::{Desired, Installation, Plan, Workload, plan};
+use crate::plan::{Desired, Installation, Plan, plain, plan};
 use crate::validate::validate;
 
 /// What to print.
 #[derive(Debug, Args)]
-pub struct Render {
+pub(crate) struct Render {
     /// The folder of the resources, or one file.
     #[arg(short = 'f', long = "folder", value_name = "DIR")]
-    pub folder: PathBuf,
+    folder: PathBuf,
     /// Draws who reads and commands whom as a Mermaid flowchart, in place of the objects.
     #[arg(long)]
-    pub graph: bool,
+    graph: bool,
     /// The image of the sidecar, for resources that name none.
     #[arg(long, value_name = "IMAGE", default_value = concat!("angzarr-sidecar:", env!("CARGO_PKG_VERSION")))]
-    pub sidecar_image: String,
+    sidecar_image: String,
     /// The cluster knows the kind PodMonitor.
     #[arg(long)]
-    pub pod_monitors: bool,
+    pod_monitors: bool,
 }
 
 /// No line of a text is folded: folded lines are hard to compare.
@@ -37,7 +36,7 @@ const WIDEST: usize = 1_000_000;
 ///
 /// # Errors
 /// Every mistake in the resources.
-pub fn run(render: &Render) -> Result<()> {
+pub(crate) fn run(render: &Render) -> Result<()> {
     let (system, notices) = read(&render.folder)?;
     for notice in notices {
         eprintln!("angzarr: {notice}");
@@ -78,10 +77,7 @@ pub fn yaml(plan: &Plan) -> Result<String> {
 
 /// The objects of a plan: the directories first, then those of each component in the order in which they are needed.
 pub fn objects(plan: &Plan) -> Vec<Value> {
-    let mut objects = Vec::new();
-    for directory in plan.directories.values() {
-        add(&mut objects, Some(directory));
-    }
+    let mut objects: Vec<_> = plan.directories.values().map(plain).collect();
     for desired in plan.components.values() {
         let Desired {
             service_account,
@@ -96,24 +92,20 @@ pub fn objects(plan: &Plan) -> Vec<Value> {
             network_policy,
             pod_monitor,
         } = desired;
-        add(&mut objects, service_account.as_ref());
-        add(&mut objects, Some(boot));
-        add(&mut objects, Some(routing));
-        add(&mut objects, volume.as_ref());
-        add(&mut objects, Some(clients));
-        add(&mut objects, Some(peers));
-        add(&mut objects, network_policy.as_ref());
-        let (Workload::Deployment(pods) | Workload::Injection(pods)) = workload;
-        add(&mut objects, Some(pods));
-        add(&mut objects, disruption_budget.as_ref());
-        add(&mut objects, autoscaler.as_ref());
-        add(&mut objects, pod_monitor.as_ref());
+        let of_component = [
+            service_account.as_ref().map(plain),
+            Some(plain(boot)),
+            Some(plain(routing)),
+            volume.as_ref().map(plain),
+            Some(plain(clients)),
+            Some(plain(peers)),
+            network_policy.as_ref().map(plain),
+            Some(workload.clone()),
+            disruption_budget.as_ref().map(plain),
+            autoscaler.as_ref().map(plain),
+            pod_monitor.clone(),
+        ];
+        objects.extend(of_component.into_iter().flatten());
     }
     objects
-}
-
-fn add(objects: &mut Vec<Value>, object: Option<&impl Serialize>) {
-    if let Some(object) = object {
-        objects.push(serde_json::to_value(object).expect("objects of a cluster are plain data"));
-    }
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use angzarr_config::boot::Mode;
 use angzarr_operator::graph::{analyse, draw};
-use angzarr_operator::manifest::{Found, read_text};
+use angzarr_operator::manifest::read_text;
 use angzarr_operator::model::{Role, System};
 use angzarr_operator::validate::validate;
 
@@ -27,10 +27,7 @@ fn component(kind: &str, name: &str, fields: &str) -> String {
 }
 
 fn system(parts: &[String]) -> System {
-    let (mut found, mut mistakes) = (Found::default(), Vec::new());
-    let text = parts.concat();
-    read_text(Path::new("lake.yaml"), &text, &mut found, &mut mistakes);
-    assert!(mistakes.is_empty(), "{mistakes:?}");
+    let found = read_text(Path::new("lake.yaml"), &parts.concat()).unwrap();
     validate(&found.resources).unwrap()
 }
 
@@ -61,14 +58,14 @@ fn lake() -> Vec<String> {
 }
 
 fn told(system: &System) -> Vec<String> {
-    analyse(system).iter().map(ToString::to_string).collect()
+    analyse(system)
 }
 
 #[test]
 fn a_system_is_drawn_with_its_readers_and_commands() {
     let expected = "\
 %% default/Projector/map waits for lake.v1.Hatched, which the contract of brood does not list
-%% an event of default/Aggregate/nest reaches the most: 2 readers, 3 components with what their commands lead to
+%% an event of default/Aggregate/nest reaches the most: 2 readers, 3 components including those that their commands lead to
 flowchart LR
   subgraph store0[\"EventStore default/heron\"]
     default_nest_agg[(\"nest<br/>domain brood\")]
@@ -95,18 +92,18 @@ fn a_domain_that_says_nothing_about_its_events_may_emit_any() {
 }
 
 #[test]
-fn a_circle_is_told_once_and_says_whether_callers_wait_in_it() {
+fn a_cycle_is_reported_once_and_says_whether_callers_wait_in_it() {
     let mut parts = lake();
     parts.push(saga("wither", "thicket", "brood"));
     let mut system = system(&parts);
-    let circles = |system: &System| -> Vec<String> {
+    let cycles = |system: &System| -> Vec<String> {
         let lines = told(system).into_iter();
-        lines.filter(|line| line.contains("circle")).collect()
+        lines.filter(|line| line.contains("cycle")).collect()
     };
     assert_eq!(
-        circles(&system),
+        cycles(&system),
         [
-            "default/Saga/grow → default/Saga/wither: a circle, which must end by the logic's own rules"
+            "default/Saga/grow → default/Saga/wither: a cycle, which must end by the logic's own rules"
         ]
     );
     for component in system.components.values_mut() {
@@ -114,18 +111,18 @@ fn a_circle_is_told_once_and_says_whether_callers_wait_in_it() {
             *mode = Mode::Sync;
         }
     }
-    assert!(circles(&system)[0].contains("a synchronous circle"));
+    assert!(cycles(&system)[0].contains("a synchronous cycle"));
 }
 
 #[test]
-fn a_saga_that_commands_what_it_reads_is_a_circle_by_itself() {
+fn a_saga_that_commands_what_it_reads_is_a_cycle_by_itself() {
     let mut parts = lake();
     parts.push(saga("moult", "brood", "brood"));
     let lines = told(&system(&parts));
     assert!(
         lines
             .iter()
-            .any(|line| line.starts_with("default/Saga/moult: a circle"))
+            .any(|line| line.starts_with("default/Saga/moult: a cycle"))
     );
 }
 

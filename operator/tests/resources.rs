@@ -12,7 +12,7 @@ use angzarr_config::Mistake;
 use angzarr_config::boot::Ports;
 use angzarr_config::endpoint::Endpoint;
 use angzarr_crds::Kind;
-use angzarr_operator::manifest::{Found, read_text};
+use angzarr_operator::manifest::read_text;
 use angzarr_operator::model::{Key, System};
 use angzarr_operator::plan::{Place, documents};
 use angzarr_operator::validate::validate;
@@ -31,12 +31,7 @@ fn component(kind: &str, name: &str, fields: &str) -> String {
 }
 
 fn judge(text: &str) -> Result<System, Vec<Mistake>> {
-    let (mut found, mut mistakes) = (Found::default(), Vec::new());
-    read_text(Path::new("lake.yaml"), text, &mut found, &mut mistakes);
-    if mistakes.is_empty() {
-        return validate(&found.resources);
-    }
-    Err(mistakes)
+    validate(&read_text(Path::new("lake.yaml"), text)?.resources)
 }
 
 fn lake() -> String {
@@ -65,7 +60,7 @@ fn each_mistake_is_named_with_file_resource_and_field() {
         ("a: 1", "lake.yaml: document 1: has no apiVersion and kind"),
         (
             "apiVersion: angzarr.io/v1alpha1\nkind: Sagga\nmetadata: {name: a}",
-            "lake.yaml: Sagga/a: kind: is none of ours",
+            "lake.yaml: Sagga/a: kind: is not a kind of angzarr.io; write one of",
         ),
         (
             &component("Aggregate", "nest", "  domian: nest"),

@@ -1,112 +1,47 @@
-//! What the graph shows before anything runs: readers that wait for nothing, circles, and how far one event reaches.
+//! Finds what the graph shows before anything runs: readers that wait for nothing, cycles, and how far one event reaches.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use angzarr_config::boot::Mode;
 
-use crate::model::{Component, Key, Role, StoreKey, System};
-
-/// Something about a graph that is worth knowing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Finding {
-    /// A consumer waits for an event type that its domain says it does not emit.
-    NobodyEmits {
-        /// The consumer.
-        consumer: Key,
-        /// The domain.
-        domain: String,
-        /// The event type.
-        event_type: String,
-    },
-    /// Sagas lead from a domain back to it.
-    Circle {
-        /// The sagas, in the order of the way.
-        way: Vec<Key>,
-        /// Whether callers of a cascade wait for each of them.
-        is_synchronous: bool,
-    },
-    /// The domain whose events lead to the most.
-    WidestReach {
-        /// The owner of the domain.
-        owner: Key,
-        /// How many consumers read it.
-        readers: usize,
-        /// How many components one event can set to work, sagas' commands followed.
-        reached: usize,
-    },
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NobodyEmits {
-                consumer,
-                domain,
-                event_type,
-            } => write!(
-                f,
-                "{} waits for {event_type}, which the contract of {domain} does not list",
-                title(consumer)
-            ),
-            Self::Circle {
-                way,
-                is_synchronous,
-            } => {
-                let way: Vec<_> = way.iter().map(title).collect();
-                let kind = if *is_synchronous {
-                    "a synchronous circle, which a cascade leaves at maxCascadeDepth only"
-                } else {
-                    "a circle, which must end by the logic's own rules"
-                };
-                write!(f, "{}: {kind}", way.join(" → "))
-            }
-            Self::WidestReach {
-                owner,
-                readers,
-                reached,
-            } => write!(
-                f,
-                "an event of {} reaches the most: {readers} readers, {reached} components with what their commands lead to",
-                title(owner)
-            ),
-        }
-    }
-}
+use crate::model::{Key, Role, StoreKey, System};
 
 fn title(key: &Key) -> String {
     format!("{}/{}/{}", key.namespace, key.kind, key.name)
 }
 
-/// Everything that is worth knowing about a system's graph.
-pub fn analyse(system: &System) -> Vec<Finding> {
+/// Returns what is worth knowing about a system's graph, a sentence each.
+pub fn analyse(system: &System) -> Vec<String> {
     let ways = Ways::new(system);
     let mut findings = unheard(system);
-    findings.extend(ways.circles());
+    findings.extend(ways.cycles());
     findings.extend(ways.widest());
     findings
 }
 
-fn unheard(system: &System) -> Vec<Finding> {
+/// The consumers that wait for an event type that its domain does not declare.
+fn unheard(system: &System) -> Vec<String> {
     let mut findings = Vec::new();
     for (key, component) in &system.components {
         for source in component.reads().iter().flat_map(|reads| &reads.sources) {
-            let emits = emitted(system, &component.store, &source.domain);
-            let missing = source
-                .event_types
-                .iter()
-                .filter(|name| !emits.is_empty() && !emits.contains(name));
-            findings.extend(missing.map(|event_type| Finding::NobodyEmits {
-                consumer: key.clone(),
-                domain: source.domain.clone(),
-                event_type: event_type.clone(),
-            }));
+            let (emits, domain) = (
+                emitted(system, &component.store, &source.domain),
+                &source.domain,
+            );
+            for name in &source.event_types {
+                if !emits.is_empty() && !emits.contains(name) {
+                    let consumer = title(key);
+                    findings.push(format!(
+                        "{consumer} waits for {name}, which the contract of {domain} does not list"
+                    ));
+                }
+            }
         }
     }
     findings
 }
 
-/// What a domain says it emits; empty where it says nothing.
+/// The event types that a domain declares; empty where it declares none.
 fn emitted<'a>(system: &'a System, store: &StoreKey, domain: &str) -> &'a [String] {
     let owner = system.owner(store, domain);
     match owner.map(|key| &system.components[key].role) {
@@ -115,7 +50,7 @@ fn emitted<'a>(system: &'a System, store: &StoreKey, domain: &str) -> &'a [Strin
     }
 }
 
-/// Who is set to work by whom: owners by the events of their domain, sagas by their commands.
+/// Which components an event or a command leads to: from owners by the events of their domain, from sagas by their commands.
 struct Ways<'a> {
     system: &'a System,
     next: BTreeMap<&'a Key, Vec<&'a Key>>,
@@ -130,7 +65,7 @@ impl<'a> Ways<'a> {
                     next.entry(owner).or_default().push(key);
                 }
             }
-            for target in targets(component) {
+            for target in component.targets() {
                 let owner = system.owner(&component.store, target);
                 next.entry(key).or_default().extend(owner);
             }
@@ -142,36 +77,37 @@ impl<'a> Ways<'a> {
         self.next.get(key).map_or(&[], Vec::as_slice)
     }
 
-    /// One circle for each group of components that lead to each other: the shortest through its first saga.
-    fn circles(&self) -> Vec<Finding> {
-        let mut told: BTreeSet<&Key> = BTreeSet::new();
+    /// One cycle for each group of components that lead to each other: the shortest through its first saga.
+    fn cycles(&self) -> Vec<String> {
+        let mut known: BTreeSet<&Key> = BTreeSet::new();
         let mut findings = Vec::new();
-        for (key, component) in &self.system.components {
-            if !matches!(component.role, Role::Saga { .. }) || told.contains(key) {
+        for key in self.system.components.keys() {
+            if self.saga_mode(key).is_none() || known.contains(key) {
                 continue;
             }
             let Some(way) = self.way_back(key) else {
                 continue;
             };
-            told.extend(way.iter().copied());
-            let sagas: Vec<_> = way
-                .into_iter()
-                .filter(|key| matches!(self.system.components[*key].role, Role::Saga { .. }))
-                .collect();
-            findings.push(Finding::Circle {
-                is_synchronous: sagas.iter().all(|key| {
-                    matches!(
-                        self.system.components[*key].role,
-                        Role::Saga {
-                            mode: Mode::Sync,
-                            ..
-                        }
-                    )
-                }),
-                way: sagas.into_iter().cloned().collect(),
-            });
+            known.extend(way.iter().copied());
+            let sagas = way
+                .iter()
+                .filter_map(|key| Some((title(key), self.saga_mode(key)?)));
+            let (names, modes): (Vec<_>, Vec<_>) = sagas.unzip();
+            let kind = if modes.contains(&Mode::Async) {
+                "a cycle, which must end by the logic's own rules"
+            } else {
+                "a synchronous cycle, which a cascade leaves at maxCascadeDepth only"
+            };
+            findings.push(format!("{}: {kind}", names.join(" → ")));
         }
         findings
+    }
+
+    fn saga_mode(&self, key: &Key) -> Option<Mode> {
+        match self.system.components[key].role {
+            Role::Saga { mode, .. } => Some(mode),
+            Role::Aggregate { .. } | Role::Projector { .. } => None,
+        }
     }
 
     /// The shortest way from a component back to it.
@@ -196,7 +132,8 @@ impl<'a> Ways<'a> {
         None
     }
 
-    fn widest(&self) -> Option<Finding> {
+    /// The domain whose events have the most readers, and how many components one event can set to work.
+    fn widest(&self) -> Option<String> {
         let owners = self
             .system
             .components
@@ -205,11 +142,8 @@ impl<'a> Ways<'a> {
         let measured = owners.map(|(owner, _)| (self.next(owner).len(), owner));
         // Of equal ones the first is named.
         let (readers, owner) = measured.rev().max_by_key(|(readers, _)| *readers)?;
-        (readers > 0).then(|| Finding::WidestReach {
-            owner: owner.clone(),
-            readers,
-            reached: self.reached(owner),
-        })
+        let (name, reached) = (title(owner), self.reached(owner));
+        (readers > 0).then(|| format!("an event of {name} reaches the most: {readers} readers, {reached} components including those that their commands lead to"))
     }
 
     fn reached(&self, from: &'a Key) -> usize {
@@ -239,11 +173,4 @@ fn walk_back<'a>(
     }
     way.reverse();
     way
-}
-
-fn targets(component: &Component) -> &[String] {
-    match &component.role {
-        Role::Saga { targets, .. } => targets,
-        Role::Aggregate { .. } | Role::Projector { .. } => &[],
-    }
 }

@@ -15,7 +15,7 @@ use crate::model::{Storage, StoreKey, System};
 ///
 /// # Errors
 /// A Secret is missing, or a file cannot be written.
-pub fn write(
+pub(super) fn write(
     system: &System,
     secrets: &BTreeMap<String, BTreeMap<String, Secret>>,
     data: &Path,

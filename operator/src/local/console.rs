@@ -13,7 +13,7 @@ const LINE_BYTES: usize = 8_192;
 
 /// Where lines go.
 #[derive(Clone)]
-pub struct Console {
+pub(super) struct Console {
     out: Arc<Mutex<Box<dyn Write + Send>>>,
     is_coloured: bool,
     width: usize,
@@ -21,7 +21,7 @@ pub struct Console {
 
 impl Console {
     /// Writes to standard output, in colours if that is a terminal; names are padded to `width`.
-    pub fn stdout(width: usize) -> Self {
+    pub(super) fn stdout(width: usize) -> Self {
         Self {
             out: Arc::new(Mutex::new(Box::new(io::stdout()))),
             is_coloured: io::stdout().is_terminal(),
@@ -29,17 +29,8 @@ impl Console {
         }
     }
 
-    /// Writes elsewhere, without colours.
-    pub fn to(out: Box<dyn Write + Send>, width: usize) -> Self {
-        Self {
-            out: Arc::new(Mutex::new(out)),
-            is_coloured: false,
-            width,
-        }
-    }
-
     /// Shows one line of a child.
-    pub fn line(&self, name: &str, text: &str) {
+    pub(super) fn line(&self, name: &str, text: &str) {
         let width = self.width;
         let line = if self.is_coloured {
             let colour = COLOURS[name.bytes().map(usize::from).sum::<usize>() % COLOURS.len()];
@@ -56,7 +47,7 @@ impl Console {
     }
 
     /// Shows what a child writes, line by line, until it closes its end.
-    pub async fn follow(&self, name: &str, from: impl AsyncRead + Unpin) {
+    pub(super) async fn follow(&self, name: &str, from: impl AsyncRead + Unpin) {
         let mut reader = BufReader::with_capacity(LINE_BYTES, from);
         let mut line = Vec::new();
         loop {
@@ -114,7 +105,11 @@ mod tests {
     #[tokio::test]
     async fn each_line_carries_the_name_and_long_ones_are_cut() {
         let seen = Seen::default();
-        let console = Console::to(Box::new(seen.clone()), 6);
+        let console = Console {
+            out: Arc::new(Mutex::new(Box::new(seen.clone()))),
+            is_coloured: false,
+            width: 6,
+        };
         let text = format!("one\ntwo\u{fffd}\n{}\nlast", "x".repeat(LINE_BYTES + 5));
         console.follow("cart", text.as_bytes()).await;
         let shown = String::from_utf8(seen.0.lock().unwrap().clone()).unwrap();

@@ -15,9 +15,9 @@ use crate::plan::Documents;
 const ROUTING: &str = "routing";
 
 /// The data folder.
-pub struct Folder {
+pub(super) struct Folder {
     /// Where it is.
-    pub path: PathBuf,
+    pub(super) path: PathBuf,
 }
 
 /// What other programs read of a running system, in the file `addresses.json`.
@@ -29,19 +29,19 @@ struct Addresses<'a> {
 /// Where one component is reached.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Address<'a> {
+pub(super) struct Address<'a> {
     /// What it is.
-    pub kind: &'a str,
+    pub(super) kind: &'a str,
     /// Its namespace.
-    pub namespace: &'a str,
+    pub(super) namespace: &'a str,
     /// Its name.
-    pub name: &'a str,
+    pub(super) name: &'a str,
     /// Its sidecar's gRPC services.
-    pub grpc: String,
+    pub(super) grpc: String,
     /// Its sidecar's administration.
-    pub admin: String,
+    pub(super) admin: String,
     /// The further ports of its logic, by name.
-    pub ports: &'a BTreeMap<String, u16>,
+    pub(super) ports: &'a BTreeMap<String, u16>,
 }
 
 impl Folder {
@@ -49,24 +49,24 @@ impl Folder {
     ///
     /// # Errors
     /// It cannot be made.
-    pub fn open(path: &Path) -> Result<Self> {
+    pub(super) fn open(path: &Path) -> Result<Self> {
         fs::create_dir_all(path).with_context(|| format!("make the folder {}", path.display()))?;
         let path = path.canonicalize().context("find the data folder")?;
         Ok(Self { path })
     }
 
     /// The folder of a component.
-    pub fn of(&self, key: &Key) -> PathBuf {
+    pub(super) fn of(&self, key: &Key) -> PathBuf {
         self.path.join(&key.namespace).join(key.base_name())
     }
 
     /// The boot document of a component.
-    pub fn boot(&self, key: &Key) -> PathBuf {
+    pub(super) fn boot(&self, key: &Key) -> PathBuf {
         self.of(key).join("boot.json")
     }
 
     /// The folder of a component's routing.
-    pub fn routing(&self, key: &Key) -> PathBuf {
+    pub(super) fn routing(&self, key: &Key) -> PathBuf {
         self.of(key).join(ROUTING)
     }
 
@@ -74,7 +74,7 @@ impl Folder {
     ///
     /// # Errors
     /// A file cannot be written.
-    pub fn write_documents(
+    pub(super) fn write_documents(
         &self,
         key: &Key,
         documents: &Documents,
@@ -92,7 +92,10 @@ impl Folder {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn write_addresses<'a>(&self, components: impl Iterator<Item = Address<'a>>) -> Result<()> {
+    pub(super) fn write_addresses<'a>(
+        &self,
+        components: impl Iterator<Item = Address<'a>>,
+    ) -> Result<()> {
         let addresses = Addresses {
             components: components.collect(),
         };

@@ -4,90 +4,68 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use angzarr_config::secret::Secret;
+use angzarr_config::{Error, Mistake, read};
+use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 /// Maps container images to commands of this machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Images {
+#[serde(rename_all = "camelCase")]
+pub(super) struct Images {
     /// The images by their full names, as the resources write them.
-    pub images: BTreeMap<String, Image>,
+    pub(super) images: BTreeMap<String, Image>,
     /// The Secrets that resources name, each with its keys; only what is run as declared reads them.
     #[serde(default)]
-    pub secrets: BTreeMap<String, BTreeMap<String, Secret>>,
+    pub(super) secrets: BTreeMap<String, BTreeMap<String, Secret>>,
 }
 
 /// What stands for an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Image {
+#[serde(rename_all = "camelCase")]
+pub(super) struct Image {
     /// The program and its arguments. A program with a `/` is looked up from the folder of `local.yaml`, another one in `PATH`.
-    pub command: Vec<String>,
+    pub(super) command: Vec<String>,
     /// Where it runs, from the folder of `local.yaml`; default is that folder.
     #[serde(default)]
-    pub working_dir: Option<PathBuf>,
+    pub(super) working_dir: Option<PathBuf>,
     /// Its environment, beside `PORT` and what the shell has.
     #[serde(default)]
-    pub env: BTreeMap<String, String>,
-}
-
-/// A `local.yaml` that cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    /// The text has another shape.
-    #[error("{path}: {message}")]
-    Shape {
-        /// Where, such as `images.shop/cart:1.command`.
-        path: String,
-        /// What is wrong.
-        message: String,
-    },
-    /// A placeholder without a value.
-    #[error("{0} is not known here; write ${{PORT}}, ${{PORT_name}} or ${{DATA}}")]
-    Placeholder(String),
+    pub(super) env: BTreeMap<String, String>,
 }
 
 /// What to run for one container.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Command {
+pub(super) struct Command {
     /// The program.
-    pub program: PathBuf,
+    pub(super) program: PathBuf,
     /// Its arguments.
-    pub arguments: Vec<String>,
+    pub(super) arguments: Vec<String>,
     /// Where it runs.
-    pub folder: PathBuf,
+    pub(super) folder: PathBuf,
     /// What is added to the environment.
-    pub env: BTreeMap<String, String>,
+    pub(super) env: BTreeMap<String, String>,
 }
 
 impl Images {
     /// Reads a `local.yaml`.
     ///
     /// # Errors
-    /// [`Error::Shape`] with the place of the first mistake.
-    pub fn parse(text: &str) -> Result<Self, Error> {
-        let shape = |path: String, message: String| Error::Shape { path, message };
-        let value: serde_json::Value = serde_saphyr::from_str(text)
-            .map_err(|error| shape(".".to_owned(), error.to_string()))?;
-        let images: Self = serde_path_to_error::deserialize(&value)
-            .map_err(|error| shape(error.path().to_string(), error.inner().to_string()))?;
-        if let Some(image) = images
-            .images
-            .iter()
-            .find_map(|(name, image)| image.command.is_empty().then_some(name))
-        {
-            return Err(shape(
-                format!("images.{image}.command"),
-                "is empty; name a program".to_owned(),
-            ));
+    /// The mistakes in it, with their places.
+    pub(super) fn parse(text: &str) -> Result<Self, Error> {
+        let read: Self = read(text)?;
+        let mut empty = read.images.iter().filter(|(_, it)| it.command.is_empty());
+        if let Some((image, _)) = empty.next() {
+            let path = format!("images.{image}.command");
+            let mistake = Mistake::new(path, "is empty; name a program");
+            return Err(Error::Mistakes(vec![mistake]));
         }
-        Ok(images)
+        Ok(read)
     }
 }
 
 impl Image {
     /// The names of the extra ports that it asks for by `${PORT_name}`.
-    pub fn port_names(&self) -> Vec<String> {
+    pub(super) fn port_names(&self) -> Vec<String> {
         let mut names = Vec::new();
         for text in self.command.iter().chain(self.env.values()) {
             for (_, name) in placeholders(text) {
@@ -105,12 +83,12 @@ impl Image {
     /// Puts values in the place of placeholders. `base` is the folder of `local.yaml`; `values` holds `PORT`, `DATA` and the like.
     ///
     /// # Errors
-    /// [`Error::Placeholder`] for one without a value.
-    pub fn resolve(
+    /// A placeholder has no value.
+    pub(super) fn resolve(
         &self,
         base: &Path,
         values: &BTreeMap<String, String>,
-    ) -> Result<Command, Error> {
+    ) -> Result<Command> {
         let mut words = Vec::with_capacity(self.command.len());
         for word in &self.command {
             words.push(fill(word, values)?);
@@ -156,13 +134,14 @@ fn placeholders(text: &str) -> Vec<(std::ops::Range<usize>, &str)> {
     found
 }
 
-fn fill(text: &str, values: &BTreeMap<String, String>) -> Result<String, Error> {
+fn fill(text: &str, values: &BTreeMap<String, String>) -> Result<String> {
     let mut filled = String::with_capacity(text.len());
     let mut from = 0;
     for (range, name) in placeholders(text) {
-        let value = values
-            .get(name)
-            .ok_or_else(|| Error::Placeholder(text[range.clone()].to_owned()))?;
+        let value = values.get(name).with_context(|| {
+            let placeholder = &text[range.clone()];
+            format!("{placeholder} is not known here; write ${{PORT}}, ${{PORT_name}} or ${{DATA}}")
+        })?;
         filled.push_str(&text[from..range.start]);
         filled.push_str(value);
         from = range.end;
@@ -230,14 +209,9 @@ images:
         let cases = [
             ("images: {a: {command: []}}", "images.a.command: is empty"),
             (
-                "images: {a: {comand: [x]}}",
-                "images.a.comand: unknown field `comand`",
+                "images: {a: {command: [x], workngDir: b}}",
+                "images.a.workngDir: is not a known key; did you mean workingDir?",
             ),
-            (
-                "images: {a: {command: 3}}",
-                "images.a.command: invalid type",
-            ),
-            ("imges: {}", "imges: unknown field `imges`"),
         ];
         for (text, expected) in cases {
             let error = Images::parse(text).unwrap_err().to_string();
@@ -255,9 +229,7 @@ images:
             working_dir: None,
             env: BTreeMap::new(),
         };
-        assert_eq!(
-            image.resolve(Path::new("/"), &values()),
-            Err(Error::Placeholder("${HOME}".into()))
-        );
+        let error = image.resolve(Path::new("/"), &values()).unwrap_err();
+        assert!(error.to_string().starts_with("${HOME} is not known here"));
     }
 }

@@ -7,7 +7,7 @@ use crate::manifest::{Resource, Spec};
 
 /// What becomes of stores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stores {
+pub(super) enum Stores {
     /// SQLite and the direct bus take the place of servers.
     Replaced,
     /// They are what was declared.
@@ -18,7 +18,10 @@ pub enum Stores {
 ///
 /// # Errors
 /// A mistake for each component whose pods are a workload of a cluster.
-pub fn localize(resources: &mut [Resource], stores: Stores) -> Result<Vec<String>, Vec<Mistake>> {
+pub(super) fn localize(
+    resources: &mut [Resource],
+    stores: Stores,
+) -> Result<Vec<String>, Vec<Mistake>> {
     let (mut notices, mut mistakes) = (Vec::new(), Vec::new());
     for resource in resources {
         let title = format!("{}/{}", resource.kind(), resource.name);

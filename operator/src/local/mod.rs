@@ -12,15 +12,15 @@
 //! console.rs  lines of many children on one terminal
 //! ```
 
-pub mod connections;
-pub mod console;
-pub mod folder;
-pub mod images;
-pub mod localize;
-pub mod ports;
-pub mod process;
-pub mod shim;
-pub mod stage;
+mod connections;
+mod console;
+mod folder;
+mod images;
+mod localize;
+mod ports;
+mod process;
+pub(crate) mod shim;
+mod stage;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -46,19 +46,19 @@ use stage::{Part, Stage, title};
 
 /// What to run, and where.
 #[derive(Debug, Args)]
-pub struct Local {
+pub(crate) struct Local {
     /// The folder of the resources; `local.yaml` stands beside it.
     #[arg(short = 'f', long = "folder", value_name = "DIR")]
-    pub folder: PathBuf,
+    folder: PathBuf,
     /// Where data and ports are kept; by default `.angzarr` beside the folder.
     #[arg(long, value_name = "DIR")]
-    pub data: Option<PathBuf>,
+    data: Option<PathBuf>,
     /// The program of the sidecar; by default `angzarr-sidecar` beside this program.
     #[arg(long, value_name = "FILE")]
-    pub sidecar: Option<PathBuf>,
+    sidecar: Option<PathBuf>,
     /// Keeps the stores that are declared, where SQLite would take their place; `local.yaml` holds the Secrets that they name.
     #[arg(long, env = "ANGZARR_AS_DECLARED")]
-    pub as_declared: bool,
+    as_declared: bool,
 }
 
 /// How often a sidecar is asked whether it is ready.
@@ -70,7 +70,7 @@ const WITHIN: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// Every mistake in the resources, or why the processes cannot be run.
-pub async fn run(local: Local) -> Result<()> {
+pub(crate) async fn run(local: Local) -> Result<()> {
     let folder = local
         .folder
         .canonicalize()
@@ -126,7 +126,7 @@ async fn play(stage: Stage, console: &Console) -> Result<()> {
     let mut interrupt = signal(SignalKind::interrupt()).context("listen to SIGINT")?;
     let (stop_sidecars, stop_logic) = (CancellationToken::new(), CancellationToken::new());
     let keeper = Arc::new(Keeper {
-        stage: Arc::new(stage),
+        stage,
         console: console.clone(),
     });
     let (mut sidecars, mut logic) = (JoinSet::new(), JoinSet::new());
@@ -138,11 +138,7 @@ async fn play(stage: Stage, console: &Console) -> Result<()> {
         logic.spawn(keep(Part::Logic, &stop_logic));
         sidecars.spawn(keep(Part::Sidecar, &stop_sidecars));
     }
-    let opener = Opener {
-        stage: Arc::clone(&keeper.stage),
-        console: console.clone(),
-    };
-    let opening = tokio::spawn(opener.run());
+    let opening = tokio::spawn(Opener(Arc::clone(&keeper)).run());
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
@@ -161,30 +157,27 @@ async fn keep(process: Process, keeper: Arc<Keeper>, stop: CancellationToken) {
 }
 
 /// Lets clients in: to all sidecars when all are ready for the first time, and to each that was started later.
-struct Opener {
-    stage: Arc<Stage>,
-    console: Console,
-}
+struct Opener(Arc<Keeper>);
 
 impl Opener {
     async fn run(self) {
-        for key in self.stage.keys() {
+        let Keeper { stage, console } = &*self.0;
+        for key in stage.keys() {
             self.ready(key).await;
-            self.console.line(&title(key), "ready");
+            console.line(&title(key), "ready");
         }
-        for key in self.stage.keys() {
+        for key in stage.keys() {
             self.open(key).await;
-            self.console.line(&title(key), &self.stage.addresses(key));
+            console.line(&title(key), &stage.addresses(key));
         }
-        self.console
-            .line("angzarr", "all is ready; Ctrl-C stops it");
-        join_all(self.stage.keys().map(|key| self.open_again(key))).await;
+        console.line("angzarr", "all is ready; Ctrl-C stops it");
+        join_all(stage.keys().map(|key| self.open_again(key))).await;
     }
 
     /// A sidecar that starts again starts closed.
     async fn open_again(&self, key: &Key) {
         loop {
-            self.stage.started(key).await;
+            self.0.stage.started(key).await;
             self.ready(key).await;
             self.open(key).await;
         }
@@ -204,12 +197,12 @@ impl Opener {
         let opened: Result<Life, _> = self.client(key).post("/open", &[]).await;
         if let Err(error) = opened {
             let line = format!("is not opened yet: {:#}", anyhow!(error));
-            self.console.line(&title(key), &line);
+            self.0.console.line(&title(key), &line);
         }
     }
 
     /// A client of the sidecar at its current port.
     fn client(&self, key: &Key) -> Client {
-        Client::new(self.stage.admin(key), WITHIN)
+        Client::new(self.0.stage.admin(key), WITHIN)
     }
 }

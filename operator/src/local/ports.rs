@@ -5,51 +5,29 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use anyhow::{Context, Result};
+
 /// The ports of a data folder, by what they are for, such as `cart-agg/grpc`.
 #[derive(Debug)]
-pub struct Ports {
+pub(super) struct Ports {
     file: PathBuf,
     known: BTreeMap<String, u16>,
-}
-
-/// Ports that cannot be had or kept.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The file was not read or written.
-    #[error("keep ports in {file}")]
-    File {
-        /// The file.
-        file: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The file holds something else.
-    #[error("{file} does not hold ports; remove it to choose them again")]
-    Content {
-        /// The file.
-        file: PathBuf,
-        /// Why.
-        source: serde_json::Error,
-    },
-    /// No port is free.
-    #[error("find a free port on 127.0.0.1")]
-    None(#[source] io::Error),
 }
 
 impl Ports {
     /// Reads the ports of a data folder; a new folder has none.
     ///
     /// # Errors
-    /// [`Error::File`] and [`Error::Content`].
-    pub fn open(data: &Path) -> Result<Self, Error> {
+    /// The file cannot be read, or holds something else.
+    pub(super) fn open(data: &Path) -> Result<Self> {
         let file = data.join("ports.json");
         let known = match fs::read(&file) {
-            Ok(text) => serde_json::from_slice(&text).map_err(|source| Error::Content {
-                file: file.clone(),
-                source,
+            Ok(text) => serde_json::from_slice(&text).with_context(|| {
+                let file = file.display();
+                format!("{file} does not hold ports; remove it to choose them again")
             })?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
-            Err(source) => return Err(Error::File { file, source }),
+            Err(error) => return Err(error).with_context(|| format!("read {}", file.display())),
         };
         Ok(Self { file, known })
     }
@@ -57,13 +35,13 @@ impl Ports {
     /// Gives the port for a use: the one that it had, if that is free, else another.
     ///
     /// # Errors
-    /// [`Error::None`].
-    pub fn give(&mut self, name: &str) -> Result<u16, Error> {
+    /// No port is free.
+    pub(super) fn give(&mut self, name: &str) -> Result<u16> {
         if let Some(port) = self.known.get(name).filter(|port| is_free(**port)) {
             return Ok(*port);
         }
         loop {
-            let port = free().map_err(Error::None)?;
+            let port = free().context("find a free port on 127.0.0.1")?;
             if !self.known.values().any(|known| *known == port) {
                 self.known.insert(name.to_owned(), port);
                 return Ok(port);
@@ -74,18 +52,15 @@ impl Ports {
     /// Keeps the ports for the next start.
     ///
     /// # Errors
-    /// [`Error::File`].
-    pub fn keep(&self) -> Result<(), Error> {
+    /// The file cannot be written.
+    pub(super) fn keep(&self) -> Result<()> {
         let text = serde_json::to_string_pretty(&self.known).expect("a map of numbers is JSON");
-        fs::write(&self.file, text).map_err(|source| Error::File {
-            file: self.file.clone(),
-            source,
-        })
+        fs::write(&self.file, text).with_context(|| format!("write {}", self.file.display()))
     }
 }
 
 /// Whether nobody listens on any of the ports.
-pub fn are_free(ports: &[u16]) -> bool {
+pub(super) fn are_free(ports: &[u16]) -> bool {
     ports.iter().all(|port| is_free(*port))
 }
 

@@ -1,7 +1,6 @@
 //! One child: started, logged, restarted when it ends, stopped when asked.
 
 use std::process::{ExitStatus, Stdio};
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -32,28 +31,28 @@ const HEALTHY_AFTER: Duration = Duration::from_secs(30);
 const OWN_PROGRAM: &str = "/proc/self/exe";
 
 /// A child to be kept running.
-pub struct Process {
+pub(super) struct Process {
     /// Its component.
-    pub key: Key,
+    pub(super) key: Key,
     /// Which process of the component it is.
-    pub part: Part,
+    pub(super) part: Part,
     /// Its name on the terminal.
-    pub name: String,
+    pub(super) name: String,
     /// How long it may take to end after SIGTERM.
-    pub grace: Duration,
+    pub(super) grace: Duration,
 }
 
 /// What a child and those who keep it share.
-pub struct Keeper {
+pub(super) struct Keeper {
     /// Who runs, and how.
-    pub stage: Arc<Stage>,
+    pub(super) stage: Stage,
     /// Where lines go.
-    pub console: Console,
+    pub(super) console: Console,
 }
 
 impl Process {
     /// A process of a component.
-    pub fn new(key: &Key, part: Part) -> Self {
+    pub(super) fn new(key: &Key, part: Part) -> Self {
         let title = stage::title(key);
         let (name, grace) = match part {
             Part::Sidecar => (title, SIDECAR_GRACE),
@@ -68,7 +67,7 @@ impl Process {
     }
 
     /// Keeps the child running until `stop` is done, then ends it: SIGTERM first, SIGKILL to its process group after the grace.
-    pub async fn run(&self, keeper: &Keeper, stop: impl Future<Output = ()>) {
+    pub(super) async fn run(&self, keeper: &Keeper, stop: impl Future<Output = ()>) {
         let console = &keeper.console;
         tokio::pin!(stop);
         let mut pause = FIRST_PAUSE;

@@ -12,13 +12,13 @@ use anyhow::{Context, bail};
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 
 /// The name of the subcommand.
-pub const NAME: &str = "shim";
+pub(crate) const NAME: &str = "shim";
 
 /// Becomes the given program. Returns only when that fails.
 ///
 /// # Errors
 /// When the parent is gone or the program cannot be started.
-pub fn run(parent: u32, words: &[OsString]) -> anyhow::Result<()> {
+pub(crate) fn run(parent: u32, words: &[OsString]) -> anyhow::Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))
         .context("ask to be ended with the parent")?;
     let is_orphan =

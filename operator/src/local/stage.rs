@@ -24,7 +24,7 @@ use crate::model::{Key, StoreKey, System};
 use crate::plan::{DirectoryKey, Place, documents};
 
 /// Everything that is to run.
-pub struct Stage {
+pub(super) struct Stage {
     system: System,
     images: BTreeMap<String, Image>,
     /// The folders that say how to reach stores on servers.
@@ -64,7 +64,7 @@ struct Given {
 
 /// Which process of a component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub(super) enum Part {
     /// Its sidecar.
     Sidecar,
     /// Its logic.
@@ -72,11 +72,11 @@ pub enum Part {
 }
 
 /// What a process runs.
-pub struct Start {
+pub(super) struct Start {
     /// The command.
-    pub command: Command,
+    pub(super) command: Command,
     /// Whether a port had to be chosen again.
-    pub has_moved: bool,
+    pub(super) has_moved: bool,
 }
 
 impl Stage {
@@ -84,7 +84,12 @@ impl Stage {
     ///
     /// # Errors
     /// What is missing, with its name.
-    pub fn prepare(system: System, beside: &Path, data: &Path, sidecar: &Path) -> Result<Self> {
+    pub(super) fn prepare(
+        system: System,
+        beside: &Path,
+        data: &Path,
+        sidecar: &Path,
+    ) -> Result<Self> {
         let folder = Folder::open(data)?;
         let Images { images, secrets } = read_images(&beside.join("local.yaml"), &system)?;
         let connections = connections::write(&system, &secrets, &folder.path)?;
@@ -121,7 +126,7 @@ impl Stage {
     }
 
     /// The components that run.
-    pub fn keys(&self) -> impl Iterator<Item = &Key> {
+    pub(super) fn keys(&self) -> impl Iterator<Item = &Key> {
         self.signals.keys()
     }
 
@@ -129,7 +134,7 @@ impl Stage {
     ///
     /// # Errors
     /// No port is free, or a file cannot be written.
-    pub fn start(&self, key: &Key, part: Part) -> Result<Start> {
+    pub(super) fn start(&self, key: &Key, part: Part) -> Result<Start> {
         let mut allocation = self.locked();
         let has_moved = self.reallocate(&mut allocation, key, part)?;
         if has_moved {
@@ -147,28 +152,28 @@ impl Stage {
     }
 
     /// Waits until the logic of a component has moved.
-    pub async fn moved(&self, key: &Key) {
+    pub(super) async fn moved(&self, key: &Key) {
         self.signals[key].moved.notified().await;
     }
 
     /// Says that the sidecar of a component was started.
-    pub fn note_start(&self, key: &Key) {
+    pub(super) fn note_start(&self, key: &Key) {
         self.signals[key].started.notify_one();
     }
 
     /// Waits until the sidecar of a component was started, unless it was since the last time.
-    pub async fn started(&self, key: &Key) {
+    pub(super) async fn started(&self, key: &Key) {
         self.signals[key].started.notified().await;
     }
 
     /// The address of a sidecar's admin port.
-    pub fn admin(&self, key: &Key) -> Url {
+    pub(super) fn admin(&self, key: &Key) -> Url {
         let address = local(self.locked().given[key].admin);
         Url::parse(&address).expect("a host and a port are a URL")
     }
 
     /// Where a component is reached, for people.
-    pub fn addresses(&self, key: &Key) -> String {
+    pub(super) fn addresses(&self, key: &Key) -> String {
         let allocation = self.locked();
         let given = &allocation.given[key];
         let further = given
@@ -278,7 +283,7 @@ impl Stage {
 }
 
 /// The name of a component on the terminal.
-pub fn title(key: &Key) -> String {
+pub(super) fn title(key: &Key) -> String {
     format!("{}/{}", key.kind.short(), key.name)
 }
 

@@ -14,9 +14,11 @@ use super::{Found, Resource, Spec};
 /// The namespace of resources that name none.
 const DEFAULT_NAMESPACE: &str = "default";
 
-/// Bounds that a file of ten thousand resources keeps, and that a small file which unfolds into a large one does not.
-fn bounds() -> Options {
+/// Bounds that a file of ten thousand resources keeps, and that a small file which unfolds into a large one does not. Errors do not show the lines
+/// around the mistake.
+fn options() -> Options {
     serde_saphyr::options! {
+        with_snippet: false,
         budget: serde_saphyr::budget! {
             max_documents: 20_000,
             max_nodes: 2_000_000,
@@ -29,87 +31,99 @@ fn bounds() -> Options {
 }
 
 /// Reads the documents of one file.
-pub fn read_text(file: &Path, text: &str, found: &mut Found, mistakes: &mut Vec<Mistake>) {
-    let documents: Vec<Value> = match serde_saphyr::from_multiple_with_options(text, bounds()) {
-        Ok(documents) => documents,
-        Err(error) => {
-            // The library shows the lines around the mistake below its sentence.
-            let said = error.to_string();
-            let sentence = said.lines().next().unwrap_or_default();
-            return mistakes.push(of_file(file, format!("is not valid YAML: {sentence}")));
-        }
+///
+/// # Errors
+/// Every mistake in it.
+pub fn read_text(file: &Path, text: &str) -> Result<Found, Vec<Mistake>> {
+    let documents: Vec<Value> = serde_saphyr::from_multiple_with_options(text, options())
+        .map_err(|error| vec![of_file(file, format!("is not valid YAML: {error}"))])?;
+    let mut reader = Reader {
+        file,
+        found: Found::default(),
+        mistakes: Vec::new(),
     };
     for (index, document) in documents.into_iter().enumerate() {
-        let listed = match document {
+        reader.read_document(index + 1, document);
+    }
+    if reader.mistakes.is_empty() {
+        return Ok(reader.found);
+    }
+    Err(reader.mistakes)
+}
+
+struct Reader<'a> {
+    file: &'a Path,
+    found: Found,
+    mistakes: Vec<Mistake>,
+}
+
+impl Reader<'_> {
+    /// Reads a resource, or the resources of a List.
+    fn read_document(&mut self, number: usize, document: Value) {
+        match document {
+            Value::Null => {}
             Value::Object(mut list) if list.get("kind") == Some(&Value::from("List")) => {
-                match list.remove("items") {
-                    Some(Value::Array(items)) => items,
-                    Some(_) | None => {
-                        let list = format!("{}: List in document {}", file.display(), index + 1);
-                        mistakes.push(Mistake::new("items", "must be a list").of(list));
-                        continue;
-                    }
+                if let Some(Value::Array(items)) = list.remove("items") {
+                    return items
+                        .into_iter()
+                        .for_each(|it| self.read_resource(number, it));
                 }
+                let list = format!("{}: List in document {number}", self.file.display());
+                let mistake = Mistake::new("items", "must be a list").of(list);
+                self.mistakes.push(mistake);
             }
-            Value::Null => continue,
-            single => vec![single],
+            single => self.read_resource(number, single),
+        }
+    }
+
+    fn read_resource(&mut self, number: usize, value: Value) {
+        let (kind, name) = (word(&value, "/kind"), word(&value, "/metadata/name"));
+        let resource = match (kind, name) {
+            ("", _) => format!("document {number}"),
+            (kind, "") => format!("{kind} in document {number}"),
+            (kind, name) => format!("{kind}/{name}"),
         };
-        for resource in listed {
-            read_resource(file, index, resource, found, mistakes);
+        let place = format!("{}: {resource}", self.file.display());
+        match read_ours(self.file, value) {
+            Ok(Some(resource)) => self.found.resources.push(resource),
+            Ok(None) => {
+                let notice = format!("{place} is skipped: it belongs to another API group");
+                self.found.notices.push(notice);
+            }
+            Err(mistakes) => self
+                .mistakes
+                .extend(mistakes.into_iter().map(|it| it.of(&place))),
         }
     }
 }
 
-fn read_resource(
-    file: &Path,
-    index: usize,
-    value: Value,
-    found: &mut Found,
-    mistakes: &mut Vec<Mistake>,
-) {
-    let (kind, name) = (word(&value, "/kind"), word(&value, "/metadata/name"));
-    let resource = match (kind, name) {
-        ("", _) => format!("document {}", index + 1),
-        (kind, "") => format!("{kind} in document {}", index + 1),
-        (kind, name) => format!("{kind}/{name}"),
+/// Reads a resource of one of our kinds; `None` if it belongs to another API group.
+fn read_ours(file: &Path, value: Value) -> Result<Option<Resource>, Vec<Mistake>> {
+    let Some(kind) = kind_of(&value).map_err(|mistake| vec![mistake])? else {
+        return Ok(None);
     };
-    let place = format!("{}: {resource}", file.display());
-    let kind = match kind_of(&value) {
-        Ok(Some(kind)) => kind,
-        Ok(None) => {
-            return found.notices.push(format!("{place} is left to others"));
-        }
-        Err(mistake) => return mistakes.push(mistake.of(place)),
-    };
-    let found_here = judge(kind, &value);
-    if !found_here.is_empty() {
-        return mistakes.extend(found_here.into_iter().map(|it| it.of(&place)));
-    }
+    validate(kind, &value)?;
     let namespace = match word(&value, "/metadata/namespace") {
         "" => DEFAULT_NAMESPACE,
         namespace => namespace,
     };
-    let (name, namespace) = (name.to_owned(), namespace.to_owned());
-    match typed(kind, value) {
-        Ok(spec) => found.resources.push(Resource {
-            file: file.to_owned(),
-            name,
-            namespace,
-            spec,
-        }),
-        Err(mistake) => mistakes.push(mistake.of(place)),
-    }
+    Ok(Some(Resource {
+        file: file.to_owned(),
+        name: word(&value, "/metadata/name").to_owned(),
+        namespace: namespace.to_owned(),
+        spec: typed(kind, value).map_err(|mistake| vec![mistake])?,
+    }))
 }
 
 fn word<'a>(value: &'a Value, pointer: &str) -> &'a str {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or("")
 }
 
-/// Which of our kinds a resource is; none, if it is somebody else's.
+/// Which of our kinds a resource is; `None` for another API group.
 fn kind_of(value: &Value) -> Result<Option<Kind>, Mistake> {
     let (version, kind) = (word(value, "/apiVersion"), word(value, "/kind"));
     if version.is_empty() || kind.is_empty() {
-        let message = format!("has no apiVersion and kind; ours have {API_VERSION}");
+        let message = format!("has no apiVersion and kind; write {API_VERSION} and a kind");
         return Err(Mistake::new("", message));
     }
     if version.split('/').next() != Some(GROUP) {
@@ -117,19 +131,22 @@ fn kind_of(value: &Value) -> Result<Option<Kind>, Mistake> {
     }
     let Some(kind) = Kind::parse(kind) else {
         let kinds = Kind::ALL.map(Kind::as_str).join(", ");
-        let message = format!("is none of ours; write one of {kinds}");
+        let message = format!("is not a kind of {GROUP}; write one of {kinds}");
         return Err(Mistake::new("kind", message));
     };
     Ok(Some(kind))
 }
 
-/// Every mistake in one resource; rules between fields are judged once each field has its shape.
-fn judge(kind: Kind, value: &Value) -> Vec<Mistake> {
-    let mistakes = validate_structure(kind, value);
+/// Finds every mistake in one resource; rules between fields are checked once each field has its shape.
+fn validate(kind: Kind, value: &Value) -> Result<(), Vec<Mistake>> {
+    let mut mistakes = validate_structure(kind, value);
     if mistakes.is_empty() {
-        return validate_cel(kind, value, None);
+        mistakes = validate_cel(kind, value, None);
     }
-    mistakes
+    if mistakes.is_empty() {
+        return Ok(());
+    }
+    Err(mistakes)
 }
 
 fn typed(kind: Kind, value: Value) -> Result<Spec, Mistake> {

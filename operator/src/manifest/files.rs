@@ -1,4 +1,4 @@
-//! Which files a folder has, and what is no file of resources.
+//! The files of a folder.
 
 use std::fs;
 use std::io::{self, Read};
@@ -26,9 +26,13 @@ pub fn read(path: &Path) -> Result<Found, Vec<Mistake>> {
     let mut found = Found::default();
     let mut mistakes = Vec::new();
     for file in files {
-        match text(&file) {
-            Ok(text) => read_text(&file, &text, &mut found, &mut mistakes),
-            Err(message) => mistakes.push(of_file(&file, message)),
+        let text = text(&file).map_err(|message| vec![of_file(&file, message)]);
+        match text.and_then(|text| read_text(&file, &text)) {
+            Ok(Found { resources, notices }) => {
+                found.resources.extend(resources);
+                found.notices.extend(notices);
+            }
+            Err(of_this_file) => mistakes.extend(of_this_file),
         }
     }
     if mistakes.is_empty() {
@@ -60,7 +64,7 @@ fn list(path: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The text of a file; else a sentence that says why there is none. Pipes and devices are not opened: they may never answer.
+/// The text of a file, or a sentence that says why it cannot be read. Pipes and devices are not opened, since reading them may block forever.
 fn text(file: &Path) -> Result<String, String> {
     let unreadable = |error: io::Error| format!("cannot be read: {error}");
     if !fs::metadata(file).map_err(unreadable)?.is_file() {

@@ -1,7 +1,7 @@
-//! Resources as people write them: files of YAML, each judged by itself.
+//! Resources as people write them: files of YAML, each validated by itself.
 //!
 //! ```text
-//! files.rs    which files a folder has, and what is no file of resources
+//! files.rs    the files of a folder
 //! document.rs the documents of a file, and the resources in them
 //! ```
 
@@ -26,7 +26,7 @@ pub fn all(mistakes: Vec<Mistake>) -> anyhow::Error {
     )
 }
 
-/// A resource and where it stands.
+/// A resource and the file that defines it.
 #[derive(Debug, Clone)]
 pub struct Resource {
     /// The file.
@@ -89,6 +89,6 @@ impl Resource {
 pub struct Found {
     /// Our resources.
     pub resources: Vec<Resource>,
-    /// What was passed over, a sentence each.
+    /// What was skipped, a sentence each.
     pub notices: Vec<String>,
 }

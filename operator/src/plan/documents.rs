@@ -87,58 +87,50 @@ pub fn documents(system: &System, places: &BTreeMap<Key, Place>) -> Planned {
     planned
 }
 
-/// Who serves what, by store: names of domains mean nothing without theirs.
+/// Who serves what, by store and domain.
 struct Graph<'a> {
-    owners: BTreeMap<(&'a StoreKey, &'a str), &'a Place>,
+    system: &'a System,
+    places: &'a BTreeMap<Key, Place>,
     projectors: BTreeMap<(&'a StoreKey, &'a str), Vec<(&'a str, &'a Place)>>,
 }
 
 impl<'a> Graph<'a> {
     fn new(system: &'a System, places: &'a BTreeMap<Key, Place>) -> Self {
-        let mut graph = Self {
-            owners: BTreeMap::new(),
-            projectors: BTreeMap::new(),
-        };
-        for (key, component) in &system.components {
-            let Some(place) = places.get(key) else {
+        let mut projectors = BTreeMap::<_, Vec<_>>::new();
+        for (key, place) in places {
+            let component = &system.components[key];
+            let Role::Projector {
+                mode: Mode::Sync,
+                reads,
+            } = &component.role
+            else {
                 continue;
             };
-            match &component.role {
-                Role::Aggregate { domain, .. } => {
-                    graph.owners.insert((&component.store, domain), place);
-                }
-                Role::Projector {
-                    mode: Mode::Sync,
-                    reads,
-                } => {
-                    for source in &reads.sources {
-                        let readers = graph
-                            .projectors
-                            .entry((&component.store, &source.domain))
-                            .or_default();
-                        readers.push((&key.name, place));
-                    }
-                }
-                Role::Projector {
-                    mode: Mode::Async, ..
-                }
-                | Role::Saga { .. } => {}
+            for source in &reads.sources {
+                let domain = (&component.store, source.domain.as_str());
+                let readers = projectors.entry(domain).or_default();
+                readers.push((key.name.as_str(), place));
             }
         }
-        graph
+        Self {
+            system,
+            places,
+            projectors,
+        }
     }
 
     fn owner(&self, store: &StoreKey, domain: &str) -> Option<&'a Place> {
-        self.owners.get(&(store, domain)).copied()
+        self.places.get(self.system.owner(store, domain)?)
     }
 
     fn directory(&self, store: &StoreKey) -> Directory {
         let mut directory = Directory::default();
-        let owners = self.owners.range((store, "")..);
-        for ((_, domain), place) in owners.take_while(|((of, _), _)| *of == store) {
-            directory
-                .owners
-                .insert((*domain).to_owned(), vec![place.grpc.clone()]);
+        let owners = self.system.owners.range((store.clone(), String::new())..);
+        for ((_, domain), owner) in owners.take_while(|((of, _), _)| of == store) {
+            if let Some(place) = self.places.get(owner) {
+                let endpoints = vec![place.grpc.clone()];
+                directory.owners.insert(domain.clone(), endpoints);
+            }
         }
         directory
     }
@@ -211,9 +203,9 @@ fn build_postgres(spec: &crds::Postgres, place: &Place) -> Postgres {
 fn build_routing(component: &Component, graph: &Graph) -> Routing {
     let mut routing = component.settings.clone();
     let store = &component.store;
-    for domain in commanded(&component.role) {
+    for domain in component.targets() {
         if let Some(owner) = graph.owner(store, domain) {
-            let owners = routing.owners.entry(domain.to_owned()).or_default();
+            let owners = routing.owners.entry(domain.clone()).or_default();
             owners.push(owner.grpc.clone());
         }
     }
@@ -231,12 +223,4 @@ fn build_routing(component: &Component, graph: &Graph) -> Routing {
         }
     }
     routing
-}
-
-fn commanded(role: &Role) -> impl Iterator<Item = &str> {
-    let targets = match role {
-        Role::Saga { targets, .. } => targets.as_slice(),
-        Role::Aggregate { .. } | Role::Projector { .. } => &[],
-    };
-    targets.iter().map(String::as_str)
 }

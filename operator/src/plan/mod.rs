@@ -19,7 +19,7 @@
 
 mod config;
 mod documents;
-pub mod names;
+pub(crate) mod names;
 mod places;
 mod pod;
 mod scale;
@@ -38,8 +38,9 @@ use serde_json::Value;
 
 use crate::model::{Component, Key, Store, System};
 
+pub(crate) use pod::plain;
+
 pub use documents::{DirectoryKey, Documents, Place, Planned, documents};
-pub use workload::Workload;
 
 /// What a plan has to know about the cluster and the operator's installation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,8 +71,8 @@ pub struct Desired {
     pub routing: ConfigMap,
     /// The volume of its file. It has no owner and outlives the component.
     pub volume: Option<PersistentVolumeClaim>,
-    /// Its pods.
-    pub workload: Workload,
+    /// A Deployment with its pods, or a PodTemplate with what is injected into the pods of a workload that exists.
+    pub workload: Value,
     /// Where clients reach it.
     pub clients: Service,
     /// Where sidecars reach each of its pods, ready or not.

@@ -10,37 +10,37 @@ use super::documents::DirectoryKey;
 use crate::model::{Key, StoreKey};
 
 /// The name of the sidecar's container.
-pub const SIDECAR: &str = "angzarr";
+pub(crate) const SIDECAR: &str = "angzarr";
 /// How the names of the sidecar's volumes begin.
-pub const RESERVED_VOLUMES: &str = "angzarr-";
+pub(crate) const RESERVED_VOLUMES: &str = "angzarr-";
 
 /// The Service for clients; it bears the base name, as the workload does.
-pub fn clients(key: &Key) -> String {
+pub(super) fn clients(key: &Key) -> String {
     key.base_name()
 }
 
 /// The headless Service for sidecars.
-pub fn peers(key: &Key) -> String {
+pub(super) fn peers(key: &Key) -> String {
     format!("{}-peers", key.base_name())
 }
 
 /// The ConfigMap with the boot document of a content.
-pub fn boot(key: &Key, hash: &str) -> String {
+pub(super) fn boot(key: &Key, hash: &str) -> String {
     format!("{}-boot-{hash}", key.base_name())
 }
 
 /// The ConfigMap with the routing document.
-pub fn routing(key: &Key) -> String {
+pub(super) fn routing(key: &Key) -> String {
     format!("{}-routing", key.base_name())
 }
 
 /// The claim of the volume.
-pub fn data(key: &Key) -> String {
+pub(super) fn data(key: &Key) -> String {
     format!("{}-data", key.base_name())
 }
 
 /// The ConfigMap with the directory of an EventStore in a namespace; a store of another namespace is named with it.
-pub fn directory(namespace: &str, store: &StoreKey) -> String {
+pub(super) fn directory(namespace: &str, store: &StoreKey) -> String {
     let base = format!("{}-{}-directory", store.name, Kind::EventStore.short());
     if store.namespace == namespace {
         base
@@ -50,12 +50,12 @@ pub fn directory(namespace: &str, store: &StoreKey) -> String {
 }
 
 /// The value of the label by which pods of a workload that exists ask for their sidecar.
-pub fn injection(key: &Key) -> String {
+pub(super) fn injection(key: &Key) -> String {
     format!("{}-{}", key.kind.short(), key.name)
 }
 
 /// The label by which pods ask for their sidecar.
-pub fn injection_label() -> String {
+pub(super) fn injection_label() -> String {
     own("inject")
 }
 
@@ -64,7 +64,7 @@ fn own(name: &str) -> String {
 }
 
 /// The labels that pods are found by; these exactly, since a selector cannot change.
-pub fn selector(key: &Key) -> BTreeMap<String, String> {
+pub(super) fn selector(key: &Key) -> BTreeMap<String, String> {
     BTreeMap::from([
         (own("kind"), key.kind.to_string()),
         (own("component"), key.name.clone()),
@@ -79,20 +79,21 @@ pub(super) fn label_selector(key: &Key) -> LabelSelector {
     }
 }
 
-fn labels(key: &Key, store: &StoreKey) -> BTreeMap<String, String> {
-    let mut labels = selector(key);
-    labels.extend([
-        recommended("name", key.name.clone()),
-        recommended("instance", key.base_name()),
-        recommended("component", key.kind.as_str().to_lowercase()),
-        recommended("part-of", store.name.clone()),
-        recommended("managed-by", "angzarr".to_owned()),
-    ]);
-    labels
-}
-
-fn recommended(name: &str, value: String) -> (String, String) {
-    (format!("app.kubernetes.io/{name}"), value)
+/// The labels that Kubernetes recommends.
+fn recommended(
+    name: &str,
+    instance: &str,
+    component: &str,
+    store: &StoreKey,
+) -> [(String, String); 5] {
+    [
+        ("name", name),
+        ("instance", instance),
+        ("component", component),
+        ("part-of", &store.name),
+        ("managed-by", "angzarr"),
+    ]
+    .map(|(label, value)| (format!("app.kubernetes.io/{label}"), value.to_owned()))
 }
 
 impl Scope<'_> {
@@ -128,9 +129,11 @@ impl Scope<'_> {
         let mut merged = own.clone();
         merged.labels.extend(for_all.labels.clone());
         merged.annotations.extend(for_all.annotations.clone());
-        merged
-            .labels
-            .extend(labels(self.key, &self.component.store));
+        merged.labels.extend(selector(self.key));
+        let (name, kind) = (&self.key.name, self.key.kind.as_str().to_lowercase());
+        let base = self.key.base_name();
+        let recommended = recommended(name, &base, &kind, &self.component.store);
+        merged.labels.extend(recommended);
         merged
     }
 }
@@ -138,16 +141,8 @@ impl Scope<'_> {
 /// The metadata of a directory, which belongs to a store and to no component.
 pub(super) fn directory_metadata(key: &DirectoryKey) -> ObjectMeta {
     let store = &key.store;
-    let labels = [
-        recommended("name", store.name.clone()),
-        recommended(
-            "instance",
-            format!("{}-{}", store.name, Kind::EventStore.short()),
-        ),
-        recommended("component", "directory".to_owned()),
-        recommended("part-of", store.name.clone()),
-        recommended("managed-by", "angzarr".to_owned()),
-    ];
+    let instance = format!("{}-{}", store.name, Kind::EventStore.short());
+    let labels = recommended(&store.name, &instance, "directory", store);
     ObjectMeta {
         name: Some(directory(&key.namespace, store)),
         namespace: Some(key.namespace.clone()),

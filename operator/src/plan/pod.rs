@@ -197,6 +197,6 @@ fn object<'a>(object: &'a mut Map<String, Value>, key: &str) -> &'a mut Map<Stri
 }
 
 /// A part of an object as JSON.
-pub(super) fn plain(part: &impl Serialize) -> Value {
+pub(crate) fn plain(part: &impl Serialize) -> Value {
     serde_json::to_value(part).expect("objects of a cluster are plain data")
 }

@@ -12,26 +12,13 @@ use serde_json::{Map, Value, json};
 
 use super::pod::{self, Bare, plain, set_absent};
 use super::{Scope, names};
-use crate::model::{self, Existing, Scale, Storage, Template};
+use crate::model::{Existing, Scale, Storage, Template, Workload};
 
-/// The pods of a component, as JSON, since the user's part may hold what no type here knows.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Workload {
-    /// A Deployment.
-    Deployment(Value),
-    /// A PodTemplate that holds what pods get when they are admitted; it runs nothing.
-    Injection(Value),
-}
-
-/// Plans the pods, which read the boot document of the given ConfigMap.
-pub(super) fn build(scope: &Scope, boot: &str) -> Workload {
+/// Plans the pods, which read the boot document of the given ConfigMap. They are JSON, since the user's part may hold what no type here knows.
+pub(super) fn build(scope: &Scope, boot: &str) -> Value {
     match &scope.component.workload {
-        model::Workload::Template(template) => {
-            Workload::Deployment(build_deployment(scope, template, boot))
-        }
-        model::Workload::Existing(existing) => {
-            Workload::Injection(build_injection(scope, existing, boot))
-        }
+        Workload::Template(template) => build_deployment(scope, template, boot),
+        Workload::Existing(existing) => build_injection(scope, existing, boot),
     }
 }
 
@@ -107,7 +94,8 @@ fn build_strategy(scope: &Scope) -> DeploymentStrategy {
     }
 }
 
-/// The container stands in for the logic: an API server wants one, and it carries what is added to the logic.
+/// A PodTemplate with what pods get when they are admitted; it runs nothing. The container stands in for the logic: an API server wants one, and it
+/// carries what is added to the logic.
 fn build_injection(scope: &Scope, existing: &Existing, boot: &str) -> Value {
     let container = existing.container.as_deref().unwrap_or("logic");
     let stand_in = json!([{ "name": container, "image": scope.installation.sidecar_image }]);

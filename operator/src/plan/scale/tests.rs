@@ -4,7 +4,7 @@ use angzarr_crds::{Autoscaling, TopologySpread};
 use serde_json::{Map, Value, json};
 
 use super::*;
-use crate::manifest::{Found, read_text};
+use crate::manifest::read_text;
 use crate::model::System;
 use crate::plan::{Installation, pod};
 use crate::validate::validate;
@@ -26,8 +26,7 @@ spec:
 
 /// SQLite allows one pod; what more of them lead to does not depend on the store.
 fn scaled(scale: Scale, look: impl FnOnce(&Scope)) {
-    let (mut found, mut mistakes) = (Found::default(), Vec::new());
-    read_text(Path::new("lake.yaml"), LAKE, &mut found, &mut mistakes);
+    let found = read_text(Path::new("lake.yaml"), LAKE).unwrap();
     let mut system: System = validate(&found.resources).unwrap();
     let component = system.components.values_mut().next().unwrap();
     component.scale = scale;
