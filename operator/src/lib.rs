@@ -6,15 +6,16 @@
 //!                                └▶ graph: the routing, drawn and analysed
 //! ```
 //!
-//! [`model`] holds what `validate` resolves and `plan` reads.
+//! `model` holds what `validate` resolves and `plan` reads.
 
 mod cli;
 pub mod graph;
 mod local;
 pub mod manifest;
-pub mod model;
+mod model;
 pub mod plan;
 pub mod render;
 pub mod validate;
 
 pub use cli::main;
+pub use model::{Key, Role, System};

@@ -32,11 +32,11 @@ impl System {
 /// Names a component.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
-    /// Its namespace.
+    /// The namespace of its resource.
     pub namespace: String,
-    /// What it is.
+    /// The kind of its resource.
     pub kind: Kind,
-    /// Its name.
+    /// The name of its resource.
     pub name: String,
 }
 
@@ -50,16 +50,13 @@ impl Key {
 /// Names an EventStore.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StoreKey {
-    /// Its namespace.
     pub namespace: String,
-    /// Its name.
     pub name: String,
 }
 
 /// Where events live and how they travel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Store {
-    /// The database.
     pub storage: Storage,
     /// What carries events to their readers.
     pub bus: Bus,
@@ -77,7 +74,6 @@ pub enum Storage {
 /// A kind of server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Server {
-    /// PostgreSQL.
     Postgres(Postgres),
 }
 
@@ -95,19 +91,16 @@ impl Server {
 pub struct Component {
     /// Where its events live and come from.
     pub store: StoreKey,
-    /// What it does.
     pub role: Role,
     /// The pods with its logic.
     pub workload: Workload,
     /// The port of its logic in the pod.
     pub logic_port: u16,
-    /// How many pods it has.
     pub scale: Scale,
     /// Limits, timeouts and delivery as its resource or its store says; the document names nobody yet.
     pub settings: Routing,
     /// Labels and annotations for what is made for it.
     pub metadata: Metadata,
-    /// Its sidecar.
     pub sidecar: Sidecar,
     /// How new pods replace old ones.
     pub rollout: Rollout,
@@ -172,9 +165,7 @@ pub struct Template {
 /// A workload that exists already.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Existing {
-    /// What it is.
     pub kind: WorkloadKind,
-    /// Its name.
     pub name: String,
     /// The name of the logic's container; without it, the first one.
     pub container: Option<String>,
@@ -232,8 +223,6 @@ pub enum Role {
 /// What a consumer reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reads {
-    /// The domains.
     pub sources: Vec<Source>,
-    /// Where it starts.
     pub start: Start,
 }

@@ -10,8 +10,8 @@ use std::path::Path;
 use angzarr_config::boot::Mode;
 use angzarr_operator::graph::{analyse, draw};
 use angzarr_operator::manifest::read_text;
-use angzarr_operator::model::{Role, System};
 use angzarr_operator::validate::validate;
+use angzarr_operator::{Role, System};
 
 const STORE: &str = "
 apiVersion: angzarr.io/v1alpha1

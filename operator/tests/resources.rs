@@ -13,9 +13,9 @@ use angzarr_config::boot::Ports;
 use angzarr_config::endpoint::Endpoint;
 use angzarr_crds::Kind;
 use angzarr_operator::manifest::read_text;
-use angzarr_operator::model::{Key, System};
 use angzarr_operator::plan::{Place, documents};
 use angzarr_operator::validate::validate;
+use angzarr_operator::{Key, System};
 
 const STORE: &str = "
 apiVersion: angzarr.io/v1alpha1

@@ -16,7 +16,6 @@ const ROUTING: &str = "routing";
 
 /// The data folder.
 pub(super) struct Folder {
-    /// Where it is.
     pub(super) path: PathBuf,
 }
 
@@ -30,15 +29,10 @@ struct Addresses<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Address<'a> {
-    /// What it is.
     pub(super) kind: &'a str,
-    /// Its namespace.
     pub(super) namespace: &'a str,
-    /// Its name.
     pub(super) name: &'a str,
-    /// Its sidecar's gRPC services.
     pub(super) grpc: String,
-    /// Its sidecar's administration.
     pub(super) admin: String,
     /// The further ports of its logic, by name.
     pub(super) ports: &'a BTreeMap<String, u16>,
@@ -46,9 +40,6 @@ pub(super) struct Address<'a> {
 
 impl Folder {
     /// Makes the folder, if it is not there.
-    ///
-    /// # Errors
-    /// It cannot be made.
     pub(super) fn open(path: &Path) -> Result<Self> {
         fs::create_dir_all(path).with_context(|| format!("make the folder {}", path.display()))?;
         let path = path.canonicalize().context("find the data folder")?;
@@ -60,20 +51,15 @@ impl Folder {
         self.path.join(&key.namespace).join(key.base_name())
     }
 
-    /// The boot document of a component.
     pub(super) fn boot(&self, key: &Key) -> PathBuf {
         self.of(key).join("boot.json")
     }
 
-    /// The folder of a component's routing.
     pub(super) fn routing(&self, key: &Key) -> PathBuf {
         self.of(key).join(ROUTING)
     }
 
     /// Writes what a component's sidecar reads.
-    ///
-    /// # Errors
-    /// A file cannot be written.
     pub(super) fn write_documents(
         &self,
         key: &Key,
@@ -89,9 +75,6 @@ impl Folder {
     }
 
     /// Writes where everything is reached.
-    ///
-    /// # Errors
-    /// The file cannot be written.
     pub(super) fn write_addresses<'a>(
         &self,
         components: impl Iterator<Item = Address<'a>>,

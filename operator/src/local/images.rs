@@ -36,11 +36,8 @@ pub(super) struct Image {
 /// What to run for one container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Command {
-    /// The program.
     pub(super) program: PathBuf,
-    /// Its arguments.
     pub(super) arguments: Vec<String>,
-    /// Where it runs.
     pub(super) folder: PathBuf,
     /// What is added to the environment.
     pub(super) env: BTreeMap<String, String>,

@@ -32,9 +32,7 @@ const OWN_PROGRAM: &str = "/proc/self/exe";
 
 /// A child to be kept running.
 pub(super) struct Process {
-    /// Its component.
     pub(super) key: Key,
-    /// Which process of the component it is.
     pub(super) part: Part,
     /// Its name on the terminal.
     pub(super) name: String,
@@ -44,14 +42,11 @@ pub(super) struct Process {
 
 /// What a child and those who keep it share.
 pub(super) struct Keeper {
-    /// Who runs, and how.
     pub(super) stage: Stage,
-    /// Where lines go.
     pub(super) console: Console,
 }
 
 impl Process {
-    /// A process of a component.
     pub(super) fn new(key: &Key, part: Part) -> Self {
         let title = stage::title(key);
         let (name, grace) = match part {

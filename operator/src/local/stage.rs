@@ -34,7 +34,6 @@ pub(super) struct Stage {
     sidecar: PathBuf,
     folder: Folder,
     allocation: Mutex<Allocation>,
-    /// The components that run.
     signals: BTreeMap<Key, Signals>,
 }
 
@@ -65,15 +64,12 @@ struct Given {
 /// Which process of a component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
-    /// Its sidecar.
     Sidecar,
-    /// Its logic.
     Logic,
 }
 
 /// What a process runs.
 pub(super) struct Start {
-    /// The command.
     pub(super) command: Command,
     /// Whether a port had to be chosen again.
     pub(super) has_moved: bool,
@@ -125,7 +121,6 @@ impl Stage {
         Ok(stage)
     }
 
-    /// The components that run.
     pub(super) fn keys(&self) -> impl Iterator<Item = &Key> {
         self.signals.keys()
     }

@@ -29,12 +29,10 @@ pub(super) fn boot(key: &Key, hash: &str) -> String {
     format!("{}-boot-{hash}", key.base_name())
 }
 
-/// The ConfigMap with the routing document.
 pub(super) fn routing(key: &Key) -> String {
     format!("{}-routing", key.base_name())
 }
 
-/// The claim of the volume.
 pub(super) fn data(key: &Key) -> String {
     format!("{}-data", key.base_name())
 }

@@ -17,7 +17,6 @@ use crate::model::Storage;
 pub(super) struct Bare<'a> {
     /// Its own labels and annotations.
     pub(super) metadata: &'a Metadata,
-    /// What the user wrote.
     pub(super) spec: Map<String, Value>,
     /// The place of the logic among the containers.
     pub(super) logic: usize,

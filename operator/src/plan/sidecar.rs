@@ -23,13 +23,10 @@ const BOOT_FOLDER: &str = "/etc/angzarr/boot";
 const ROUTING_FOLDER: &str = "/etc/angzarr/routing";
 const TOKEN_FOLDER: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
-/// The volume with the boot document.
 pub(super) const BOOT_VOLUME: &str = "angzarr-boot";
-/// The volume with routing and directory.
 pub(super) const ROUTING_VOLUME: &str = "angzarr-routing";
 /// The volume with the Secret of the store's server.
 pub(super) const CONNECTION_VOLUME: &str = "angzarr-store";
-/// The volume with the store.
 pub(super) const DATA_VOLUME: &str = "angzarr-data";
 /// The empty volume that stands where the sidecar would get a token.
 pub(super) const NO_TOKEN_VOLUME: &str = "angzarr-no-token";
