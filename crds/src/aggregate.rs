@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ComponentSpec, ComponentStatus, Duration, rules};
 
-/// A domain with the logic that answers its commands.
+/// A domain with the logic that handles its commands.
 #[derive(CustomResource, Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "angzarr.io",
@@ -19,7 +19,7 @@ use crate::{ComponentSpec, ComponentStatus, Duration, rules};
     status = "ComponentStatus",
     derive = "PartialEq",
     derive = "Default",
-    doc = "A domain with the logic that answers its commands; its sidecar stores the events.",
+    doc = "A domain with the logic that handles its commands; its sidecar stores the events.",
     scale(
         spec_replicas_path = ".spec.replicas",
         status_replicas_path = ".status.replicas",
@@ -33,7 +33,7 @@ pub struct AggregateSpec {
     #[serde(flatten)]
     pub component: ComponentSpec,
 
-    /// The domain whose commands this logic answers; one Aggregate per domain and EventStore.
+    /// The domain whose commands this logic handles; one Aggregate per domain and EventStore.
     /// Required, cannot change. Example: `order`.
     #[schemars(
         length(min = 1, max = 63),
@@ -42,7 +42,7 @@ pub struct AggregateSpec {
     pub domain: String,
 
     /// When the state of a root is kept, so that its history need not be read from the start.
-    /// Default: whenever the logic hands one over. Example: `{everyEvents: 100}`.
+    /// Default: whenever the logic returns one. Example: `{everyEvents: 100}`.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub snapshots: Snapshots,
 
@@ -55,17 +55,17 @@ pub struct AggregateSpec {
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub sync: Sync,
 
-    /// How much one caller and one root may ask for. Default: 1 MiB a command, 4096 commands under
-    /// way. Example: `{maxInFlight: 256}`.
+    /// Limits for commands of one caller and one root. Default: 1 MiB a command, 4096 commands in
+    /// flight. Example: `{maxInFlight: 256}`.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub limits: Limits,
 
-    /// The service of the logic that turns old events into today's when they are read. Default:
-    /// none, events are handed over as they were stored. Example: `{port: 50052}`.
+    /// The service of the logic that upcasts old events to their current form when they are read.
+    /// Default: none, events are passed on as they were stored. Example: `{port: 50052}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upcaster: Option<Upcaster>,
 
-    /// What the logic understands and emits, for checks and for drawings of the whole system.
+    /// What the logic handles and emits, for checks and for graphs of the whole system.
     /// Default: not declared, nothing is checked.
     /// Example: `{commands: [shop.order.v1.CreateOrder]}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -77,7 +77,7 @@ pub struct AggregateSpec {
 #[serde(rename_all = "camelCase", default)]
 pub struct Snapshots {
     /// After how many events of a root the logic is asked for a snapshot. Default: unset, it is
-    /// never asked; what it hands over unasked is kept. Example: `100`.
+    /// never asked; snapshots that it returns unasked are kept. Example: `100`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub every_events: Option<u32>,
@@ -87,7 +87,7 @@ pub struct Snapshots {
     pub keep: u32,
 
     /// The version of the snapshots' shape; those of another version are not used. Raise it when
-    /// the logic computes its state otherwise. Default: 0. Example: `2`.
+    /// the logic computes its state in another way. Default: 0. Example: `2`.
     #[schemars(range(min = 0))]
     pub version: u32,
 }
@@ -120,9 +120,9 @@ pub enum MergeStrategy {
     Strict,
     /// Let the logic decide.
     AggregateHandles,
-    /// Accept it if nothing that happened since touches the same fields.
+    /// Accept it if no event since then touches the same fields.
     Commutative,
-    /// Set it aside for a person.
+    /// Park it for a person.
     Manual,
 }
 
@@ -130,7 +130,7 @@ pub enum MergeStrategy {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Sync {
-    /// The modes that callers may ask for: None answers when the events are stored, Simple waits
+    /// The modes that callers may ask for: None waits until the events are stored, Simple
     /// for projections too, Cascade for everything that follows. Default: all three.
     /// Example: `[None, Simple]`.
     #[schemars(length(min = 1, max = 3), extend("x-kubernetes-list-type" = "set"))]
@@ -140,7 +140,7 @@ pub struct Sync {
     #[schemars(range(min = 1, max = 100))]
     pub max_cascade_depth: u32,
 
-    /// How long a caller waits at most for what follows its command. Default: `10s`.
+    /// The longest that a caller waits for what follows its command. Default: `10s`.
     /// Example: `2s`.
     pub timeout: Duration,
 }
@@ -166,7 +166,7 @@ pub enum SyncMode {
     Cascade,
 }
 
-/// Bounds that keep one caller from hurting the others.
+/// Limits that keep one caller from hurting the others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Limits {
@@ -178,7 +178,7 @@ pub struct Limits {
     #[schemars(range(min = 1, max = 1000))]
     pub max_events_per_command: u32,
 
-    /// The most commands under way in one sidecar; more are asked to come back later.
+    /// The most commands in flight in one sidecar; more are asked to retry later.
     /// Default: 4096. Example: `256`.
     #[schemars(range(min = 1, max = 65536))]
     pub max_in_flight: u32,
@@ -219,7 +219,7 @@ impl Default for Limits {
     }
 }
 
-/// Where old events are turned into today's.
+/// Where old events are upcast.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Upcaster {
@@ -242,11 +242,11 @@ impl Default for Upcaster {
     }
 }
 
-/// What the logic understands and emits.
+/// What the logic handles and emits.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Contract {
-    /// Full names of the command messages that the logic answers, at most 256. Default: empty,
+    /// Full names of the command messages that the logic handles, at most 256. Default: empty,
     /// not declared. Example: `[shop.order.v1.CreateOrder]`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(

@@ -10,7 +10,7 @@ use crate::{Connection, Duration, SecretRef, rules};
 #[serde(rename_all = "camelCase")]
 #[schemars(transform = rules::bus)]
 pub struct Bus {
-    /// The kind of bus: direct (readers ask the sidecars that own the events, no broker),
+    /// The kind of bus: direct (readers subscribe to the sidecars that own the events, no broker),
     /// rabbitmq, kafka or nats. Required, cannot change. Example: `direct`.
     #[serde(rename = "type")]
     pub type_: BusType,
@@ -35,8 +35,8 @@ pub struct Bus {
     pub nats: Option<Nats>,
 
     /// Who declares queues, topics and streams on the broker: Operator with the admin
-    /// credentials, Coordinator (each sidecar what it needs), or External (somebody else; it is
-    /// only checked). Default: Operator if adminSecretRef is set, else Coordinator.
+    /// credentials, Coordinator (each sidecar what it needs), or External (not Angzarr; the
+    /// topology is only checked). Default: Operator if adminSecretRef is set, else Coordinator.
     /// Example: `External`.
     // As an optional enum it would be documented by the enum's own words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -61,11 +61,11 @@ fn verify_interval() -> Duration {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum BusType {
-    /// Sidecar to sidecar.
+    /// From sidecar to sidecar.
     Direct,
     /// RabbitMQ.
     Rabbitmq,
-    /// Kafka, or what speaks its protocol.
+    /// Kafka, or a broker with its protocol.
     Kafka,
     /// NATS JetStream.
     Nats,
@@ -78,7 +78,7 @@ pub enum Management {
     Operator,
     /// Each sidecar, with its own credentials.
     Coordinator,
-    /// Somebody else.
+    /// Not Angzarr.
     External,
 }
 
@@ -93,13 +93,13 @@ pub struct Rabbitmq {
     /// How to reach the broker. Required. Example: `{secretRef: {name: shop-rabbit}}`.
     pub connection: Connection,
 
-    /// How the names of all exchanges and queues begin. Default: `angzarr`. Example: `shop`.
+    /// The prefix of the names of all exchanges and queues. Default: `angzarr`. Example: `shop`.
     #[serde(default = "prefix")]
     #[schemars(length(min = 1, max = 63), regex(pattern = "^[A-Za-z0-9_.-]+$"))]
     pub prefix: String,
 
-    /// Over how many queues the roots of one consumer are spread; as many replicas of it can work
-    /// at once. Default: 4. Example: `16`.
+    /// How many queues the roots of one consumer are spread over, which is also how many replicas
+    /// of it can work at once. Default: 4. Example: `16`.
     #[serde(default = "queues")]
     #[schemars(range(min = 1, max = 256))]
     pub queues: u16,
@@ -113,7 +113,7 @@ pub struct Kafka {
     /// Example: `{secretRef: {name: shop-kafka, keys: {uri: bootstrap}}}`.
     pub connection: Connection,
 
-    /// How the names of all topics begin. Default: `angzarr`. Example: `shop`.
+    /// The prefix of the names of all topics. Default: `angzarr`. Example: `shop`.
     #[serde(default = "prefix")]
     #[schemars(length(min = 1, max = 63), regex(pattern = "^[A-Za-z0-9_.-]+$"))]
     pub prefix: String,
@@ -136,7 +136,7 @@ pub struct Nats {
     /// How to reach the servers. Required. Example: `{secretRef: {name: shop-nats}}`.
     pub connection: Connection,
 
-    /// How the names of all streams and subjects begin. Default: `angzarr`. Example: `shop`.
+    /// The prefix of the names of all streams and subjects. Default: `angzarr`. Example: `shop`.
     #[serde(default = "prefix")]
     #[schemars(length(min = 1, max = 63), regex(pattern = "^[A-Za-z0-9_-]+$"))]
     pub prefix: String,

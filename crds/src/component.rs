@@ -10,7 +10,7 @@ use crate::{
     Sidecar, Volume, WorkloadRef,
 };
 
-/// The fields of every kind that runs pods; they stand directly under `spec`.
+/// The fields of every kind that runs pods, directly under `spec`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ComponentSpec {
@@ -41,14 +41,14 @@ pub struct ComponentSpec {
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub sidecar: Sidecar,
 
-    /// Labels and annotations for every object that the operator makes for this component; those
+    /// Labels and annotations for every object that the operator creates for this component; those
     /// of the resource itself are not copied. Default: none.
     /// Example: `{labels: {team: checkout}}`.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub metadata: Metadata,
 
     /// How many pods to run; 0 stops the component. Excludes autoscaling. With SQLite at most 1.
-    /// Default: 1. Write it down if you want to use `kubectl scale`. Example: `3`.
+    /// Default: 1. Set it if you want to use `kubectl scale`. Example: `3`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1000))]
     pub replicas: Option<i32>,
@@ -58,13 +58,13 @@ pub struct ComponentSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub autoscaling: Option<Autoscaling>,
 
-    /// How a new version of the pods replaces the old one. Default: rolling, without a gap.
+    /// How a new version of the pods replaces the old one. Default: rolling, without downtime.
     /// Example: `{strategy: Recreate}`.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub rollout: Rollout,
 
     /// How the pods are kept apart and away from evictions. Default: spread where possible, and a
-    /// PodDisruptionBudget from two pods on. Example: `{topologySpread: Required}`.
+    /// PodDisruptionBudget for two or more pods. Example: `{topologySpread: Required}`.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub availability: Availability,
 
@@ -78,12 +78,12 @@ pub struct ComponentSpec {
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub storage: Volume,
 
-    /// Objects for Prometheus. Default: made where the cluster knows their kinds.
+    /// Objects for Prometheus. Default: created if the cluster has their kinds.
     /// Example: `{alerts: Disabled}`.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub monitoring: Monitoring,
 
-    /// Whether the component is stopped: its pods go, everything stored stays. Default: false.
+    /// Whether the component is stopped: its pods are removed, stored data is kept. Default: false.
     /// Example: `true`.
     #[serde(default)]
     pub suspend: bool,
@@ -105,13 +105,13 @@ pub struct EventStoreRef {
     pub namespace: Option<String>,
 
     /// A Secret in the component's own namespace with the credentials for the store's database,
-    /// in place of the one that the store names. Required with namespace. Default: the store's.
+    /// instead of the one that the store names. Required with namespace. Default: the store's.
     /// Example: `{name: shop-db}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection_secret_ref: Option<SecretRef>,
 
-    /// A Secret in the component's own namespace with the credentials for the store's broker, in
-    /// place of the one that the store names. Needed with namespace if the bus is a broker.
+    /// A Secret in the component's own namespace with the credentials for the store's broker, instead
+    /// of the one that the store names. Needed with namespace if the bus is a broker.
     /// Default: the store's. Example: `{name: shop-broker}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bus_secret_ref: Option<SecretRef>,
@@ -127,7 +127,7 @@ pub struct Logic {
     pub container: Option<String>,
 
     /// The port on which the logic serves gRPC inside the pod; it gets it as environment variable
-    /// PORT, if it has none of its own. Default: 50051. Example: `8080`.
+    /// PORT, unless the template sets one. Default: 50051. Example: `8080`.
     #[schemars(range(min = 1, max = 65535))]
     pub port: u16,
 
@@ -135,8 +135,8 @@ pub struct Logic {
     /// and sends it once, Auto uses what the logic offers. Default: Auto. Example: `Unary`.
     pub protocol: Protocol,
 
-    /// How long the logic may take from the start of its container until it answers, before the
-    /// pod is started again. Default: `60s`. Example: `5m`.
+    /// How long the logic may take from the start of its container until it serves, before the
+    /// pod is restarted. Default: `60s`. Example: `5m`.
     pub startup_timeout: Duration,
 }
 
@@ -157,13 +157,13 @@ pub enum Protocol {
     /// What the logic offers.
     #[default]
     Auto,
-    /// One call a command, with the history.
+    /// One call per command, with the history.
     Unary,
     /// One stream for all commands.
     Stream,
 }
 
-/// Labels and annotations for objects that somebody else makes.
+/// Labels and annotations for objects.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Metadata {

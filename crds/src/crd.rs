@@ -1,5 +1,4 @@
-//! The definitions as they are installed: what is derived from the types, made fit for an API
-//! server.
+//! The definitions as they are installed: derived from the types and adapted to API servers.
 //!
 //! # Design
 //!
@@ -60,14 +59,14 @@ fn finish(schema: Value) -> Value {
     });
     schema["properties"]["metadata"] = json!({
         "type": "object",
-        "description": "The name of the resource and what else every object has. Required. Example: `{name: order}`.",
+        "description": "The metadata of the resource, as of every object. Required. Example: `{name: order}`.",
         "properties": { "name": {
             "type": "string",
             "maxLength": 253,
             "description": "The name of the resource. Required. Example: `order`.",
         } },
     });
-    schema["properties"]["spec"]["description"] = "What is wanted. Required.".into();
+    schema["properties"]["spec"]["description"] = "The desired state. Required.".into();
     schema["properties"]["status"]["description"] = "What the operator reports.".into();
     schema["properties"]["status"]["default"] = json!({ "observedGeneration": -1 });
     let mut root = Schema::try_from(schema).expect("a schema is an object");
@@ -115,11 +114,6 @@ fn definition(kind: Kind) -> &'static Definition {
 /// The definition of a kind, ready to install.
 pub fn crd(kind: Kind) -> &'static CustomResourceDefinition {
     &definition(kind).crd
-}
-
-/// The definitions of all kinds, in the order of [`Kind::ALL`].
-pub fn crds() -> [CustomResourceDefinition; 5] {
-    Kind::ALL.map(|kind| crd(kind).clone())
 }
 
 /// The OpenAPI schema of a kind, from the root of the resource.

@@ -1,11 +1,11 @@
-//! Spans of time as users write them: `500ms`, `30s`, `1h30m`.
+//! Durations as users write them: `500ms`, `30s`, `1h30m`.
 
 use std::{borrow::Cow, fmt, str::FromStr, time};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// A span of time, written as numbers with a unit of `ms`, `s`, `m` or `h`.
+/// A duration, written as numbers with a unit of `ms`, `s`, `m` or `h`.
 ///
 /// ```
 /// let wait: angzarr_crds::Duration = "1m30s".parse()?;
@@ -17,7 +17,7 @@ pub struct Duration(time::Duration);
 
 /// Why a text is not a duration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a duration, write numbers with a unit of ms, s, m or h, like 30s or 1h30m")]
+#[error("{0:?} is not a duration; write numbers with a unit of ms, s, m or h, like 30s or 1h30m")]
 pub struct DurationError(String);
 
 const PATTERN: &str = "^([0-9]{1,9}(ms|s|m|h))+$";

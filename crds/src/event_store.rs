@@ -32,16 +32,16 @@ pub struct EventStoreSpec {
     /// Example: `{type: direct}`.
     pub bus: Bus,
 
-    /// Encryption between sidecars. Default: none, traffic is plaintext and status says so.
+    /// Encryption between sidecars. Default: none, traffic is plaintext, which the status shows.
     /// Example: `{peerSecretRef: {name: shop-peers}}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
 
-    /// Who makes and changes the tables. Default: the operator. Example: `{policy: Verify}`.
+    /// Who creates and migrates the tables. Default: the operator. Example: `{policy: Verify}`.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub schema: SchemaSettings,
 
-    /// How events are delivered to consumers that say nothing else. Default: five attempts, pauses
+    /// How events are delivered to consumers without settings of their own. Default: five attempts, pauses
     /// from 100ms to 30s, 30s for a call. Example: `{maxAttempts: 10}`.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub delivery: Delivery,
@@ -51,8 +51,8 @@ pub struct EventStoreSpec {
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub allowed_namespaces: AllowedNamespaces,
 
-    /// Says that the database was restored from a backup, so that readers which are ahead of it
-    /// stop with an explanation. Default: never restored. Example: `{token: "2026-01-31"}`.
+    /// Marks the database as restored from a backup, so that readers which are ahead of it stop
+    /// with an explanation. Default: never restored. Example: `{token: "2026-01-31"}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restore: Option<Restore>,
 }
@@ -96,7 +96,7 @@ pub enum StorageType {
     Sqlite,
     /// PostgreSQL.
     Postgres,
-    /// MongoDB, or what speaks its protocol.
+    /// MongoDB, or a database with its protocol.
     Mongodb,
     /// Redis with persistence.
     Redis,
@@ -147,7 +147,7 @@ pub struct Redis {
     /// How to reach the server. Required. Example: `{secretRef: {name: shop-redis}}`.
     pub connection: Connection,
 
-    /// How the names of all keys begin. Cannot change. Default: `angzarr`. Example: `events`.
+    /// The prefix of all keys. Cannot change. Default: `angzarr`. Example: `events`.
     #[serde(default = "angzarr")]
     #[schemars(length(min = 1, max = 63), regex(pattern = "^[A-Za-z0-9_.:-]+$"))]
     pub prefix: String,
@@ -162,29 +162,29 @@ fn angzarr() -> String {
 #[serde(rename_all = "camelCase")]
 pub struct Tls {
     /// A Secret with tls.crt and tls.key, in the namespace of each component; with ca.crt too,
-    /// both sides prove who they are. Required. Example: `{name: shop-peers}`.
+    /// both sides authenticate each other. Required. Example: `{name: shop-peers}`.
     pub peer_secret_ref: NamedSecretRef,
 }
 
-/// Who takes care of tables and indexes.
+/// Who manages tables and indexes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct SchemaSettings {
-    /// Auto makes and migrates the tables, Verify only checks that they fit and reports what is
-    /// missing, External does not look. SQLite files always migrate when they are opened.
+    /// Auto creates and migrates the tables, Verify only checks them and reports what is missing,
+    /// External does not check them. SQLite files always migrate when they are opened.
     /// Default: Auto. Example: `Verify`.
     pub policy: SchemaPolicy,
 }
 
-/// What is done about tables.
+/// How tables are managed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum SchemaPolicy {
-    /// Made and migrated.
+    /// Created and migrated.
     #[default]
     Auto,
     /// Checked.
     Verify,
-    /// Left to somebody else.
+    /// Not checked.
     External,
 }
 
@@ -219,7 +219,7 @@ pub enum AllowedFrom {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Restore {
-    /// Any text; a new text says that the database was restored once more. Required.
+    /// Any text; a new text means that the database was restored again. Required.
     /// Example: `2026-01-31`.
     #[schemars(length(min = 1, max = 63))]
     pub token: String,

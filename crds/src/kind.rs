@@ -2,17 +2,13 @@
 
 use std::fmt;
 
-use kube::ResourceExt;
-
 use crate::{
-    Aggregate, ComponentSpec, ComponentStatus, ConsumerSpec, ProcessManager, Projector, Saga,
-    Source, StartType, Target,
+    Aggregate, ComponentSpec, ConsumerSpec, ProcessManager, Projector, Saga, Source, StartType,
+    Target,
 };
 
 /// The API group of every kind.
 pub const GROUP: &str = "angzarr.io";
-/// The version of every kind.
-pub const VERSION: &str = "v1alpha1";
 /// The value of `apiVersion` in every resource.
 pub const API_VERSION: &str = "angzarr.io/v1alpha1";
 
@@ -86,97 +82,49 @@ impl fmt::Display for Kind {
     }
 }
 
-/// Uniform access to the four kinds that run a pod.
+/// What code that treats all kinds with pods alike reads of them.
 pub trait Component {
-    /// Which of the four this is.
-    fn kind(&self) -> Kind;
-
-    /// `metadata.name`, empty before the API server or a check has seen to it.
-    fn name(&self) -> String;
-
-    /// `metadata.namespace`, where one is written.
-    fn namespace(&self) -> Option<String>;
-
     /// The fields that all four share.
     fn component(&self) -> &ComponentSpec;
 
-    /// The fields of those that read events; `None` for an aggregate.
-    fn consumer(&self) -> Option<&ConsumerSpec>;
+    /// The fields of those that read events; `None` for an Aggregate.
+    fn consumer(&self) -> Option<&ConsumerSpec> {
+        None
+    }
 
-    /// The domain whose events it writes; `None` for a projector and a saga.
-    fn domain(&self) -> Option<&str>;
+    /// The domain whose events it writes; `None` for a Projector and a Saga.
+    fn domain(&self) -> Option<&str> {
+        None
+    }
 
-    /// The domains that it sends commands to; empty for an aggregate and a projector.
-    fn targets(&self) -> &[Target];
+    /// The domains that it sends commands to; empty for an Aggregate and a Projector.
+    fn targets(&self) -> &[Target] {
+        &[]
+    }
 
-    /// What was reported about it last.
-    fn status(&self) -> Option<&ComponentStatus>;
+    /// Where it begins to read if `startFrom` is unset: a view wants all history, while a new saga must not send commands over events long past.
+    fn default_start(&self) -> StartType {
+        StartType::Now
+    }
 
-    /// The domains that it reads, none for an aggregate.
+    /// The domains that it reads; empty for an Aggregate.
     fn sources(&self) -> &[Source] {
         self.consumer()
             .map_or(&[], |consumer| consumer.sources.as_slice())
     }
-
-    /// Where it begins to read if `startFrom` says nothing: a view wants all history, while a
-    /// newly added saga must not send commands over events long past.
-    fn default_start(&self) -> StartType {
-        match self.kind() {
-            Kind::Projector => StartType::Beginning,
-            Kind::EventStore | Kind::Aggregate | Kind::Saga | Kind::ProcessManager => {
-                StartType::Now
-            }
-        }
-    }
 }
 
 impl Component for Aggregate {
-    fn kind(&self) -> Kind {
-        Kind::Aggregate
-    }
-
-    fn name(&self) -> String {
-        self.name_any()
-    }
-
-    fn namespace(&self) -> Option<String> {
-        ResourceExt::namespace(self)
-    }
-
     fn component(&self) -> &ComponentSpec {
         &self.spec.component
     }
 
-    fn consumer(&self) -> Option<&ConsumerSpec> {
-        None
-    }
-
     fn domain(&self) -> Option<&str> {
         Some(&self.spec.domain)
-    }
-
-    fn targets(&self) -> &[Target] {
-        &[]
-    }
-
-    fn status(&self) -> Option<&ComponentStatus> {
-        self.status.as_ref()
     }
 }
 
 impl Component for Projector {
-    fn kind(&self) -> Kind {
-        Kind::Projector
-    }
-
-    fn name(&self) -> String {
-        self.name_any()
-    }
-
-    fn namespace(&self) -> Option<String> {
-        ResourceExt::namespace(self)
-    }
-
     fn component(&self) -> &ComponentSpec {
         &self.spec.component
     }
@@ -185,66 +133,26 @@ impl Component for Projector {
         Some(&self.spec.consumer)
     }
 
-    fn domain(&self) -> Option<&str> {
-        None
-    }
-
-    fn targets(&self) -> &[Target] {
-        &[]
-    }
-
-    fn status(&self) -> Option<&ComponentStatus> {
-        self.status.as_ref()
+    fn default_start(&self) -> StartType {
+        StartType::Beginning
     }
 }
 
 impl Component for Saga {
-    fn kind(&self) -> Kind {
-        Kind::Saga
-    }
-
-    fn name(&self) -> String {
-        self.name_any()
-    }
-
-    fn namespace(&self) -> Option<String> {
-        ResourceExt::namespace(self)
-    }
-
     fn component(&self) -> &ComponentSpec {
         &self.spec.component
     }
 
     fn consumer(&self) -> Option<&ConsumerSpec> {
         Some(&self.spec.consumer)
-    }
-
-    fn domain(&self) -> Option<&str> {
-        None
     }
 
     fn targets(&self) -> &[Target] {
         &self.spec.targets
     }
-
-    fn status(&self) -> Option<&ComponentStatus> {
-        self.status.as_ref()
-    }
 }
 
 impl Component for ProcessManager {
-    fn kind(&self) -> Kind {
-        Kind::ProcessManager
-    }
-
-    fn name(&self) -> String {
-        self.name_any()
-    }
-
-    fn namespace(&self) -> Option<String> {
-        ResourceExt::namespace(self)
-    }
-
     fn component(&self) -> &ComponentSpec {
         &self.spec.component
     }
@@ -259,9 +167,5 @@ impl Component for ProcessManager {
 
     fn targets(&self) -> &[Target] {
         &self.spec.targets
-    }
-
-    fn status(&self) -> Option<&ComponentStatus> {
-        self.status.as_ref()
     }
 }

@@ -7,8 +7,8 @@
 //!   a resource, as JSON ──────────────────────────┴─▶ validate_cel(kind, value, old)    rules between fields
 //! ```
 //!
-//! An API server judges a resource by the schema; the two checks here judge it alike, for files
-//! that never meet one. What needs a second resource (does the EventStore exist, has a domain one
+//! An API server validates a resource by the schema; the two checks here do the same for files that
+//! never reach one. What needs a second resource (does the EventStore exist, has a domain one
 //! Aggregate) is left to the operator.
 
 mod aggregate;
@@ -38,13 +38,13 @@ pub use aggregate::{
 };
 pub use bus::{Bus, BusType, Direct, Kafka, Management, Nats, Rabbitmq};
 pub use component::{ComponentSpec, EventStoreRef, Logic, Metadata, Protocol};
-pub use crd::{crd, crds, file_name, schema, yaml};
+pub use crd::{crd, file_name, schema, yaml};
 pub use duration::{Duration, DurationError};
 pub use event_store::{
     AllowedFrom, AllowedNamespaces, EventStore, EventStoreSpec, Mongodb, Postgres, Redis, Restore,
     SchemaPolicy, SchemaSettings, Sqlite, Storage, StorageType, Tls,
 };
-pub use kind::{API_VERSION, Component, GROUP, Kind, VERSION};
+pub use kind::{API_VERSION, Component, GROUP, Kind};
 pub use manual::manual;
 pub use process_manager::{Correlation, CorrelationBy, ProcessManager, ProcessManagerSpec, Timers};
 pub use projector::{Projector, ProjectorSpec, Rebuild, RebuildStrategy};
@@ -65,7 +65,7 @@ pub use workload::{
     Volume, WorkloadKind, WorkloadRef,
 };
 
-/// Whether a block says nothing that its absence would not say.
+/// Whether a block equals its default, so that it can be left out.
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }

@@ -1,6 +1,6 @@
 //! The manual of the resources as a page: every kind, every field with purpose, default and example, every rule.
 //!
-//! Fields that several kinds share are stated once.
+//! Fields that several kinds share are listed once.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -38,14 +38,14 @@ pub fn manual() -> String {
     line(
         &mut page,
         &format!(
-            "Five kinds of `{API_VERSION}` declare a system. `kubectl explain` shows the same words in a cluster. [From a machine to a cluster](cluster.md) \
-             says what they become."
+            "Five kinds of `{API_VERSION}` declare a system. `kubectl explain` shows the same descriptions in a cluster. [From a machine to a cluster](cluster.md) \
+             describes what they become."
         ),
     );
     let shared = common(&COMPONENTS.map(spec));
     let reading = without(&common(&CONSUMERS.map(spec)), &shared);
     for kind in Kind::ALL {
-        let told_elsewhere: Vec<_> = match kind {
+        let listed_elsewhere: Vec<_> = match kind {
             Kind::EventStore => Vec::new(),
             Kind::Aggregate => shared.clone(),
             Kind::Projector | Kind::Saga | Kind::ProcessManager => {
@@ -53,25 +53,25 @@ pub fn manual() -> String {
             }
         };
         head(&mut page, kind);
-        table(&mut page, &without(&spec(kind), &told_elsewhere));
+        table(&mut page, &without(&spec(kind), &listed_elsewhere));
         rules(&mut page, kind);
     }
     section(
         &mut page,
-        "What all components have",
+        "Fields of all components",
         "Aggregate, Projector, Saga and ProcessManager also have these fields.",
     );
     table(&mut page, &shared);
     section(
         &mut page,
-        "What all readers of events have",
+        "Fields of all readers of events",
         "Projector, Saga and ProcessManager also have these fields.",
     );
     table(&mut page, &reading);
     section(
         &mut page,
         "References to Secrets",
-        "What every field has whose name ends in `SecretRef`; some have `name` only, since their keys have fixed names.",
+        "The fields of every field whose name ends in `SecretRef`; some have `name` only, since their keys have fixed names.",
     );
     table(&mut page, &secret());
     status(&mut page);
@@ -82,7 +82,7 @@ fn status(page: &mut String) {
     section(
         page,
         "Status",
-        "What the operator reports; `conditions` have the shape that Kubernetes gives them everywhere.",
+        "What the operator reports; `conditions` are those of Kubernetes.",
     );
     for (kind, title) in [
         (Kind::EventStore, "an EventStore"),
@@ -137,7 +137,7 @@ fn fields(schema: &Value, path: &str) -> Vec<Row> {
         };
         let suffix = if field["items"].is_object() { "[]" } else { "" };
         rows.push(row(&path, field));
-        if !is_told_elsewhere(&path) {
+        if !is_listed_elsewhere(&path) {
             rows.extend(fields(entries, &format!("{path}{suffix}")));
         }
     }
@@ -145,7 +145,7 @@ fn fields(schema: &Value, path: &str) -> Vec<Row> {
 }
 
 /// What Kubernetes documents itself, and references to Secrets, which look alike everywhere.
-fn is_told_elsewhere(path: &str) -> bool {
+fn is_listed_elsewhere(path: &str) -> bool {
     [
         "sidecar.env",
         "allowedNamespaces.selector",
@@ -191,7 +191,7 @@ fn shape(field: &Value) -> String {
         return words.join(", ");
     }
     if field["x-kubernetes-int-or-string"] == true {
-        return "amount".to_owned();
+        return "quantity".to_owned();
     }
     let bounds = |least: &str, most: &str| {
         let (least, most) = (field[least].as_f64(), field[most].as_f64());
@@ -214,7 +214,7 @@ fn shape(field: &Value) -> String {
     }
 }
 
-/// The rows that stand in all lists.
+/// The rows that all lists have.
 fn common(lists: &[Vec<Row>]) -> Vec<Row> {
     let Some((first, others)) = lists.split_first() else {
         return Vec::new();
@@ -230,7 +230,7 @@ fn without(rows: &[Row], others: &[Row]) -> Vec<Row> {
 
 fn table(page: &mut String, rows: &[Row]) {
     line(page, "");
-    line(page, "| field | is | says | default | example |");
+    line(page, "| field | type | description | default | example |");
     line(page, "|---|---|---|---|---|");
     for row in rows {
         let cells = [&row.shape, &row.purpose, &row.default, &row.example]

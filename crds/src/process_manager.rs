@@ -1,4 +1,4 @@
-//! The ProcessManager: a saga with a memory and timers.
+//! The ProcessManager: a saga with a state and timers.
 
 use kube::CustomResource;
 use schemars::JsonSchema;
@@ -53,7 +53,7 @@ pub struct ProcessManagerSpec {
     pub domain: String,
 
     /// The domains that receive this process manager's commands, each at most once; a command to
-    /// another domain is refused. At most 64. Default: empty, for one that only keeps a state.
+    /// another domain is refused. At most 64. Default: empty, for a process manager that sends no commands.
     /// Example: `[{domain: fulfillment}]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
@@ -62,17 +62,17 @@ pub struct ProcessManagerSpec {
     )]
     pub targets: Vec<Target>,
 
-    /// Async acts soon after the command was answered; Sync is part of what a caller of a
-    /// cascading command waits for. Default: Async. Example: `Sync`.
+    /// Async acts soon after the reply to the command; a caller of a cascading command waits for
+    /// Sync. Default: Async. Example: `Sync`.
     #[serde(default)]
     pub mode: Mode,
 
     /// What happens when a target refuses a command for good. Default: the aggregate that
-    /// triggered it is asked to make up for it. Example: `{enabled: false}`.
+    /// triggered it is asked to compensate it. Example: `{enabled: false}`.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub compensation: Compensation,
 
-    /// How long parts of the work may take. Default: 30s for reading, 30s for a command.
+    /// Timeouts of single steps. Default: 30s for reading, 30s for a command.
     /// Example: `{command: 5s}`.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub timeouts: Timeouts,
@@ -103,7 +103,7 @@ pub enum CorrelationBy {
     /// The correlation id.
     #[default]
     CorrelationId,
-    /// The root that they happened to.
+    /// The root of the events.
     SourceRoot,
 }
 

@@ -37,18 +37,18 @@ pub struct ProjectorSpec {
     #[serde(flatten)]
     pub consumer: ConsumerSpec,
 
-    /// Async shows an event in the view soon after its command was answered; Sync lets callers of
+    /// Async shows an event in the view soon after the reply to its command; Sync lets callers of
     /// a synchronous command wait until the view shows it. Default: Async. Example: `Sync`.
     #[serde(default)]
     pub mode: Mode,
 
-    /// Builds the view again from stored events. Default: never asked for.
+    /// Builds the view again from stored events. Default: unset, no rebuild.
     /// Example: `{token: "2026-01-31", strategy: InPlace}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rebuild: Option<Rebuild>,
 }
 
-/// An order to build a view again.
+/// A request to build a view again.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Rebuild {

@@ -1,12 +1,11 @@
 //! The rules that relate fields to each other, in CEL, each with a sentence for the user.
 //!
-//! They stand in the schema, so an API server and [`validate_cel`](crate::validate_cel) judge
-//! alike.
+//! They are part of the schema, so an API server and [`validate_cel`](crate::validate_cel) agree.
 //!
 //! # Design
 //!
-//! A rule that forbids a change stands on `spec`, which is always there. On an optional leaf it
-//! would not be asked when the leaf is removed in one update and added again in the next.
+//! A rule that forbids a change is attached to `spec`, which is always there. On an optional leaf it
+//! would not be evaluated when the leaf is removed in one update and added again in the next.
 //! Functions here are schemars transforms. Each `spec` names all of its own, since flattening two
 //! parts into one keeps the rules of the first part only. `namespace` is a reserved word of CEL, hence `__namespace__`.
 
@@ -19,7 +18,7 @@ fn require(schema: &mut Schema, rule: &str, message: &str) {
         .expect("rules are plain text, which JSON can hold");
 }
 
-/// The name of every resource; stands at the root, the only place that sees it.
+/// The name of every resource; attached to the root, the only place that sees it.
 pub(crate) fn name(schema: &mut Schema) {
     require(
         schema,
@@ -49,7 +48,7 @@ pub(crate) fn component(schema: &mut Schema) {
          has(self.eventStoreRef.__namespace__) == has(oldSelf.eventStoreRef.__namespace__) && \
          (!has(self.eventStoreRef.__namespace__) || \
          self.eventStoreRef.__namespace__ == oldSelf.eventStoreRef.__namespace__)",
-        "eventStoreRef cannot change to another store, the events stay where they are: create a \
+        "eventStoreRef cannot change to another store, since the events stay where they are: create a \
          component with another name instead",
     );
     require(
@@ -65,7 +64,7 @@ pub(crate) fn fixed_domain(schema: &mut Schema) {
     require(
         schema,
         "self.domain == oldSelf.domain",
-        "domain cannot change, its events are stored under that name: create a component with \
+        "domain cannot change, since its events are stored under that name: create a component with \
          another name instead",
     );
 }
@@ -114,7 +113,7 @@ pub(crate) fn storage(schema: &mut Schema) {
     }
 }
 
-/// A store's bus: the tag and its block belong together, and somebody manages a broker.
+/// A store's bus: the tag and its block belong together, and a broker is managed.
 pub(crate) fn bus(schema: &mut Schema) {
     require(
         schema,
@@ -132,7 +131,7 @@ pub(crate) fn bus(schema: &mut Schema) {
     require(
         schema,
         "self.type != 'direct' || (!has(self.management) && !has(self.adminSecretRef))",
-        "management and adminSecretRef have no meaning for type direct, there is no broker: \
+        "management and adminSecretRef have no meaning for type direct, which has no broker: \
          remove them",
     );
 }
@@ -147,7 +146,7 @@ fn block(schema: &mut Schema, word: &str) {
 
 /// What a store is cannot change under the components that use it.
 pub(crate) fn store_identity(schema: &mut Schema) {
-    const ADVICE: &str = "the events stay where they are: create another EventStore instead";
+    const ADVICE: &str = "since the events stay where they are: create another EventStore instead";
     for field in ["storage", "bus"] {
         require(
             schema,

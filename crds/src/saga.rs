@@ -1,4 +1,4 @@
-//! The Saga: answers events of some domains with commands to others.
+//! The Saga: reacts to events of some domains with commands to others.
 
 use kube::CustomResource;
 use schemars::JsonSchema;
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ComponentSpec, ComponentStatus, ConsumerSpec, Duration, Mode, Target, rules};
 
-/// Logic that answers events of some domains with commands to others.
+/// Logic that reacts to events of some domains with commands to others.
 #[derive(CustomResource, Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "angzarr.io",
@@ -19,7 +19,7 @@ use crate::{ComponentSpec, ComponentStatus, ConsumerSpec, Duration, Mode, Target
     status = "ComponentStatus",
     derive = "PartialEq",
     derive = "Default",
-    doc = "Logic that answers events of some domains with commands to others.",
+    doc = "Logic that reacts to events of some domains with commands to others.",
     scale(
         spec_replicas_path = ".spec.replicas",
         status_replicas_path = ".status.replicas",
@@ -38,7 +38,7 @@ pub struct SagaSpec {
     pub consumer: ConsumerSpec,
 
     /// The domains that receive this saga's commands, each at most once; a command to another
-    /// domain is refused. At most 64. Default: empty, for a saga that only acts on the outside.
+    /// domain is refused. At most 64. Default: empty, for a saga that sends no commands.
     /// Example: `[{domain: inventory}, {domain: customer}]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
@@ -47,28 +47,28 @@ pub struct SagaSpec {
     )]
     pub targets: Vec<Target>,
 
-    /// Async acts soon after the command was answered; Sync is part of what a caller of a
-    /// cascading command waits for. Default: Async. Example: `Sync`.
+    /// Async acts soon after the reply to the command; a caller of a cascading command waits for
+    /// Sync. Default: Async. Example: `Sync`.
     #[serde(default)]
     pub mode: Mode,
 
     /// What happens when a target refuses a command for good. Default: the aggregate that
-    /// triggered the saga is asked to make up for it.
+    /// triggered the saga is asked to compensate it.
     /// Example: `{maxAttempts: 10, onExhausted: Park}`.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub compensation: Compensation,
 
-    /// How long parts of the work may take. Default: 30s for reading, 30s for a command.
+    /// Timeouts of single steps. Default: 30s for reading, 30s for a command.
     /// Example: `{command: 5s}`.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub timeouts: Timeouts,
 }
 
-/// How a refused command is made up for.
+/// How a refused command is compensated.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Compensation {
-    /// Whether the triggering aggregate is asked to make up for a refused command; if not, the
+    /// Whether the triggering aggregate is asked to compensate a refused command; if not, the
     /// command is parked with its refusal. Default: true. Example: `false`.
     pub enabled: bool,
 
@@ -76,8 +76,8 @@ pub struct Compensation {
     #[schemars(range(min = 1, max = 1000))]
     pub max_attempts: u32,
 
-    /// What happens after the last attempt: Park sets the case aside for a person, Record only
-    /// stores that the compensation failed. Default: Park. Example: `Record`.
+    /// What happens after the last attempt: Park keeps the case for a person, Record only stores
+    /// that the compensation failed. Default: Park. Example: `Record`.
     pub on_exhausted: OnExhausted,
 }
 
@@ -97,11 +97,11 @@ pub enum OnExhausted {
     /// The case waits for a person.
     #[default]
     Park,
-    /// The failure is stored, nothing waits.
+    /// The failure is stored and does not wait for a person.
     Record,
 }
 
-/// How long parts of the work may take.
+/// Timeouts of single steps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Timeouts {
@@ -109,7 +109,7 @@ pub struct Timeouts {
     /// Default: `30s`. Example: `5s`.
     pub prepare: Duration,
 
-    /// How long one command to a target may take, its retries apart. Default: `30s`.
+    /// How long one command to a target may take, without retries. Default: `30s`.
     /// Example: `5s`.
     pub command: Duration,
 }

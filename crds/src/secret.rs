@@ -1,4 +1,4 @@
-//! How resources point at Secrets. A secret value never stands in a resource.
+//! References to Secrets. A resource never contains a secret value.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

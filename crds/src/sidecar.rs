@@ -1,4 +1,4 @@
-//! The sidecar container, and what the component shows to the outside.
+//! The sidecar container, and how the component is reached and monitored.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Duration, NamedSecretRef, Resources, Switch};
 
-/// The sidecar that stands beside the logic in each pod.
+/// The sidecar next to the logic in each pod.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Sidecar {
@@ -18,8 +18,8 @@ pub struct Sidecar {
     #[schemars(length(min = 1, max = 512))]
     pub image: Option<String>,
 
-    /// When a newer default image arrives in the pods after an upgrade of the operator:
-    /// NextRollout waits until something else rolls them, Immediate rolls them at once.
+    /// When pods get a newer default image after an upgrade of the operator: NextRollout waits for
+    /// the next rollout for another reason, Immediate rolls them out at once.
     /// Default: NextRollout. Example: `Immediate`.
     pub update_policy: UpdatePolicy,
 
@@ -28,7 +28,7 @@ pub struct Sidecar {
     #[serde(skip_serializing_if = "crate::is_default")]
     pub resources: Resources,
 
-    /// From which level on the sidecar logs: Error, Warn, Info, Debug or Trace. Default: Info.
+    /// The level from which the sidecar logs: Error, Warn, Info, Debug or Trace. Default: Info.
     /// Example: `Debug`.
     pub log_level: LogLevel,
 
@@ -37,12 +37,12 @@ pub struct Sidecar {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub otel: Option<Otel>,
 
-    /// For how many seconds a stopping sidecar finishes what is under way. Default: 25.
+    /// How many seconds a stopping sidecar has to finish what is under way. Default: 25.
     /// Example: `60`.
     #[schemars(range(min = 0, max = 3600))]
     pub drain_seconds: u32,
 
-    /// Further environment variables of the sidecar, as in a container. Default: none.
+    /// Additional environment variables of the sidecar, as in a container. Default: none.
     /// Example: `[{name: OTEL_SERVICE_NAME, value: orders}]`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(
@@ -52,7 +52,7 @@ pub struct Sidecar {
     pub env: Vec<EnvVar>,
 }
 
-/// The drain of a sidecar that nobody tells otherwise, in whole seconds.
+/// The default drain of a sidecar, in whole seconds.
 fn drain_seconds() -> u32 {
     let drain = angzarr_config::routing::Timeouts::default().drain.as_secs();
     u32::try_from(drain).expect("a drain is short")
@@ -107,16 +107,16 @@ pub struct Otel {
     #[schemars(length(min = 1, max = 1024), regex(pattern = "^https?://.+$"))]
     pub endpoint: String,
 
-    /// How the collector is spoken to, Grpc or Http. Default: Grpc. Example: `Http`.
+    /// The protocol of the collector, Grpc or Http. Default: Grpc. Example: `Http`.
     #[serde(default)]
     pub protocol: OtelProtocol,
 
-    /// How many of 100 traces that begin here are kept. Default: 100. Example: `5`.
+    /// The percentage of traces that begin here and are kept. Default: 100. Example: `5`.
     #[serde(default = "all_traces")]
     #[schemars(range(min = 0, max = 100))]
     pub sample_percent: u8,
 
-    /// A Secret whose keys and values are sent as headers, for collectors that want a token.
+    /// A Secret whose keys and values are sent as headers, for collectors that need a token.
     /// Default: unset. Example: `{name: collector-token}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub headers_secret_ref: Option<NamedSecretRef>,
@@ -140,8 +140,8 @@ pub enum OtelProtocol {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Network {
-    /// None makes no NetworkPolicy; Ingress makes one that lets in what the pods must serve and
-    /// nothing else. Default: None. Example: `Ingress`.
+    /// None creates no NetworkPolicy; Ingress creates one that allows only traffic to the ports
+    /// that the pods serve. Default: None. Example: `Ingress`.
     pub policy: NetworkPolicyMode,
 
     /// The Service that clients use. Default: a ClusterIP. Example: `{type: LoadBalancer}`.
@@ -168,7 +168,7 @@ pub struct ServiceSpec {
     #[serde(rename = "type")]
     pub type_: ServiceType,
 
-    /// Annotations of the Service only, for load balancers that are set up by them.
+    /// Annotations of the Service only, for load balancers that are configured by annotations.
     /// Default: none. Example: `{example.com/internal: "true"}`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 64))]
@@ -191,11 +191,11 @@ pub enum ServiceType {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Monitoring {
-    /// Auto makes a PodMonitor where the cluster knows that kind, Disabled makes none. Default:
+    /// Auto creates a PodMonitor if the cluster has that kind, Disabled creates none. Default:
     /// Auto. Example: `Disabled`.
     pub pod_monitor: Switch,
 
-    /// Auto makes alert rules where the cluster knows that kind, Disabled makes none. Default:
+    /// Auto creates alert rules if the cluster has that kind, Disabled creates none. Default:
     /// Auto. Example: `Disabled`.
     pub alerts: Switch,
 

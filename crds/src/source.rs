@@ -1,4 +1,4 @@
-//! What a consumer reads, where it starts and how it is delivered.
+//! What a consumer reads, where it starts and how events are delivered.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
@@ -19,25 +19,25 @@ pub struct ConsumerSpec {
     pub sources: Vec<Source>,
 
     /// Where reading begins when this component has no stored progress; later changes of the
-    /// field move nothing. Default: `{type: Beginning}` for a Projector, `{type: Now}` for a Saga
+    /// field have no effect. Default: `{type: Beginning}` for a Projector, `{type: Now}` for a Saga
     /// and a ProcessManager, which must not send commands for events long past.
     /// Example: `{type: Time, time: "2026-01-31T00:00:00Z"}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_from: Option<StartFrom>,
 
     /// How events are delivered to this component's logic. Default: what `delivery` of the
-    /// EventStore says. Example: `{maxAttempts: 10, timeout: 5s}`.
+    /// EventStore sets. Example: `{maxAttempts: 10, timeout: 5s}`.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub delivery: Delivery,
 
-    /// How many events behind the head of a source count as caught up; more turns the condition
-    /// CaughtUp to False. Default: 1000. Example: `100`.
+    /// How many events behind the head of a source still count as caught up; with more, the
+    /// condition CaughtUp is False. Default: 1000. Example: `100`.
     #[serde(default = "lag_threshold")]
     #[schemars(range(max = 1_000_000_000))]
     pub lag_threshold: u32,
 }
 
-/// How many events behind the head of a source count as caught up, unless the resource says otherwise.
+/// The default of `lagThreshold`.
 pub const LAG_THRESHOLD: u32 = 1_000;
 
 fn lag_threshold() -> u32 {
@@ -55,7 +55,7 @@ pub struct Source {
     )]
     pub domain: String,
 
-    /// Full names of the event messages that the logic wants; others are passed over without a
+    /// Full names of the event messages that the logic wants; others are skipped without a
     /// call. Default: empty, which means all events of the domain. At most 256.
     /// Example: `[shop.order.v1.OrderCompleted]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -84,8 +84,8 @@ pub struct Target {
 #[serde(rename_all = "camelCase")]
 #[schemars(transform = rules::start_from)]
 pub struct StartFrom {
-    /// What the start is measured by: Beginning (the first event ever), Now (the first event
-    /// after this component came to be), Position or Time. Required. Example: `Beginning`.
+    /// The kind of start: Beginning (the first event), Now (the first event after this component
+    /// was created), Position or Time. Required. Example: `Beginning`.
     #[serde(rename = "type")]
     pub type_: StartType,
 
@@ -95,19 +95,19 @@ pub struct StartFrom {
     #[schemars(range(min = 0))]
     pub position: Option<i64>,
 
-    /// The time from which on events are read, by the time they were stored, in RFC 3339. Only
+    /// The time from which events are read, by the time they were stored, in RFC 3339. Only
     /// with type Time, which needs it. No default. Example: `2026-01-31T00:00:00Z`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub time: Option<Time>,
 }
 
-/// What the start is measured by.
+/// The kind of a start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum StartType {
-    /// The first event ever.
+    /// The first event.
     Beginning,
-    /// The first event after the component came to be.
+    /// The first event after the component was created.
     Now,
     /// A position in the one source's log.
     Position,
@@ -115,12 +115,12 @@ pub enum StartType {
     Time,
 }
 
-/// How often and how patiently an event is delivered.
+/// How an event is delivered and retried.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Delivery {
-    /// How often the logic may answer one event with an error before the event's root is set
-    /// aside; unreachable logic counts nothing. Default: 5. Example: `10`.
+    /// How often the logic may return an error for one event before the event's root is parked;
+    /// calls that do not reach the logic do not count. Default: 5. Example: `10`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1000))]
     pub max_attempts: Option<u32>,
@@ -158,9 +158,9 @@ impl Default for Backoff {
 /// Which call of the logic an event leads to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Mode {
-    /// After the command was answered.
+    /// After the reply to the command.
     #[default]
     Async,
-    /// Before a synchronous command is answered.
+    /// Before the reply to a synchronous command.
     Sync,
 }

@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ComponentStatus {
-    /// The generation that was reconciled last. Default: -1, nothing was yet. Example: `3`.
+    /// The generation that was reconciled last. Default: -1, not reconciled yet. Example: `3`.
     pub observed_generation: i64,
 
-    /// One line for each thing worth knowing, by type; `Ready` names in its own
+    /// The conditions, by type; `Ready` names in its own
     /// observedGeneration the generation that serves. Default: empty.
     /// Example: `[{type: Ready, status: "True", reason: Serving}]`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -44,18 +44,18 @@ pub struct ComponentStatus {
     #[schemars(range(min = 0))]
     pub replicas: i32,
 
-    /// Ready and wanted pods in one word, for the column. Default: unset. Example: `2/3`.
+    /// Ready and wanted pods, for the column. Default: unset. Example: `2/3`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub pods: Option<String>,
 
-    /// The source domains in one word, for the column; unset for an aggregate. Default: unset.
+    /// The source domains, for the column; unset for an aggregate. Default: unset.
     /// Example: `cart,order`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub sources: Option<String>,
 
-    /// About how many events a consumer is behind, by powers of ten so that the status rests;
+    /// About how many events a consumer is behind, rounded to powers of ten so that the status changes rarely;
     /// unset for an aggregate. Default: unset. Example: `<10`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
@@ -82,10 +82,10 @@ impl Default for ComponentStatus {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct EventStoreStatus {
-    /// The generation that was reconciled last. Default: -1, nothing was yet. Example: `3`.
+    /// The generation that was reconciled last. Default: -1, not reconciled yet. Example: `3`.
     pub observed_generation: i64,
 
-    /// One line for each thing worth knowing, by type. Default: empty.
+    /// The conditions, by type. Default: empty.
     /// Example: `[{type: SchemaReady, status: "True", reason: Migrated}]`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(
@@ -107,7 +107,7 @@ pub struct EventStoreStatus {
     #[schemars(length(max = 100))]
     pub used_by: Vec<UsedBy>,
 
-    /// How many components use this store, counted without a bound. Default: 0. Example: `7`.
+    /// How many components use this store, also beyond the first 100. Default: 0. Example: `7`.
     #[schemars(range(min = 0))]
     pub components: i32,
 }

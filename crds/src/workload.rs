@@ -13,8 +13,8 @@ use crate::{Metadata, Quantity, rules};
 /// # Design
 ///
 /// `spec` is kept as JSON: a typed pod spec would make each definition larger than a client-side
-/// apply can annotate, and would lose fields that a newer cluster knows. The API server judges it
-/// when the Deployment is applied.
+/// apply can annotate, and would lose fields that a newer cluster knows. The API server validates
+/// it when the Deployment is applied.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PodTemplate {
@@ -58,7 +58,7 @@ pub enum WorkloadKind {
     StatefulSet,
 }
 
-/// The range and the aims of a HorizontalPodAutoscaler.
+/// The range and the targets of a HorizontalPodAutoscaler.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(transform = rules::autoscaling)]
@@ -72,14 +72,14 @@ pub struct Autoscaling {
     #[schemars(range(min = 1, max = 1000))]
     pub max_replicas: i32,
 
-    /// The share of the requested CPU, in percent, to aim at. Default: 80 if no other aim is set.
+    /// The target utilization of the requested CPU, in percent. Default: 80 if no target is set.
     /// Example: `60`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1000))]
     pub target_cpu_percent: Option<i32>,
 
-    /// The share of the requested memory, in percent, to aim at. Default: unset, memory is not
-    /// looked at. Example: `75`.
+    /// The target utilization of the requested memory, in percent. Default: unset, memory is not
+    /// considered. Example: `75`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1000))]
     pub target_memory_percent: Option<i32>,
@@ -94,10 +94,10 @@ fn one() -> i32 {
 #[serde(rename_all = "camelCase", default)]
 pub struct Rollout {
     /// RollingUpdate starts new pods before it stops old ones, Recreate stops all first; SQLite
-    /// always recreates, its file has one user. Default: RollingUpdate. Example: `Recreate`.
+    /// always recreates, since only one pod can open its file. Default: RollingUpdate. Example: `Recreate`.
     pub strategy: Strategy,
 
-    /// How many seconds a new pod must be ready to count. Default: 0. Example: `10`.
+    /// How many seconds a new pod must be ready before it counts as available. Default: 0. Example: `10`.
     #[schemars(range(min = 0, max = 3600))]
     pub min_ready_seconds: i32,
 
@@ -136,17 +136,17 @@ pub enum Strategy {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Availability {
-    /// Auto makes a PodDisruptionBudget from two pods on, which lets evictions take one pod at a
-    /// time; Disabled makes none. Default: Auto. Example: `Disabled`.
+    /// Auto creates a PodDisruptionBudget for two or more pods, which allows one eviction at a
+    /// time; Disabled creates none. Default: Auto. Example: `Disabled`.
     pub pdb: Switch,
 
-    /// Whether pods are spread over zones and nodes: Preferred where possible, Required at any
-    /// price, Disabled not at all. A spread in the pod template wins. Default: Preferred.
+    /// Whether pods are spread over zones and nodes: Preferred where possible, Required
+    /// always, Disabled not at all. A spread in the pod template wins. Default: Preferred.
     /// Example: `Required`.
     pub topology_spread: TopologySpread,
 }
 
-/// Whether something optional is made.
+/// Whether something optional is created.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Switch {
     /// Where it makes sense.
@@ -172,11 +172,11 @@ pub enum TopologySpread {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Volume {
-    /// The size of the volume; it can grow where its class allows that. Default: `1Gi`.
+    /// The size of the volume; it can grow if its class allows that. Default: `1Gi`.
     /// Example: `10Gi`.
     pub size: Quantity,
 
-    /// The class of the volume; one that retains deleted volumes is advised, deleting the
+    /// The class of the volume; use one that retains deleted volumes, since deleting the
     /// namespace deletes the claim. Default: the cluster's default class. Example: `retained`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
@@ -196,13 +196,13 @@ impl Default for Volume {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Resources {
-    /// What the scheduler keeps free. Default: `{cpu: 50m, memory: 32Mi}`.
+    /// What the scheduler reserves. Default: `{cpu: 50m, memory: 32Mi}`.
     /// Example: `{cpu: 500m, memory: 64Mi}`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 16))]
     pub requests: BTreeMap<String, Quantity>,
 
-    /// What the container may use at most; a CPU limit bounds the rate of commands.
+    /// The most that the container may use; a CPU limit bounds the rate of commands.
     /// Default: `{cpu: 200m, memory: 128Mi}`. Example: `{memory: 256Mi}`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 16))]

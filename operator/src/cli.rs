@@ -22,10 +22,10 @@ enum Command {
     Local(Local),
     /// Prints every object that a cluster would get from the resources of a folder.
     Render(Render),
-    /// Starts a program that ends with its parent.
+    /// Runs a program that ends with its parent.
     #[command(name = shim::NAME, hide = true)]
     Shim {
-        /// The process that starts it.
+        /// The id of the parent process.
         parent: u32,
         /// The program and its arguments.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]

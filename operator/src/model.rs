@@ -1,4 +1,4 @@
-//! Resources that were found valid, with everything that they name resolved.
+//! Valid resources, with all references resolved.
 
 use std::collections::BTreeMap;
 
@@ -78,7 +78,7 @@ pub enum Server {
 }
 
 impl Server {
-    /// The Secret that says how to reach it.
+    /// The name of the Secret with its address and credentials.
     pub fn secret(&self) -> &str {
         match self {
             Self::Postgres(spec) => &spec.connection.secret_ref.name,
@@ -97,7 +97,7 @@ pub struct Component {
     /// The port of its logic in the pod.
     pub logic_port: u16,
     pub scale: Scale,
-    /// Limits, timeouts and delivery as its resource or its store says; the document names nobody yet.
+    /// Limits, timeouts and delivery from its resource, its store or the defaults; the document has no endpoints yet.
     pub settings: Routing,
     /// Labels and annotations for what is made for it.
     pub metadata: Metadata,
@@ -123,7 +123,7 @@ impl Component {
         }
     }
 
-    /// What it reads; an aggregate reads nothing.
+    /// What it reads; `None` for an aggregate.
     pub fn reads(&self) -> Option<&Reads> {
         match &self.role {
             Role::Aggregate { .. } => None,
@@ -145,7 +145,7 @@ impl Component {
 pub enum Workload {
     /// The resource describes them.
     Template(Template),
-    /// They exist already.
+    /// They exist already, run by another controller.
     Existing(Existing),
 }
 
@@ -174,14 +174,14 @@ pub struct Existing {
 /// How many pods a component has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scale {
-    /// So many; none stops it.
+    /// A fixed number; 0 stops it.
     Fixed(i32),
-    /// As many as an autoscaler chooses.
+    /// The number that an autoscaler chooses.
     Auto(Autoscaling),
 }
 
 impl Scale {
-    /// The most pods that there may be.
+    /// The largest number of pods.
     pub fn most(&self) -> i32 {
         match self {
             Self::Fixed(pods) => *pods,
@@ -199,7 +199,7 @@ pub enum Role {
         domain: String,
         /// The version of its snapshots.
         snapshot_version: u32,
-        /// The event types that it says it emits; none says nothing.
+        /// The event types that it declares; empty if it declares none.
         emits: Vec<String>,
     },
     /// It makes a view.

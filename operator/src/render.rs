@@ -1,4 +1,4 @@
-//! `angzarr render`: what a cluster would get, as text.
+//! `angzarr render`: the objects that a cluster would get, as text.
 
 use std::path::{Path, PathBuf};
 
@@ -18,13 +18,13 @@ pub(crate) struct Render {
     /// The folder of the resources, or one file.
     #[arg(short = 'f', long = "folder", value_name = "DIR")]
     folder: PathBuf,
-    /// Draws who reads and commands whom as a Mermaid flowchart, in place of the objects.
+    /// Prints which component reads and commands which as a Mermaid flowchart instead of the objects.
     #[arg(long)]
     graph: bool,
-    /// The image of the sidecar, for resources that name none.
+    /// The image of the sidecar, for resources that do not name one.
     #[arg(long, value_name = "IMAGE", default_value = concat!("angzarr-sidecar:", env!("CARGO_PKG_VERSION")))]
     sidecar_image: String,
-    /// The cluster knows the kind PodMonitor.
+    /// Also prints PodMonitors, for clusters that have that kind.
     #[arg(long)]
     pod_monitors: bool,
 }

@@ -1,7 +1,7 @@
-//! Judges a resource as an API server would, without one.
+//! Validates a resource as an API server would, without one.
 //!
-//! [`validate_structure`] looks at shape, [`validate_cel`] at the rules between fields; ask the
-//! second only if the first found nothing, since rules assume a sound shape.
+//! [`validate_structure`] looks at shape, [`validate_cel`] at the rules between fields; call the
+//! second only if the first found no mistake, since rules assume a valid shape.
 
 mod cel;
 mod structure;

@@ -1,4 +1,4 @@
-//! The shape of a resource: names, types, words and bounds, judged by its schema.
+//! Validates the shape of a resource by its schema: names, types, words and bounds.
 //!
 //! A field whose value is null counts as absent, as it does for an API server.
 
@@ -14,7 +14,7 @@ use angzarr_config::nearest;
 use super::Mistake;
 use crate::{API_VERSION, Kind, schema};
 
-/// What an API server knows under `metadata`; definitions do not list it.
+/// The fields of `metadata` that an API server knows; definitions do not list them.
 const METADATA: [&str; 15] = [
     "annotations",
     "creationTimestamp",
@@ -36,7 +36,7 @@ const METADATA: [&str; 15] = [
 /// The form of a namespace's name, which is a DNS label.
 const NAMESPACE: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
 
-/// Checks the shape of a resource against its schema and gives every mistake with its place.
+/// Checks the shape of a resource against its schema and returns every mistake with its place.
 ///
 /// ```
 /// use angzarr_crds::{Kind, validate_structure};
@@ -52,7 +52,7 @@ const NAMESPACE: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
 ///     .collect();
 /// assert_eq!(found, [
 ///     "spec.sources[0].domain: is required, like order",
-///     "spec.sources[0].domian: is not a field, did you mean domain?",
+///     "spec.sources[0].domian: is not a field; did you mean domain?",
 /// ]);
 /// ```
 pub fn validate_structure(kind: Kind, resource: &Value) -> Vec<Mistake> {
@@ -82,7 +82,7 @@ impl Walk {
 
     fn word(&mut self, object: &Map<String, Value>, key: &str, wanted: &str) {
         match object.get(key) {
-            None | Some(Value::Null) => self.report(key, format!("is required, it is {wanted}")),
+            None | Some(Value::Null) => self.report(key, format!("is required; write {wanted}")),
             Some(Value::String(text)) if text != wanted => {
                 self.report(key, format!("must be {wanted}, found {text:?}"));
             }
@@ -103,7 +103,7 @@ impl Walk {
             Some(Value::String(text)) if text.len() <= 63 && matches(NAMESPACE, text) => {}
             Some(Value::String(text)) => {
                 let message = format!(
-                    "{text:?} is no name of a namespace: at most 63 lower-case letters, digits and dashes, like shop"
+                    "{text:?} is not the name of a namespace; write at most 63 lower-case letters, digits and dashes, like shop"
                 );
                 self.report("metadata.namespace", message);
             }
@@ -132,7 +132,7 @@ impl Walk {
             match value {
                 Value::String(text) => self.text(schema, text, path),
                 Value::Number(number) if number.is_u64() => {}
-                other => self.report(path, wrong_type("a number or a text like 128Mi", other)),
+                other => self.report(path, wrong_type("a number or a string like 128Mi", other)),
             }
             return;
         }
@@ -161,7 +161,7 @@ impl Walk {
         {
             self.report(
                 path,
-                format!("has {} entries, at most {most} are allowed", object.len()),
+                format!("has {} entries; write at most {most}", object.len()),
             );
         }
         let others = &schema["additionalProperties"];
@@ -186,14 +186,14 @@ impl Walk {
         if let Some(most) = most.filter(|most| exceeds(items.len(), *most)) {
             self.report(
                 path,
-                format!("has {} items, at most {most} are allowed", items.len()),
+                format!("has {} items; write at most {most}", items.len()),
             );
         }
         let least = schema["minItems"].as_u64();
         if let Some(least) = least.filter(|least| *least > items.len() as u64) {
             self.report(
                 path,
-                format!("has {} items, at least {least} must be", items.len()),
+                format!("has {} items; write at least {least}", items.len()),
             );
         }
         let looked_at = most.map_or(items.len(), |most| {
@@ -228,7 +228,7 @@ impl Walk {
         {
             self.report(
                 path,
-                format!("has {length} characters, at most {most} are allowed"),
+                format!("has {length} characters; write at most {most}"),
             );
             return;
         }
@@ -243,10 +243,7 @@ impl Walk {
             .is_some_and(|pattern| !matches(pattern, text))
         {
             let pattern = schema["pattern"].as_str().unwrap_or_default();
-            self.report(
-                path,
-                format!("{text:?} does not have the form {pattern}{hint}"),
-            );
+            self.report(path, format!("{text:?} does not match {pattern}{hint}"));
         } else if schema["format"] == "date-time" && Time::deserialize(Value::from(text)).is_err() {
             self.report(path, format!("{text:?} is not a time{hint}"));
         }
@@ -262,10 +259,10 @@ impl Walk {
             .or(widest)
             .filter(|most| number > *most)
         {
-            self.report(path, format!("is {value}, at most {most} is allowed"));
+            self.report(path, format!("is {value}; write at most {most}"));
         }
         if let Some(least) = schema["minimum"].as_f64().filter(|least| number < *least) {
-            self.report(path, format!("is {value}, at least {least} must be"));
+            self.report(path, format!("is {value}; write at least {least}"));
         }
     }
 }
@@ -294,7 +291,7 @@ fn exceeds(length: usize, most: u64) -> bool {
     length as u64 > most
 }
 
-/// Whether a text has a form; patterns of schemas are few, so each is compiled once a thread.
+/// Whether a text matches a pattern; schemas have few, so each is compiled once a thread.
 fn matches(pattern: &str, text: &str) -> bool {
     thread_local! {
         static COMPILED: RefCell<HashMap<String, Option<Regex>>> = RefCell::default();
@@ -356,9 +353,9 @@ fn wrong_type(wanted: &str, value: &Value) -> String {
 fn unknown_field<'a>(key: &str, known: impl Iterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.collect();
     match nearest(key, &known) {
-        Some(near) => format!("is not a field, did you mean {near}?"),
-        None if known.is_empty() => "is not a field, there are none here".to_owned(),
-        None => format!("is not a field, there are {}", known.join(", ")),
+        Some(near) => format!("is not a field; did you mean {near}?"),
+        None if known.is_empty() => "is not a field; there are none here".to_owned(),
+        None => format!("is not a field; the fields are {}", known.join(", ")),
     }
 }
 

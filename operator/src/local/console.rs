@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 
-/// Colours that read well on light and dark ground.
+/// Colours that read well on light and dark backgrounds.
 const COLOURS: [u8; 6] = [36, 33, 32, 35, 34, 31];
 
 /// The longest line that is shown whole, in bytes.
@@ -54,7 +54,7 @@ impl Console {
             line.clear();
             match read_line(&mut reader, &mut line).await {
                 Ok(true) => self.line(name, String::from_utf8_lossy(&line).trim_end()),
-                // The child is gone; how it ended is said elsewhere.
+                // The child is gone; how it ended is reported elsewhere.
                 Ok(false) | Err(_) => return,
             }
         }

@@ -86,7 +86,7 @@ impl Folder {
     }
 }
 
-/// Writes a file as a whole: who reads it meanwhile sees the old one or the new one.
+/// Replaces a file as a whole: readers see the old one or the new one.
 fn write(file: &Path, content: &impl Serialize) -> Result<()> {
     let text = serde_json::to_string_pretty(content)
         .with_context(|| format!("write {}", file.display()))?;

@@ -1,4 +1,4 @@
-//! `local.yaml`: what a machine runs where a cluster pulls an image.
+//! `local.yaml`: the commands that a machine runs in place of images.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,12 +14,12 @@ use serde::{Deserialize, Serialize};
 pub(super) struct Images {
     /// The images by their full names, as the resources write them.
     pub(super) images: BTreeMap<String, Image>,
-    /// The Secrets that resources name, each with its keys; only what is run as declared reads them.
+    /// The Secrets that resources name, each with its keys; only read with `--as-declared`.
     #[serde(default)]
     pub(super) secrets: BTreeMap<String, BTreeMap<String, Secret>>,
 }
 
-/// What stands for an image.
+/// What runs in place of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Image {
@@ -28,7 +28,7 @@ pub(super) struct Image {
     /// Where it runs, from the folder of `local.yaml`; default is that folder.
     #[serde(default)]
     pub(super) working_dir: Option<PathBuf>,
-    /// Its environment, beside `PORT` and what the shell has.
+    /// Its environment, besides `PORT` and what the shell has.
     #[serde(default)]
     pub(super) env: BTreeMap<String, String>,
 }
@@ -77,7 +77,7 @@ impl Image {
         names
     }
 
-    /// Puts values in the place of placeholders. `base` is the folder of `local.yaml`; `values` holds `PORT`, `DATA` and the like.
+    /// Replaces placeholders by values. `base` is the folder of `local.yaml`; `values` holds `PORT`, `DATA` and the like.
     ///
     /// # Errors
     /// A placeholder has no value.
@@ -117,7 +117,7 @@ impl Image {
     }
 }
 
-/// The placeholders of a text: where each stands, and its name.
+/// The placeholders of a text, each with its range and its name.
 fn placeholders(text: &str) -> Vec<(std::ops::Range<usize>, &str)> {
     let mut found = Vec::new();
     let mut from = 0;

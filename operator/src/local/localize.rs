@@ -1,20 +1,20 @@
-//! What a machine without a cluster puts in the place of what was declared, before it is judged.
+//! What a machine without a cluster uses instead of what was declared; applied before validation.
 
 use angzarr_config::Mistake;
 use angzarr_crds::{Bus, BusType, ComponentSpec, Direct, Sqlite, Storage, StorageType};
 
 use crate::manifest::{Resource, Spec};
 
-/// What becomes of stores.
+/// Which stores are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stores {
-    /// SQLite and the direct bus take the place of servers.
+    /// SQLite and the direct bus instead of servers.
     Replaced,
-    /// They are what was declared.
+    /// The declared ones.
     AsDeclared,
 }
 
-/// Puts one replica in, and SQLite and the direct bus where stores are replaced; answers one notice for each change.
+/// Sets one replica, and SQLite and the direct bus if stores are replaced; returns a notice for each change.
 ///
 /// # Errors
 /// A mistake for each component whose pods are a workload of a cluster.
@@ -36,9 +36,7 @@ pub(super) fn localize(
                         mongodb: None,
                         redis: None,
                     };
-                    notices.push(format!(
-                        "{title}: SQLite takes the place of the declared storage"
-                    ));
+                    notices.push(format!("{title}: SQLite replaces the declared storage"));
                 }
                 if store.spec.bus.type_ != BusType::Direct {
                     store.spec.bus = Bus {
@@ -51,9 +49,7 @@ pub(super) fn localize(
                         admin_secret_ref: None,
                         ..store.spec.bus.clone()
                     };
-                    notices.push(format!(
-                        "{title}: the direct bus takes the place of the declared one"
-                    ));
+                    notices.push(format!("{title}: the direct bus replaces the declared bus"));
                 }
             }
             Spec::Aggregate(it) => scale(&title, &mut it.spec.component, &mut notices),
@@ -67,7 +63,7 @@ pub(super) fn localize(
         {
             mistakes.push(resource.mistake(
                 "spec.workloadRef",
-                "names a workload of a cluster; here spec.template is needed, whose image local.yaml maps to a command",
+                "names a workload of a cluster; without one, write spec.template, whose image local.yaml maps to a command",
             ));
         }
     }
@@ -82,13 +78,15 @@ fn scale(title: &str, component: &mut ComponentSpec, notices: &mut Vec<String>) 
     if component.replicas.is_some_and(|replicas| replicas > 1) {
         component.replicas = None;
         notices.push(format!(
-            "{title}: one replica takes the place of the declared number"
+            "{title}: one replica runs instead of the declared number"
         ));
     }
     if component.suspend || component.replicas == Some(0) {
-        notices.push(format!("{title}: is stopped and does not run"));
+        notices.push(format!("{title}: is suspended and does not run"));
     }
     if component.autoscaling.take().is_some() {
-        notices.push(format!("{title}: autoscaling does not exist here"));
+        notices.push(format!(
+            "{title}: autoscaling needs a cluster and is left out"
+        ));
     }
 }

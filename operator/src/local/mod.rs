@@ -1,13 +1,13 @@
 //! `angzarr local`: runs the resources of a folder as processes on this machine, without a cluster.
 //!
 //! ```text
-//! localize.rs what stands in for servers and replicas
-//! images.rs   local.yaml: what a machine runs where a cluster pulls an image
+//! localize.rs what replaces servers and replicas
+//! images.rs   local.yaml: the commands that a machine runs in place of images
 //! connections.rs the Secrets of stores, as files
-//! ports.rs    which port each process gets, kept with the data
-//! folder.rs   what processes and other programs read in the data folder
-//! stage.rs    who runs, on which ports, with which command; written down before any starts
-//! shim.rs     the step between us and a child: it dies when we die
+//! ports.rs    the port of each process, kept with the data
+//! folder.rs   the data folder, which processes and other programs read
+//! stage.rs    what runs, on which ports, with which command; written before any process starts
+//! shim.rs     the step between this process and a child: the child dies with this process
 //! process.rs  one child: started, logged, restarted, stopped
 //! console.rs  lines of many children on one terminal
 //! ```
@@ -47,26 +47,26 @@ use stage::{Part, Stage, title};
 /// What to run, and where.
 #[derive(Debug, Args)]
 pub(crate) struct Local {
-    /// The folder of the resources; `local.yaml` stands beside it.
+    /// The folder of the resources; `local.yaml` is next to it.
     #[arg(short = 'f', long = "folder", value_name = "DIR")]
     folder: PathBuf,
-    /// Where data and ports are kept; by default `.angzarr` beside the folder.
+    /// Where data and ports are kept; by default `.angzarr` next to the folder.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// The program of the sidecar; by default `angzarr-sidecar` beside this program.
+    /// The program of the sidecar; by default `angzarr-sidecar` next to this program.
     #[arg(long, value_name = "FILE")]
     sidecar: Option<PathBuf>,
-    /// Keeps the stores that are declared, where SQLite would take their place; `local.yaml` holds the Secrets that they name.
+    /// Uses the stores as they are declared instead of SQLite; `local.yaml` holds the Secrets that they name.
     #[arg(long, env = "ANGZARR_AS_DECLARED")]
     as_declared: bool,
 }
 
-/// How often a sidecar is asked whether it is ready.
+/// How often the readiness of a sidecar is checked.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// How long a sidecar may take to reply on its admin port.
 const WITHIN: Duration = Duration::from_secs(5);
 
-/// Runs a folder of resources until it is told to stop.
+/// Runs a folder of resources until SIGTERM or SIGINT.
 ///
 /// # Errors
 /// Every mistake in the resources, or why the processes cannot be run.
@@ -109,7 +109,7 @@ fn find_sidecar(named: Option<PathBuf>) -> Result<PathBuf> {
             .canonicalize()
             .with_context(|| format!("find the sidecar {}", named.display()));
     }
-    let own = std::env::current_exe().context("find the own program")?;
+    let own = std::env::current_exe().context("find this program")?;
     let beside = own.with_file_name("angzarr-sidecar");
     if !beside.exists() {
         return Err(anyhow!(
@@ -120,7 +120,7 @@ fn find_sidecar(named: Option<PathBuf>) -> Result<PathBuf> {
     Ok(beside)
 }
 
-/// Starts everything, opens each sidecar once all are ready, and stops everything when told to: sidecars first, so that they can finish.
+/// Starts everything, opens each sidecar once all are ready, and stops everything on a signal: sidecars first, so that they can finish.
 async fn play(stage: Stage, console: &Console) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("listen to SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listen to SIGINT")?;
@@ -144,7 +144,7 @@ async fn play(stage: Stage, console: &Console) -> Result<()> {
         _ = interrupt.recv() => {}
     }
     opening.abort();
-    console.line("angzarr", "stops: sidecars finish what is under way");
+    console.line("angzarr", "stopping; sidecars finish what is under way");
     stop_sidecars.cancel();
     while sidecars.join_next().await.is_some() {}
     stop_logic.cancel();

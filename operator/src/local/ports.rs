@@ -1,4 +1,4 @@
-//! Which port each process gets: chosen once, kept with the data, chosen again where another program has taken it.
+//! The port of each process: chosen once, kept with the data, and chosen again if another program has taken it.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, TcpListener};
@@ -32,7 +32,7 @@ impl Ports {
         Ok(Self { file, known })
     }
 
-    /// Gives the port for a use: the one that it had, if that is free, else another.
+    /// Returns the port for a use: the one that it had, if that is free, else another.
     ///
     /// # Errors
     /// No port is free.
@@ -59,7 +59,7 @@ impl Ports {
     }
 }
 
-/// Whether nobody listens on any of the ports.
+/// Whether all of the ports are free.
 pub(super) fn are_free(ports: &[u16]) -> bool {
     ports.iter().all(|port| is_free(*port))
 }

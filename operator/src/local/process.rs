@@ -27,7 +27,7 @@ const LOGIC_GRACE: Duration = Duration::from_secs(5);
 /// A child that ran this long starts again with the first pause.
 const HEALTHY_AFTER: Duration = Duration::from_secs(30);
 
-/// This very program, also when another one was put in its place meanwhile.
+/// This program, even if its file was replaced meanwhile.
 const OWN_PROGRAM: &str = "/proc/self/exe";
 
 /// A child to be kept running.
@@ -40,7 +40,7 @@ pub(super) struct Process {
     pub(super) grace: Duration,
 }
 
-/// What a child and those who keep it share.
+/// What all children share.
 pub(super) struct Keeper {
     pub(super) stage: Stage,
     pub(super) console: Console,
@@ -104,7 +104,7 @@ impl Process {
         let Start { command, has_moved } = keeper.stage.start(&self.key, self.part)?;
         if has_moved {
             let addresses = keeper.stage.addresses(&self.key);
-            let line = format!("another program has its port; it moved: {addresses}");
+            let line = format!("another program has taken its port; it moved to {addresses}");
             keeper.console.line(&self.name, &line);
         }
         let child = spawn(&command).context("run the program")?;

@@ -1,8 +1,8 @@
-//! The step between us and a child: it asks the kernel to be killed when we die, then becomes the child's program.
+//! The step between this process and a child: it asks the kernel to be killed when this process dies, then becomes the child's program.
 //!
 //! # Design
 //! The request is lost on `fork` and kept on `exec`, so it must be made in the child. A hook between the two would be unsafe code; starting
-//! ourselves as a small program that asks and then execs needs none. A parent that died before the request is told by the parent's id.
+//! ourselves as a small program that asks and then execs needs none. A parent that died before the request is recognised by the parent's id.
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;

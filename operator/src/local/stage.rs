@@ -1,8 +1,8 @@
-//! Who runs, on which ports, with which command. Documents are written before anything starts, and again when a port has to change.
+//! What runs, on which ports, with which command. Documents are written before anything starts, and again when a port has to change.
 //!
 //! # Design
 //! A process that ended is asked for the ports that it had before it starts again: one that another program has taken meanwhile is chosen again,
-//! and everybody is informed. So no port has to be watched, and a port is left only when it cannot be had.
+//! and all sidecars are informed. So no port has to be watched, and a port is left only when it cannot be had.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -37,7 +37,7 @@ pub(super) struct Stage {
     signals: BTreeMap<Key, Signals>,
 }
 
-/// What the processes of a component tell each other.
+/// The signals between the processes of a component.
 #[derive(Default)]
 struct Signals {
     /// The sidecar was started.
@@ -71,7 +71,7 @@ pub(super) enum Part {
 /// What a process runs.
 pub(super) struct Start {
     pub(super) command: Command,
-    /// Whether a port had to be chosen again.
+    /// Whether another port had to be chosen.
     pub(super) has_moved: bool,
 }
 
@@ -79,7 +79,7 @@ impl Stage {
     /// Chooses ports and writes documents into the data folder; `beside` holds `local.yaml`.
     ///
     /// # Errors
-    /// What is missing, with its name.
+    /// `local.yaml` cannot be used, no port is free, or a file cannot be written.
     pub(super) fn prepare(
         system: System,
         beside: &Path,
@@ -151,7 +151,7 @@ impl Stage {
         self.signals[key].moved.notified().await;
     }
 
-    /// Says that the sidecar of a component was started.
+    /// Notes that the sidecar of a component was started.
     pub(super) fn note_start(&self, key: &Key) {
         self.signals[key].started.notify_one();
     }
@@ -294,7 +294,7 @@ fn running(system: &System) -> impl Iterator<Item = (&Key, &str)> {
 fn read_images(file: &Path, system: &System) -> Result<Images> {
     let text = fs::read_to_string(file).with_context(|| {
         format!(
-            "read {}; it says what this machine runs where a cluster pulls an image",
+            "read {}; it maps the images of the resources to commands of this machine",
             file.display()
         )
     })?;

@@ -16,7 +16,7 @@ use angzarr_crds::{Aggregate, Component, EventStore, Kind, ProcessManager, Proje
 pub use document::read_text;
 pub use files::read;
 
-/// Mistakes as one error, a line each.
+/// Makes one error of mistakes, with a line for each.
 pub fn all(mistakes: Vec<Mistake>) -> anyhow::Error {
     let lines: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
     anyhow::anyhow!(
@@ -31,11 +31,11 @@ pub fn all(mistakes: Vec<Mistake>) -> anyhow::Error {
 pub struct Resource {
     /// The file.
     pub file: PathBuf,
-    /// What it is called.
+    /// Its name.
     pub name: String,
-    /// Its namespace; `default` where none is written.
+    /// Its namespace; `default` if it names none.
     pub namespace: String,
-    /// What it says.
+    /// Its content.
     pub spec: Spec,
 }
 
@@ -55,7 +55,7 @@ pub enum Spec {
 }
 
 impl Resource {
-    /// What it is.
+    /// Its kind.
     pub fn kind(&self) -> Kind {
         match self.spec {
             Spec::EventStore(_) => Kind::EventStore,

@@ -1,4 +1,4 @@
-//! What sidecars read, for a cluster and for a machine alike: the places are an input.
+//! What sidecars read, in a cluster and on a single machine: the places are an input.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -25,7 +25,7 @@ pub struct Place {
     pub ports: Ports,
     /// The file of its store, if its store is a file.
     pub store: PathBuf,
-    /// The folder that says how to reach its store, if its store is a server.
+    /// The folder with address and credentials of its store, if its store is a server.
     pub connection: PathBuf,
 }
 
@@ -34,7 +34,7 @@ pub struct Place {
 pub struct Documents {
     /// What it is.
     pub boot: Boot,
-    /// Where those are that it works with, and its settings.
+    /// The endpoints of the components that it works with, and its settings.
     pub routing: Routing,
 }
 
@@ -66,7 +66,7 @@ pub struct Planned {
     pub directories: BTreeMap<DirectoryKey, Directory>,
 }
 
-/// Plans the documents of every component that has a place; the others are nowhere, and nobody is told of them.
+/// Plans the documents of every component that has a place; no document mentions the others.
 pub fn documents(system: &System, places: &BTreeMap<Key, Place>) -> Planned {
     let graph = Graph::new(system, places);
     let mut planned = Planned::default();

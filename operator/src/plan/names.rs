@@ -1,4 +1,4 @@
-//! Every name, label and selector, so that none is made up twice.
+//! Every name, label and selector, each defined once.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The user's pod with the sidecar in it. Whatever the user wrote stays, known or not; what is added is added only where nothing stands.
+//! The user's pod with the sidecar in it. Everything the user wrote is kept, known or not; additions only fill fields that are unset.
 
 use angzarr_crds::{Metadata, TopologySpread};
 use k8s_openapi::api::core::v1::{
@@ -102,7 +102,7 @@ fn equip(logic: &mut Map<String, Value>, port: u16) {
     set_absent(lifecycle, "preStop", waits["preStop"].clone());
 }
 
-/// The volume belongs to the sidecar's group, or its file could not be made.
+/// Gives the volume to the sidecar's group, which otherwise could not create its file.
 fn own_files(spec: &mut Map<String, Value>) {
     let context = object(spec, "securityContext");
     set_absent(context, "fsGroup", sidecar::USER.into());
@@ -171,7 +171,7 @@ fn projection(config_map: String) -> VolumeProjection {
     }
 }
 
-/// Sets what nobody has set.
+/// Sets a field that is unset.
 pub(super) fn set_absent(object: &mut Map<String, Value>, key: &str, value: Value) {
     if object.get(key).is_none_or(Value::is_null) {
         object.insert(key.to_owned(), value);

@@ -1,4 +1,4 @@
-//! How a component is reached: by clients, by other sidecars, and by nobody else.
+//! How clients and other sidecars reach a component, and nothing else does.
 
 use angzarr_config::boot::Ports;
 use angzarr_crds::{NetworkPolicyMode, ServiceType};

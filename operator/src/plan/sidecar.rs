@@ -15,7 +15,7 @@ use crate::model::Storage;
 /// The file of an SQLite store in the pod.
 pub(super) const STORE_FILE: &str = "/var/lib/angzarr/store.db";
 
-/// The folder of the pod that says how to reach a store on a server.
+/// The folder in the pod with address and credentials of a store on a server.
 pub(super) const CONNECTION_FOLDER: &str = "/etc/angzarr/store";
 
 const DATA_FOLDER: &str = "/var/lib/angzarr";
@@ -28,13 +28,13 @@ pub(super) const ROUTING_VOLUME: &str = "angzarr-routing";
 /// The volume with the Secret of the store's server.
 pub(super) const CONNECTION_VOLUME: &str = "angzarr-store";
 pub(super) const DATA_VOLUME: &str = "angzarr-data";
-/// The empty volume that stands where the sidecar would get a token.
+/// The empty volume mounted over the service account token, so that the sidecar has none.
 pub(super) const NO_TOKEN_VOLUME: &str = "angzarr-no-token";
 
 /// The user and group of the sidecar, as its image has them.
 pub(super) const USER: i64 = 65_532;
 
-/// How many seconds endpoints may take to leave every list, once a pod is not ready.
+/// How many seconds it may take until no client has the endpoint of a pod that is not ready any more.
 const PROPAGATION_SECONDS: u32 = 3;
 /// How many seconds the processes get to end after the drain.
 const END_SECONDS: u32 = 7;
@@ -44,7 +44,7 @@ pub(super) fn grace_seconds(drain_seconds: u32) -> u32 {
     PROPAGATION_SECONDS + drain_seconds + END_SECONDS
 }
 
-/// The container; `hides_token` where pods get a token that the sidecar must not have.
+/// The container; `hides_token` is set if the pods get a token that the sidecar must not have.
 pub(super) fn build(scope: &Scope, hides_token: bool) -> Container {
     let sidecar = &scope.component.sidecar;
     let ports = Ports::default();
@@ -78,7 +78,7 @@ pub(super) fn build(scope: &Scope, hides_token: bool) -> Container {
     }
 }
 
-/// What waits in another container until the sidecar has drained.
+/// The hook by which another container waits until the sidecar has drained.
 pub(super) fn wait_for_drain() -> Lifecycle {
     Lifecycle {
         pre_stop: Some(LifecycleHandler {
@@ -182,7 +182,7 @@ fn build_resources(declared: &Resources) -> ResourceRequirements {
     }
 }
 
-/// What the restricted profile of pods asks for.
+/// What the restricted profile of the Pod Security Standards requires.
 fn restricted() -> SecurityContext {
     SecurityContext {
         allow_privilege_escalation: Some(false),

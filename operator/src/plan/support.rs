@@ -1,4 +1,4 @@
-//! What pods need beside themselves: an identity, a volume, somebody who scrapes them.
+//! What pods need besides themselves: an identity, a volume and a PodMonitor.
 
 use std::collections::BTreeMap;
 

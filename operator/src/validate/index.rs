@@ -1,4 +1,4 @@
-//! Who is who: each name once, the stores, the owner of each domain.
+//! Names, stores and the owner of each domain.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,14 +9,14 @@ use super::{Report, key, key_of_store, store_key};
 use crate::manifest::{Resource, Spec};
 use crate::model::{Key, StoreKey};
 
-/// What resources say about each other.
+/// What resources refer to.
 pub(super) struct Index<'a> {
     stores: HashMap<StoreKey, &'a EventStoreSpec>,
     owners: HashMap<(StoreKey, &'a str), &'a Resource>,
 }
 
 impl<'a> Index<'a> {
-    /// Looks through all resources; a name stands once per kind and namespace, a domain has one owner per EventStore.
+    /// Indexes all resources; a name is unique per kind and namespace, a domain has one owner per EventStore.
     pub(super) fn new(resources: &'a [Resource], mistakes: &mut Vec<Mistake>) -> Self {
         let mut seen = HashMap::new();
         let mut index = Self {

@@ -1,9 +1,9 @@
-//! Judges resources against each other, and resolves what they name.
+//! Validates resources against each other and resolves their references.
 //!
 //! ```text
-//! index.rs    who is who: names, stores, owners of domains
-//! support.rs  fields whose function is not built yet
-//! workload.rs the pods: what may stand in a template, and which container is the logic
+//! index.rs    names, stores, owners of domains
+//! support.rs  fields without a function yet
+//! workload.rs the pods: what a template may contain, and which container is the logic
 //! role.rs     what a component does, and with which settings
 //! ```
 
@@ -75,7 +75,7 @@ impl<'a> Report<'a> {
     }
 }
 
-/// An EventStore can only be what is built.
+/// Only the SQLite and PostgreSQL stores and the direct bus are supported.
 fn store_of(spec: &crds::EventStoreSpec, report: &mut Report) -> Option<Store> {
     let is_direct = spec.bus.type_ == crds::BusType::Direct;
     let storage = storage_of(&spec.storage, report);
@@ -95,7 +95,7 @@ fn storage_of(spec: &crds::Storage, report: &mut Report) -> Option<Storage> {
             if spec.postgres.is_none() {
                 report.say(
                     "spec.storage.postgres",
-                    "is missing; say how to reach the server",
+                    "is missing; write how to reach the server",
                 );
             }
             let postgres = spec.postgres.clone();
@@ -142,18 +142,18 @@ fn component(index: &Index, report: &mut Report) -> Option<(Key, Component)> {
     Some((key(resource), component))
 }
 
-/// SQLite is a file that one process opens.
+/// An SQLite file is opened by one process only.
 fn check_single(spec: &crds::ComponentSpec, report: &mut Report) {
     if spec.replicas.is_some_and(|replicas| replicas > 1) {
         report.say(
             "spec.replicas",
-            "must be 1 with SQLite, whose file one process opens",
+            "must be 1 with SQLite, whose file only one process can open",
         );
     }
     if spec.autoscaling.is_some() {
         report.say(
             "spec.autoscaling",
-            "needs a store that is a server; leave it out with SQLite",
+            "needs a store on a server; leave it out with SQLite",
         );
     }
 }

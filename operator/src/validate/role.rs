@@ -80,7 +80,7 @@ fn read_sources(declared: &dyn crds::Component, report: &mut Report) -> Option<R
     })
 }
 
-/// Spans that are no time, or longer than anybody waits, would make a sidecar refuse its documents.
+/// Refuses durations of 0s and over 24h, which a sidecar refuses in its documents.
 pub(super) fn check_spans(resource: &Resource, report: &mut Report) {
     let mut spans = Vec::new();
     let delivery = resource
@@ -122,7 +122,7 @@ fn delivery_spans(delivery: &crds::Delivery) -> [(&'static str, Option<crds::Dur
     ]
 }
 
-/// The settings of a sidecar: what its resource says, else what its store says, else the defaults.
+/// The settings of a sidecar: from its resource, else from its store, else the defaults.
 pub(super) fn read_settings(
     resource: &Resource,
     declared: &dyn crds::Component,

@@ -1,4 +1,4 @@
-//! Fields whose function is not built yet: they are accepted at their defaults only, so that nobody believes that they work.
+//! Fields without a function yet: they are accepted at their defaults only, so that they cannot be mistaken for working ones.
 
 use angzarr_crds::{
     AggregateSpec, AllowedNamespaces, Compensation, ComponentSpec, Concurrency, ConsumerSpec,
@@ -9,10 +9,10 @@ use angzarr_crds::{
 use super::Report;
 use crate::manifest::Spec;
 
-/// A field, and whether it stands at its default.
+/// A field, and whether it has its default.
 type Row = (&'static str, bool);
 
-/// Reports each field that asks for something that is not built.
+/// Reports each field that asks for something that is not supported yet.
 pub(super) fn check(report: &mut Report) {
     let resource = report.resource;
     let mut rows = match &resource.spec {
@@ -35,13 +35,11 @@ pub(super) fn check(report: &mut Report) {
     }
 }
 
-/// What to do about a field that does not stand at its default.
+/// What to do about a field that does not have its default.
 fn advice(field: &str) -> &'static str {
     match field {
         "spec.schema.policy" => "write Auto",
-        "spec.snapshots.everyEvents" => {
-            "leave it out; a snapshot that the logic hands over is kept"
-        }
+        "spec.snapshots.everyEvents" => "leave it out; snapshots that the logic returns are kept",
         "spec.snapshots.keep" => "write 1",
         "spec.concurrency.mergeStrategy" => {
             "write Strict; a command can name another strategy itself"

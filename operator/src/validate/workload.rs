@@ -1,8 +1,8 @@
-//! The pods: what may stand in a template, and which container is the logic.
+//! The pods: what a template may contain, and which container is the logic.
 //!
 //! # Design
-//! The API server judges a pod; here only that is judged which the sidecar's insertion touches, so that nothing is lost or overwritten
-//! silently: lists must be lists, names and ports of ours must be free.
+//! The API server validates a pod. Here only what the sidecar's insertion touches is validated, so that nothing is lost or overwritten silently:
+//! lists must be lists, and the sidecar's names and ports must be free.
 
 use angzarr_config::boot::Ports;
 use angzarr_crds::{ComponentSpec, PodTemplate, Rollout};
@@ -86,7 +86,7 @@ fn read_template(
     };
     let Some(image) = containers[logic]["image"].as_str() else {
         let field = format!("{POD}.containers[{logic}].image");
-        report.say(&field, "is missing; name the image of the logic");
+        report.say(&field, "is missing; write the image of the logic");
         return None;
     };
     Some(Template {
@@ -97,7 +97,7 @@ fn read_template(
     })
 }
 
-/// What the sidecar's insertion adds to must have the shape that it has for an API server.
+/// The fields that the sidecar's insertion adds to must have the types that an API server expects.
 fn check_shape(pod: &Map<String, Value>, report: &mut Report) {
     if pod.get("securityContext").is_some_and(|it| !it.is_object()) {
         report.say(&format!("{POD}.securityContext"), "must be an object");

@@ -136,7 +136,7 @@ pub enum Component {
 pub struct Aggregate {
     /// The domain that it belongs to.
     pub domain: String,
-    /// Where its logic is.
+    /// The address of its logic.
     pub logic: Endpoint,
     /// The version of its snapshots; another one makes old snapshots unread. Default 0.
     #[serde(default)]
@@ -157,7 +157,7 @@ pub struct Projector {
     /// Where it starts in a source that it has never read. Default `beginning`.
     #[serde(default = "beginning")]
     pub start_from: Start,
-    /// Where its logic is.
+    /// The address of its logic.
     pub logic: Endpoint,
 }
 
@@ -172,7 +172,7 @@ pub struct Saga {
     /// Where it starts in a source that it has never read. Default `now`: a new saga does not command over old history.
     #[serde(default = "now")]
     pub start_from: Start,
-    /// Where its logic is.
+    /// The address of its logic.
     pub logic: Endpoint,
 }
 

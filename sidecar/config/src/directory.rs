@@ -20,7 +20,7 @@ pub struct Directory {
 }
 
 impl Default for Directory {
-    /// Nobody owns anything.
+    /// Without owners.
     fn default() -> Self {
         Self {
             schema_version: SCHEMA_VERSION,

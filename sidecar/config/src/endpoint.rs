@@ -11,7 +11,7 @@ use url::Url;
 #[serde(try_from = "String", into = "String")]
 pub struct Endpoint(String);
 
-/// A text that is no address.
+/// A text that is not an address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not an address; write host:port, such as localhost:50051")]
 pub struct NotAnAddress(String);
@@ -48,7 +48,7 @@ impl TryFrom<String> for Endpoint {
     }
 }
 
-/// What is told of a text that is no address: it may hold credentials, which belong in no message.
+/// The part of an invalid address that a message may show: no credentials.
 fn without_credentials(text: &str) -> String {
     match text.rsplit_once('@') {
         Some((_, host)) => format!("...@{host}"),

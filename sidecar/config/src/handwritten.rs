@@ -82,7 +82,7 @@ pub fn parse(text: &str) -> Result<Boot, Error> {
     Ok(boot)
 }
 
-/// A file for a store or bus of another version may hold credentials in places where we look for none: judge the types first.
+/// A file for a store or bus of another version may hold credentials in unknown places, so the types are checked first.
 fn check_type(value: &Value, key: &str, known: &[&str]) -> Result<(), Error> {
     let named = value.get(key).and_then(|it| it.get("type"));
     let named = named.and_then(Value::as_str);

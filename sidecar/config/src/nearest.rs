@@ -1,7 +1,7 @@
-//! Which known word somebody may have meant.
+//! The known word that a misspelled word may stand for.
 
-/// The known word that is most like `word`, if one is like it at all. Case, `-` and `_` do not
-/// count.
+/// Returns the known word most similar to `word`, if one is similar enough. Case, `-` and `_` are
+/// ignored.
 pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let plain = |text: &str| text.replace(['-', '_'], "").to_lowercase();
     let wanted = plain(word);

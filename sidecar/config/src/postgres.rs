@@ -22,10 +22,10 @@ pub struct Postgres {
     /// The schema that holds the tables; default `angzarr`.
     #[serde(default = "angzarr")]
     pub schema: String,
-    /// Connections that one sidecar opens at most, beside two for notifications; default 8.
+    /// Connections that one sidecar opens at most, besides two for notifications; default 8.
     #[serde(default = "eight")]
     pub max_connections: NonZeroU32,
-    /// How long one statement may take; default 10s. Half of it may pass with waiting for a lock.
+    /// How long one statement may take; default 10s. At most half of it is spent waiting for a lock.
     #[serde(default = "ten_seconds", with = "humantime_serde")]
     pub statement_timeout: Duration,
 }
@@ -43,13 +43,13 @@ pub enum Connection {
     Folder {
         /// The folder.
         path: PathBuf,
-        /// What the files are called.
+        /// The names of the files.
         #[serde(default)]
         keys: Keys,
     },
 }
 
-/// The names of the files of a connection, where they are called otherwise than usual.
+/// The names of the files of a connection, where they differ from the usual ones.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Keys {
@@ -65,7 +65,7 @@ pub struct Keys {
     pub password: Option<String>,
     /// The database; default `dbname`, then `database`.
     pub database: Option<String>,
-    /// The certificate of the authority that signed the server's; default `ca.crt`. Where it is there, the server must prove who it is.
+    /// The certificate of the authority that signed the server's; default `ca.crt`. If it is present, the server is verified.
     pub ca: Option<String>,
 }
 
@@ -93,7 +93,7 @@ impl Postgres {
         }
     }
 
-    /// Checks what stands in a boot document; `path` says where.
+    /// Checks the values of a boot document; `path` is their place in it.
     pub(crate) fn validate(&self, path: &str) -> Result<(), Error> {
         let is_name = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'_';
         let starts = self.schema.starts_with(|c: char| !c.is_ascii_digit());

@@ -1,4 +1,4 @@
-//! The routing document: where the others are, and the settings that change while a sidecar runs.
+//! The routing document: where other sidecars are, and the settings that change while a sidecar runs.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,7 +22,7 @@ pub const ROOM_BYTES: usize = 1 << 20;
 /// The longest time that a setting can have.
 pub const LONGEST_TIME: Duration = Duration::from_hours(24);
 
-/// Where the others are, and the settings that change while a sidecar runs.
+/// Where other sidecars are, and the settings that change while a sidecar runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Routing {
@@ -31,8 +31,8 @@ pub struct Routing {
     /// Who owns a domain: its sidecars' gRPC endpoints. Domains that this sidecar runs itself need not be listed here.
     #[serde(default)]
     pub owners: BTreeMap<String, Vec<Endpoint>>,
-    /// Whom to ask for the events of a domain that is read here; a domain that is not listed here is asked for at its owner. In a cluster these
-    /// are addresses that lead to pods which are not ready yet as well, so that consumers do not wait for each other.
+    /// Where the events of a domain that is read here come from; default is its owner. In a cluster these addresses also lead to pods that are not
+    /// ready yet, so that consumers do not wait for each other.
     #[serde(default)]
     pub sources: BTreeMap<String, Vec<Endpoint>>,
     /// The synchronous projectors of the domains that this sidecar owns, with their sidecars' endpoints.
@@ -102,10 +102,10 @@ pub struct Timeouts {
     /// The synchronous stage of a command; default 10s.
     #[serde(with = "humantime_serde")]
     pub sync: Duration,
-    /// How long drained work may take to finish; default 25s.
+    /// How long a stopping sidecar has to finish its work; default 25s.
     #[serde(with = "humantime_serde")]
     pub drain: Duration,
-    /// How long a consumer's lease outlives its last renewal, and so how long the consumer may stand still when its sidecar dies; default 15s.
+    /// How long a consumer's lease outlives its last renewal, and so how long the consumer may pause when its sidecar dies; default 15s.
     #[serde(with = "humantime_serde")]
     pub lease: Duration,
 }
@@ -127,7 +127,7 @@ impl Default for Timeouts {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Delivery {
-    /// How often the logic may answer an append with an error before its root is parked; default 5.
+    /// How often the logic may return an error for an append before its root is parked; default 5.
     pub max_attempts: u32,
     /// The pause after the first failure; it doubles. Default 100ms.
     #[serde(with = "humantime_serde")]
@@ -154,7 +154,7 @@ impl Default for Delivery {
 }
 
 impl Default for Routing {
-    /// Nobody else, and the default settings.
+    /// No other sidecars, and the default settings.
     fn default() -> Self {
         Self {
             schema_version: SCHEMA_VERSION,
@@ -278,7 +278,7 @@ impl Routing {
     }
 }
 
-/// This release reads one version of the documents about others.
+/// This release reads one version of routing and directory.
 pub(crate) fn check_version(found: u32) -> Result<(), Error> {
     if found == SCHEMA_VERSION {
         return Ok(());

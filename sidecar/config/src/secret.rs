@@ -1,4 +1,4 @@
-//! Texts that are shown to nobody.
+//! Texts that are never shown.
 
 use std::fmt;
 
@@ -35,7 +35,7 @@ impl Serialize for Secret {
     }
 }
 
-/// Cuts what stands between `://` and `@` out of a message that may repeat a value as it was written.
+/// Removes what is between `://` and `@` from a message that may repeat a value as it was written.
 pub(crate) fn redact(message: &str) -> String {
     let mut shown = String::with_capacity(message.len());
     let mut rest = message;

@@ -43,7 +43,7 @@ fn each_mistake_names_its_place_and_what_to_do() {
     for (spec, wanted) in [
         (
             json!({ "domian": "x" }),
-            "spec.domian: is not a field, did you mean domain?",
+            "spec.domian: is not a field; did you mean domain?",
         ),
         (
             json!({ "domain": null }),
@@ -55,11 +55,11 @@ fn each_mistake_names_its_place_and_what_to_do() {
         ),
         (
             json!({ "domain": long }),
-            "spec.domain: has 64 characters, at most 63 are allowed",
+            "spec.domain: has 64 characters; write at most 63",
         ),
         (
             json!({ "domain": "Walrus" }),
-            r#"spec.domain: "Walrus" does not have the form ^[a-z]([-a-z0-9]*[a-z0-9])?$, like order"#,
+            r#"spec.domain: "Walrus" does not match ^[a-z]([-a-z0-9]*[a-z0-9])?$, like order"#,
         ),
         (
             json!({ "replicas": "2" }),
@@ -71,11 +71,11 @@ fn each_mistake_names_its_place_and_what_to_do() {
         ),
         (
             json!({ "replicas": -1 }),
-            "spec.replicas: is -1, at least 0 must be",
+            "spec.replicas: is -1; write at least 0",
         ),
         (
             json!({ "replicas": 1001 }),
-            "spec.replicas: is 1001, at most 1000 is allowed",
+            "spec.replicas: is 1001; write at most 1000",
         ),
         (
             json!({ "suspend": "yes" }),
@@ -87,11 +87,11 @@ fn each_mistake_names_its_place_and_what_to_do() {
         ),
         (
             json!({ "logic": { "startup_timeout": "5m" } }),
-            "spec.logic.startup_timeout: is not a field, did you mean startupTimeout?",
+            "spec.logic.startup_timeout: is not a field; did you mean startupTimeout?",
         ),
         (
             json!({ "logic": { "startupTimeout": "5 minutes" } }),
-            r#"spec.logic.startupTimeout: "5 minutes" does not have the form ^([0-9]{1,9}(ms|s|m|h))+$, like 5m"#,
+            r#"spec.logic.startupTimeout: "5 minutes" does not match ^([0-9]{1,9}(ms|s|m|h))+$, like 5m"#,
         ),
         (
             json!({ "logic": { "startupTimeout": 30 } }),
@@ -107,7 +107,7 @@ fn each_mistake_names_its_place_and_what_to_do() {
         ),
         (
             json!({ "sync": { "allow": [] } }),
-            "spec.sync.allow: has 0 items, at least 1 must be",
+            "spec.sync.allow: has 0 items; write at least 1",
         ),
         (
             json!({ "metadata": { "labels": { "a.b/c": true } } }),
@@ -115,7 +115,7 @@ fn each_mistake_names_its_place_and_what_to_do() {
         ),
         (
             json!({ "storage": { "size": "1 GB" } }),
-            r#"spec.storage.size: "1 GB" does not have the form ^[0-9]+(\.[0-9]+)?([KMGTPE]i|[numkMGTPE]|[eE][-+]?[0-9]+)?$, like 10Gi"#,
+            r#"spec.storage.size: "1 GB" does not match ^[0-9]+(\.[0-9]+)?([KMGTPE]i|[numkMGTPE]|[eE][-+]?[0-9]+)?$, like 10Gi"#,
         ),
     ] {
         assert_eq!(found(Kind::Aggregate, &aggregate(spec)), [wanted]);
@@ -159,13 +159,13 @@ fn all_mistakes_are_found_at_once() {
         [
             r#"apiVersion: must be angzarr.io/v1alpha1, found "angzarr.io/v1""#,
             "metadata.labels.n: must be a string, found 1 without quotes",
-            "metadata.naem: is not a field, did you mean name?",
+            "metadata.naem: is not a field; did you mean name?",
             "metadata.name: is required",
             "spec.eventStoreRef.name: is required, like shop",
-            r#"spec.sources[0].eventTypes[1]: "not a name" does not have the form ^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$"#,
+            r#"spec.sources[0].eventTypes[1]: "not a name" does not match ^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$"#,
             "spec.sources[1]: repeats egg, which is already in spec.sources[0]",
             r#"spec.startFrom.time: "yesterday" is not a time, like 2026-01-31T00:00:00Z"#,
-            "specs: is not a field, did you mean spec?",
+            "specs: is not a field; did you mean spec?",
         ]
     );
 }
@@ -183,7 +183,7 @@ fn a_list_far_too_long_is_one_mistake() {
     });
     assert_eq!(
         found(Kind::Saga, &resource),
-        ["spec.sources: has 10000 items, at most 64 are allowed"]
+        ["spec.sources: has 10000 items; write at most 64"]
     );
 }
 

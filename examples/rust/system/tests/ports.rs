@@ -82,7 +82,7 @@ async fn a_sidecar_whose_port_is_in_use_moves_and_the_others_follow() {
     create_customer(&system, "after").await;
     let log = system.log();
     assert!(
-        log.contains("another program has its port; it moved: grpc 127.0.0.1:"),
+        log.contains("another program has taken its port; it moved to grpc 127.0.0.1:"),
         "{log}"
     );
     assert!(system.stop().await.unwrap().success());
