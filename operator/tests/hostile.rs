@@ -127,7 +127,7 @@ fn a_pipe_is_not_waited_for() {
 }
 
 #[test]
-fn what_is_no_text_and_what_is_no_yaml_is_told_per_file() {
+fn files_that_are_not_text_or_not_yaml_are_reported_one_by_one() {
     let folder = folder("a.yaml", [0x7f, b'E', b'L', b'F', 0xff, 0xfe, 0]);
     fs::write(folder.path().join("b.yaml"), "\0\0\0").unwrap();
     fs::write(folder.path().join("c.yaml"), "kind: [").unwrap();
@@ -167,129 +167,26 @@ fn a_file_that_unfolds_without_end_is_refused() {
 }
 
 #[test]
-fn every_mistake_of_every_file_is_told_at_once() {
+fn every_mistake_of_every_file_is_reported_at_once() {
     let text = [
         STORE.to_owned(),
-        aggregate("wide", "wide", "  replicas: many\n  domian: x"),
-        aggregate(&"n".repeat(51), "long", &pod("{containers: [{name: egg, image: egg:3}]}")),
-        "---\napiVersion: angzarr.io/v1alpha1\nkind: Saga\nmetadata: {name: s, namespace: ../up}\nspec: []\n".to_owned(),
-        "---\napiVersion: angzarr.io/v7\nkind: EventStore\nmetadata: {name: late}\nspec: {}\n".to_owned(),
-        "---\n- 1\n- 2\n".to_owned(),
-        "---\napiVersion: v1\nkind: List\nitems: {a: 1}\n".to_owned(),
+        aggregate("wide", "wide", "  domian: x"),
+        plain(&"n".repeat(51), "long"),
+        plain("other", "long"),
     ];
+    let folder = folder("lake.yaml", text.concat());
     refused(
-        folder("lake.yaml", text.concat()).path(),
+        folder.path(),
         &[
-            "Aggregate/wide: spec.replicas: must be a whole number",
-            "Aggregate/wide: spec.domian: is not a field, did you mean domain?",
-            "metadata.name",
-            "Saga/s: metadata.namespace: \"../up\" is no name of a namespace",
-            "Saga/s: spec: must be an object, found a list",
-            "EventStore/late: apiVersion: must be angzarr.io/v1alpha1",
-            "document 6: has no apiVersion and kind",
-            "List in document 7: items: must be a list",
+            "lake.yaml: Aggregate/wide: spec.domian: is not a field; did you mean domain?",
+            ": metadata.name must have at most 50 characters",
         ],
     );
-}
-
-#[test]
-fn a_pod_that_the_sidecar_cannot_enter_is_refused_with_the_place() {
-    let cases = [
-        ("{containers: egg}", "containers: must be a list"),
-        ("{}", "containers: is empty"),
-        ("{containers: [egg]}", "containers[0]: must be a container"),
-        (
-            "{containers: [{image: egg:3}]}",
-            "containers[0].name: is missing",
-        ),
-        (
-            "{containers: [{name: egg}]}",
-            "containers[0].image: is missing",
-        ),
-        (
-            "{containers: [{name: angzarr, image: a:1}]}",
-            "containers[0].name: angzarr is the sidecar's own",
-        ),
-        (
-            "{containers: [{name: egg, image: a:1, ports: [{containerPort: 9000}]}]}",
-            "ports[0].containerPort: 9000 is the sidecar's",
-        ),
-        (
-            "{containers: [{name: egg, image: a:1, env: {A: b}}]}",
-            "containers[0].env: must be a list",
-        ),
-        (
-            "{containers: [{name: egg, image: a:1, lifecycle: no}]}",
-            "containers[0].lifecycle: must be an object",
-        ),
-        (
-            "{containers: [{name: egg, image: a:1}], initContainers: 3}",
-            "initContainers: must be a list",
-        ),
-        (
-            "{containers: [{name: egg, image: a:1}], volumes: [{name: angzarr-boot}]}",
-            "volumes[0].name: must not begin with angzarr-",
-        ),
-        (
-            "{containers: [{name: egg, image: a:1}], securityContext: 3}",
-            "securityContext: must be an object",
-        ),
-        (
-            "{containers: [{name: egg, image: a:1}], terminationGracePeriodSeconds: soon}",
-            "terminationGracePeriodSeconds: must be a whole number",
-        ),
-    ];
-    let mut text = STORE.to_owned();
-    for (place, (spec, _)) in cases.iter().enumerate() {
-        text += &aggregate(&format!("a{place}"), &format!("d{place}"), &pod(spec));
-    }
-    let expected: Vec<_> = cases.map(|(_, expected)| expected).into();
-    refused(folder("lake.yaml", text).path(), &expected);
-}
-
-#[test]
-fn what_is_not_built_is_refused_unless_it_says_the_default() {
-    let egg = pod("{containers: [{name: egg, image: egg:3}]}");
-    let fields = [
-        "upcaster: {}",
-        "snapshots: {everyEvents: 10}",
-        "concurrency: {mergeStrategy: Manual}",
-        "sync: {allow: [None]}",
-        "limits: {commandTimeout: 1s}",
-        "logic: {protocol: Stream}",
-        "sidecar: {otel: {endpoint: 'http://o:4317'}}",
-        "logic: {startupTimeout: 5m}",
-    ];
-    let mut text = STORE.to_owned();
-    for (place, field) in fields.iter().enumerate() {
-        text += &aggregate(
-            &format!("a{place}"),
-            &format!("d{place}"),
-            &format!("  {field}\n{egg}"),
-        );
-    }
-    let said = render(folder("lake.yaml", &text).path());
-    let refusals = said
-        .told
-        .lines()
-        .filter(|line| line.contains("is not supported yet; "));
-    assert_eq!(refusals.count(), fields.len(), "{}", said.told);
-
-    let defaults = "  snapshots: {keep: 1}\n  concurrency: {mergeStrategy: Strict}\n  limits: {commandTimeout: 10s}\n  logic: {protocol: Unary}";
-    let text = STORE.to_owned() + &aggregate("a", "d", &format!("{defaults}\n{egg}"));
-    assert_eq!(render(folder("lake.yaml", &text).path()).code, Some(0));
-}
-
-#[test]
-fn a_workload_that_exists_keeps_what_is_its_own() {
-    let fields = "  workloadRef: {name: old}\n  replicas: 1\n  suspend: true";
-    let text = STORE.to_owned() + &aggregate("a", "d", fields);
+    let text = [STORE.to_owned(), plain("one", "same"), plain("two", "same")];
+    fs::write(folder.path().join("lake.yaml"), text.concat()).unwrap();
     refused(
-        folder("lake.yaml", text).path(),
-        &[
-            "spec.replicas: belongs to Deployment old",
-            "spec.suspend: belongs to Deployment old",
-        ],
+        folder.path(),
+        &["lake.yaml: Aggregate/two: spec.domain: same belongs to Aggregate/one already"],
     );
 }
 
@@ -305,7 +202,7 @@ fn ten_thousand_resources_are_planned() {
 }
 
 #[test]
-fn ten_thousand_mistakes_are_all_told() {
+fn ten_thousand_mistakes_are_all_reported() {
     let mut text = STORE.to_owned();
     for index in 0..10_000 {
         text += &plain(&format!("a{index}"), "same");
@@ -315,21 +212,5 @@ fn ten_thousand_mistakes_are_all_told() {
     assert_eq!(
         said.told.matches("spec.domain: same belongs to").count(),
         9_999
-    );
-}
-
-#[test]
-fn ten_thousand_sources_are_refused_with_the_bound() {
-    let sources: Vec<_> = (0..10_000)
-        .map(|index| format!("{{domain: d{index}}}"))
-        .collect();
-    let text = format!(
-        "{STORE}---\napiVersion: angzarr.io/v1alpha1\nkind: Projector\nmetadata: {{name: map}}\nspec:\n  eventStoreRef: {{name: heron}}\n  sources: [{}]\n{}\n",
-        sources.join(", "),
-        pod("{containers: [{name: egg, image: egg:3}]}")
-    );
-    refused(
-        folder("lake.yaml", text).path(),
-        &["Projector/map: spec.sources: has 10000 items, at most 64 are allowed"],
     );
 }

@@ -34,6 +34,24 @@ fn judge(text: &str) -> Result<System, Vec<Mistake>> {
     validate(&read_text(Path::new("lake.yaml"), text)?.resources)
 }
 
+#[track_caller]
+fn refused(text: &str, expected: &str) {
+    let mistakes = judge(text).unwrap_err();
+    let said: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
+    assert!(
+        said.iter().any(|line| line.contains(expected)),
+        "{expected}\nis missing in\n{}",
+        said.join("\n")
+    );
+}
+
+/// A store and an aggregate with only the fields given.
+fn nest(fields: &str) -> String {
+    format!(
+        "{STORE}---\napiVersion: angzarr.io/v1alpha1\nkind: Aggregate\nmetadata: {{name: nest}}\nspec:\n  eventStoreRef: {{name: heron}}\n  domain: nest\n{fields}\n"
+    )
+}
+
 fn lake() -> String {
     let parts = [
         STORE.to_owned(),
@@ -56,7 +74,6 @@ fn lake() -> String {
 #[test]
 fn each_mistake_is_named_with_file_resource_and_field() {
     let cases = [
-        ("kind: [", "lake.yaml: is not valid YAML"),
         ("a: 1", "lake.yaml: document 1: has no apiVersion and kind"),
         (
             "apiVersion: angzarr.io/v1alpha1\nkind: Sagga\nmetadata: {name: a}",
@@ -64,7 +81,7 @@ fn each_mistake_is_named_with_file_resource_and_field() {
         ),
         (
             &component("Aggregate", "nest", "  domian: nest"),
-            "lake.yaml: Aggregate/nest: spec.domian: is not a field, did you mean domain?",
+            "lake.yaml: Aggregate/nest: spec.domian: is not a field; did you mean domain?",
         ),
         (
             &component("Aggregate", "nest", "  domain: nest"),
@@ -106,18 +123,12 @@ fn each_mistake_is_named_with_file_resource_and_field() {
         ),
     ];
     for (text, expected) in cases {
-        let mistakes = judge(text).unwrap_err();
-        let said: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
-        assert!(
-            said.iter().any(|line| line.starts_with(expected)),
-            "{expected}\nis missing in\n{}",
-            said.join("\n")
-        );
+        refused(text, expected);
     }
 }
 
 #[test]
-fn all_mistakes_are_told_at_once() {
+fn all_mistakes_are_reported_at_once() {
     let text = lake()
         + &component(
             "Saga",
@@ -185,4 +196,95 @@ fn a_sidecar_reads_its_own_slice_and_the_directory_of_its_store() {
     assert_eq!(saga.owners["reed"][0].as_str(), "http://localhost:7001");
     assert_eq!(saga.sources["nest"][0].as_str(), "http://localhost:6000");
     assert_eq!(of(Kind::Projector, "map").delivery.max_attempts, 3);
+}
+
+#[test]
+fn a_list_has_items() {
+    let text = "apiVersion: v1\nkind: List\nitems: {a: 1}\n";
+    refused(text, "lake.yaml: List in document 1: items: must be a list");
+}
+
+#[test]
+fn a_pod_that_the_sidecar_cannot_enter_is_refused_with_the_place() {
+    let cases = [
+        ("{containers: egg}", "containers: must be a list"),
+        ("{}", "containers: is empty"),
+        ("{containers: [egg]}", "containers[0]: must be a container"),
+        (
+            "{containers: [{image: egg:3}]}",
+            "containers[0].name: is missing",
+        ),
+        (
+            "{containers: [{name: egg}]}",
+            "containers[0].image: is missing",
+        ),
+        (
+            "{containers: [{name: angzarr, image: a:1}]}",
+            "containers[0].name: angzarr is the sidecar's own",
+        ),
+        (
+            "{containers: [{name: egg, image: a:1, ports: [{containerPort: 9000}]}]}",
+            "containers[0].ports[0].containerPort: 9000 is the sidecar's",
+        ),
+        (
+            "{containers: [{name: egg, image: a:1, env: {A: b}}]}",
+            "containers[0].env: must be a list",
+        ),
+        (
+            "{containers: [{name: egg, image: a:1, lifecycle: no}]}",
+            "containers[0].lifecycle: must be an object",
+        ),
+        (
+            "{containers: [{name: egg, image: a:1}], initContainers: 3}",
+            "initContainers: must be a list",
+        ),
+        (
+            "{containers: [{name: egg, image: a:1}], volumes: [{name: angzarr-boot}]}",
+            "volumes[0].name: must not begin with angzarr-",
+        ),
+        (
+            "{containers: [{name: egg, image: a:1}], securityContext: 3}",
+            "securityContext: must be an object",
+        ),
+        (
+            "{containers: [{name: egg, image: a:1}], terminationGracePeriodSeconds: soon}",
+            "terminationGracePeriodSeconds: must be a whole number",
+        ),
+    ];
+    for (spec, expected) in cases {
+        refused(
+            &nest(&format!("  template: {{spec: {spec}}}")),
+            &format!("spec.template.spec.{expected}"),
+        );
+    }
+}
+
+#[test]
+fn what_is_not_supported_yet_is_refused_unless_it_is_the_default() {
+    let template = "  template: {spec: {containers: [{name: egg, image: egg:3}]}}";
+    let fields = [
+        "upcaster: {}",
+        "snapshots: {everyEvents: 10}",
+        "concurrency: {mergeStrategy: Manual}",
+        "sync: {allow: [None]}",
+        "limits: {commandTimeout: 1s}",
+        "logic: {protocol: Stream}",
+        "sidecar: {otel: {endpoint: 'http://o:4317'}}",
+        "logic: {startupTimeout: 5m}",
+    ];
+    for field in fields {
+        refused(
+            &nest(&format!("  {field}\n{template}")),
+            "is not supported yet; ",
+        );
+    }
+    let defaults = "  snapshots: {keep: 1}\n  concurrency: {mergeStrategy: Strict}\n  limits: {commandTimeout: 10s}\n  logic: {protocol: Unary}";
+    judge(&nest(&format!("{defaults}\n{template}"))).unwrap();
+}
+
+#[test]
+fn a_workload_that_exists_keeps_its_own_fields() {
+    let text = nest("  workloadRef: {name: old}\n  replicas: 1\n  suspend: true");
+    refused(&text, "spec.replicas: belongs to Deployment old");
+    refused(&text, "spec.suspend: belongs to Deployment old");
 }
