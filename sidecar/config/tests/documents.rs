@@ -1,9 +1,9 @@
-//! Documents as people and the operator write them: what is accepted, and what each mistake is answered with.
+//! Documents as people and the operator write them: what is accepted, and how each mistake is reported.
 #![allow(clippy::unwrap_used, reason = "a failed assumption fails the test")]
 
 use angzarr_config::boot::{Component, Mode, Server, Sqlite, Start, Storage};
 use angzarr_config::postgres::{Connection, Postgres};
-use angzarr_config::{Boot, Routing, handwritten};
+use angzarr_config::{Boot, Error, Routing, handwritten};
 
 fn postgres(boot: &Boot) -> &Postgres {
     match &boot.storage {
@@ -12,6 +12,23 @@ fn postgres(boot: &Boot) -> &Postgres {
         },
         Storage::File(file) => unreachable!("{file:?}"),
     }
+}
+
+/// An error with its causes, as it is shown.
+fn chain(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {}", chain(source)),
+        None => error.to_string(),
+    }
+}
+
+#[track_caller]
+fn assert_says(error: &Error, expected: &str) {
+    let said = chain(error);
+    assert!(
+        said.contains(expected),
+        "{said:?} does not say {expected:?}"
+    );
 }
 
 const LOCAL: &str = "
@@ -118,13 +135,8 @@ fn each_mistake_by_hand_is_named_with_its_place() {
     ];
     for (text, change, expected) in cases {
         let (from, to) = change.split_once('|').unwrap_or_default();
-        let error = handwritten::parse(&text.replacen(from, to, usize::from(!from.is_empty())))
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains(expected),
-            "{error:?} does not say {expected:?}"
-        );
+        let text = text.replacen(from, to, usize::from(!from.is_empty()));
+        assert_says(&handwritten::parse(&text).unwrap_err(), expected);
     }
 }
 
@@ -219,42 +231,164 @@ fn routing_of_another_version_is_refused() {
 }
 
 #[test]
-fn a_boot_document_names_its_mistakes() {
-    let good = "
+fn routing_that_allows_nothing_or_has_the_wrong_types_is_refused() {
+    let cases = [
+        ("owners: {}", "missing field `schemaVersion`"),
+        ("owners: {a: [b]}", "owners.a[0]: \"b\" is not an address"),
+        (
+            "limits: {inFlight: 0}",
+            "limits.inFlight: must be at least 1",
+        ),
+        (
+            "limits: {appendPages: 1001}",
+            "limits.appendPages: must be 1 to 1000",
+        ),
+        (
+            "timeouts: {command: 0s}",
+            "timeouts.command: must be longer than 0s",
+        ),
+        ("timeouts: {command: soon}", "timeouts.command: "),
+        (
+            "timeouts: {lease: 10ms}",
+            "timeouts.lease: must be at least",
+        ),
+        (
+            "delivery: {backoffInitial: 0s}",
+            "delivery.backoffInitial: must be longer than 0s",
+        ),
+        (
+            "delivery: {maxAttempts: 0}",
+            "delivery.maxAttempts: must be at least 1",
+        ),
+    ];
+    for (field, expected) in cases {
+        let version = if field == "owners: {}" {
+            ""
+        } else {
+            "schemaVersion: 1\n"
+        };
+        let error = Routing::parse(&format!("{version}{field}\n")).unwrap_err();
+        assert_says(&error, expected);
+    }
+}
+
+const SOUND: &str = "
 namespace: shop
 storage: {type: sqlite, path: /data/events.db}
 bus: {type: direct}
+ports: {bind: 127.0.0.1, grpc: 0}
 components:
   - {kind: aggregate, domain: cart, logic: 'localhost:50051'}
+  - {kind: projector, name: pond, sources: [{domain: cart}], logic: 'localhost:50052'}
 ";
-    assert_eq!(Boot::parse(good).unwrap().namespace, "shop");
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
+fn a_boot_document_names_its_mistakes() {
+    assert_eq!(Boot::parse(SOUND).unwrap().namespace, "shop");
     let cases = [
         (
             "namespace: shop|namespaces: shop",
             "missing field `namespace`",
         ),
+        ("namespace: shop|namespace: [a]", "namespace: invalid type"),
+        ("namespace: shop|namespace: a/b", "namespace: is \"a/b\""),
+        ("namespace: shop|namespace: ''", "namespace: is \"\""),
+        ("grpc: 0|grpc: many", "ports.grpc: invalid type"),
+        ("grpc: 0|grpc: 70000", "ports.grpc: invalid value"),
+        ("grpc: 0|grpc: -1", "ports.grpc: invalid value"),
+        (
+            "grpc: 0|gprc: 0",
+            "ports.gprc: is not a known key; did you mean grpc?",
+        ),
+        ("bind: 127.0.0.1|bind: everywhere", "ports.bind: "),
         (
             "type: sqlite|type: oracle",
             "unknown variant `oracle`, expected `sqlite`",
+        ),
+        (
+            "type: direct|type: pigeons",
+            "unknown variant `pigeons`, expected `direct`",
+        ),
+        (
+            "kind: aggregate|kind: agregate",
+            "unknown variant `agregate`, expected one of `aggregate`",
+        ),
+        (
+            "domain: cart, logic|domian: cart, logic",
+            "the keys given here are kind, domian",
         ),
         (
             "kind: aggregate, |kind: aggregate, domian: x, ",
             "components[0].domian: is not a known key; did you mean domain?",
         ),
         (
-            "  - {kind|  - {kind: aggregate, domain: cart, logic: 'localhost:1'}\n  - {kind",
+            "domain: cart, logic|domain: '', logic",
+            "components[0].domain: is \"\"",
+        ),
+        ("name: pond|name: a/b", "components[1].name: is \"a/b\""),
+        (
+            "name: pond|name: \"a\\0b\"",
+            "components[1].name: is \"a\\0b\"",
+        ),
+        (
+            "[{domain: cart}]|[]",
+            "components[1].sources: is empty; name at least one domain",
+        ),
+        (
+            "[{domain: cart}]|[{domain: cart}, {domain: cart}]",
+            "components[1].sources[1]: names cart a second time",
+        ),
+        (
+            "[{domain: cart}]|[{domain: cart, evenTypes: [a]}]",
+            "components[1].sources[0].evenTypes: is not a known key; did you mean eventTypes?",
+        ),
+        (
+            "name: pond|name: pond, startFrom: yesterday",
+            "unknown variant `yesterday`",
+        ),
+        (
+            "name: pond|name: pond, mode: slow",
+            "unknown variant `slow`",
+        ),
+        (
+            "'localhost:50051'|'nowhere'",
+            "\"nowhere\" is not an address; write host:port",
+        ),
+        (
+            "  - {kind: aggregate|  - {kind: aggregate, domain: cart, logic: 'localhost:1'}\n  - {kind: aggregate",
             "components[1]: is a second aggregate cart",
         ),
+        (
+            "components:|components: 7\nothers:",
+            "components: invalid type",
+        ),
+        ("bus: {type: direct}|bus: [", "not valid YAML: "),
+        ("namespace: shop|\u{0}", "not valid YAML: "),
     ];
     for (change, expected) in cases {
         let (from, to) = change.split_once('|').unwrap();
-        let error = Boot::parse(&good.replacen(from, to, 1))
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains(expected),
-            "{error:?} does not say {expected:?}"
-        );
+        let error = Boot::parse(&SOUND.replacen(from, to, 1)).unwrap_err();
+        assert_says(&error, expected);
+    }
+    assert_says(&Boot::parse("# nothing\n").unwrap_err(), "is empty");
+}
+
+#[test]
+fn mistakes_next_to_secrets_do_not_show_them() {
+    for text in [
+        "storage: {type: sqlite, path: a, password: hunter2\nbus: [\n",
+        "storage: {type: sqlite, path: a}\npassword: \"hunter2\n",
+        "storage: 'postgres://u:hunter2@h/db'\nbus: {type: direct}\n",
+        "storage: {type: oracle, url: 'oracle://u:hunter2@h/db'}\nbus: {type: direct}\n",
+        "storage: {type: sqlite, path: a}\nbus: {type: pigeons, url: 'amqp://u:hunter2@h'}\n",
+        "components: []\nnamespace: a\nstorage: 'postgres://u:hunter2@h/db'\n",
+        "components: []\nnamespace: a\nstorage: {type: 'sqlite://u:hunter2@h/db'}\n",
+        "components: [{kind: saga, logic: 'http://u:hunter2@h:1'}]\n",
+    ] {
+        let error = handwritten::parse(text).unwrap_err();
+        assert!(!chain(&error).contains("hunter2"), "{}", chain(&error));
+        assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
     }
 }
 
@@ -327,13 +461,8 @@ fn mistakes_around_a_server_store_are_named_and_show_no_secret() {
     ];
     for (change, expected) in cases {
         let (from, to) = change.split_once('|').unwrap();
-        let error = Boot::parse(&SHARED.replacen(from, to, 1))
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains(expected),
-            "{error:?} does not say {expected:?}"
-        );
-        assert!(!error.contains("sesame"), "{error}");
+        let error = Boot::parse(&SHARED.replacen(from, to, 1)).unwrap_err();
+        assert_says(&error, expected);
+        assert!(!chain(&error).contains("sesame"), "{error}");
     }
 }

@@ -67,122 +67,38 @@ impl Desk {
 }
 
 #[tokio::test]
-#[expect(clippy::too_many_lines, reason = "a table of cases")]
-async fn each_mistake_in_a_boot_document_is_named_with_its_place() {
+async fn mistakes_in_a_boot_document_name_the_file_the_field_and_the_fix() {
     let cases = [
-        ("namespace: probe", "namespace: [a]", "namespace"),
-        ("namespace: probe", "namespace: a/b", "namespace"),
-        ("namespace: probe", "namespace: ''", "namespace"),
-        ("namespace: probe", "namspace: probe", "namespace"),
-        ("grpc: 0", "grpc: many", "ports.grpc"),
-        ("grpc: 0", "grpc: 70000", "ports.grpc"),
-        ("grpc: 0", "grpc: -1", "ports.grpc"),
         (
             "grpc: 0",
             "gprc: 0",
             "ports.gprc: is not a known key; did you mean grpc?",
         ),
-        ("bind: 127.0.0.1", "bind: everywhere", "ports.bind"),
-        ("type: sqlite", "type: oracle", "sqlite"),
-        ("type: direct", "type: pigeons", "direct"),
-        ("kind: aggregate", "kind: agregate", "aggregate"),
-        (
-            "domain: heron, logic",
-            "domian: heron, logic",
-            "given here are kind, domian",
-        ),
-        ("domain: heron, logic", "domain: Heron, logic", "Heron"),
-        (
-            "domain: heron, logic",
-            "domain: '', logic",
-            "components[0].domain",
-        ),
-        ("name: pond", "name: a/b", "components[1].name"),
-        ("name: pond", "name: \"a\\0b\"", "components[1].name"),
-        ("[{domain: heron}]", "[]", "components[1].sources"),
-        (
-            "[{domain: heron}]",
-            "[{domain: heron}, {domain: heron}]",
-            "components[1].sources[1]",
-        ),
-        (
-            "[{domain: heron}]",
-            "[{domain: heron, evenTypes: [a]}]",
-            "did you mean eventTypes?",
-        ),
-        (
-            "name: pond",
-            "name: pond, startFrom: yesterday",
-            "components[1]",
-        ),
-        ("name: pond", "name: pond, mode: slow", "components[1]"),
-        ("'127.0.0.1:1'", "'nowhere'", "host:port"),
         ("'127.0.0.1:1'", "'http://u:hunter2@h:1'", "host:port"),
-        (
-            "- {kind: projector",
-            "- {kind: aggregate, domain: heron, logic: '127.0.0.1:1'}\n- {kind: projector",
-            "second aggregate heron",
-        ),
-        (
-            "components:",
-            "components: 7\nothers:",
-            "components: invalid type",
-        ),
+        ("bus: {type: direct}", "bus: [", "not valid YAML"),
     ];
-    let mut unclear = Vec::new();
     for (sound, wrong, says) in cases {
         let desk = Desk::with(&SOUND.replacen(sound, wrong, 1));
         let said = desk.refusal(&[]).await;
-        if !said.contains(says) || said.contains("hunter2") {
-            unclear.push(format!("{wrong}: {said}"));
-        }
+        let is_clear = said.contains("boot.yaml") && said.contains(says);
+        assert!(is_clear && !said.contains("hunter2"), "{wrong}: {said}");
     }
-    assert_eq!(unclear, [""; 0]);
 }
 
 #[tokio::test]
-async fn invalid_documents_are_reported() {
-    let cases = [
-        ("", "empty"),
-        ("# nothing\n", "empty"),
-        ("- a\n- b\n", "mapping"),
-        ("a: [\n", "YAML"),
-        ("\u{0}\u{1}", "cannot be used"),
-        ("components: []\n", "namespace"),
-    ];
-    for (boot, says) in cases {
-        let said = Desk::with(boot).refusal(&[]).await;
-        assert!(said.contains("boot.yaml"), "{said}");
-        assert!(said.contains(says), "{boot:?}: {said}");
-    }
+async fn a_domain_that_the_coordinator_refuses_is_named() {
+    let desk = Desk::with(&SOUND.replacen("domain: heron", "domain: Heron", 1));
+    let said = desk.refusal(&[]).await;
+    assert!(said.contains("the domain \"Heron\""), "{said}");
+}
+
+#[tokio::test]
+async fn a_configuration_that_cannot_be_read_is_named_with_its_variable() {
     let desk = Desk::with(SOUND);
-    let missing = desk.path("elsewhere.yaml");
-    let said = desk.refusal(&[("ANGZARR_CONFIG", &missing)]).await;
-    assert!(
-        said.contains("elsewhere.yaml") && said.contains("ANGZARR_CONFIG"),
-        "{said}"
-    );
-    let said = desk
-        .refusal(&[("ANGZARR_CONFIG", desk.folder.path())])
-        .await;
-    assert!(said.contains("ANGZARR_CONFIG"), "{said}");
-}
-
-#[tokio::test]
-async fn mistakes_next_to_secrets_do_not_show_them() {
-    let cases = [
-        "storage: {type: sqlite, path: a, password: hunter2\nbus: [\n",
-        "storage: {type: sqlite, path: a}\npassword: \"hunter2\n",
-        "storage: 'postgres://u:hunter2@h/db'\nbus: {type: direct}\n",
-        "storage: {type: oracle, url: 'oracle://u:hunter2@h/db'}\nbus: {type: direct}\n",
-        "storage: {type: sqlite, path: a}\nbus: {type: pigeons, url: 'amqp://u:hunter2@h'}\n",
-        "components: []\nnamespace: a\nstorage: 'postgres://u:hunter2@h/db'\n",
-        "components: []\nnamespace: a\nstorage: {type: 'sqlite://u:hunter2@h/db'}\n",
-    ];
-    for boot in cases {
-        let said = Desk::with(boot).refusal(&[]).await;
-        assert!(!said.contains("hunter2"), "{said}");
-        assert!(said.contains("boot.yaml"), "{said}");
+    for path in [desk.path("elsewhere.yaml"), desk.path("")] {
+        let said = desk.refusal(&[("ANGZARR_CONFIG", &path)]).await;
+        assert!(said.contains(&path.display().to_string()), "{said}");
+        assert!(said.contains("ANGZARR_CONFIG"), "{said}");
     }
 }
 
@@ -191,41 +107,10 @@ async fn routing_that_cannot_be_used_stops_the_start() {
     let desk = Desk::with(SOUND);
     let routing = desk.path("routing.json");
     let cases = [
-        ("{", "YAML"),
-        ("", "empty"),
-        ("{\"schemaVersion\":99}", "schemaVersion"),
-        ("{\"owners\":{}}", "schemaVersion"),
+        ("{", "not valid YAML"),
         (
             "{\"schemaVersion\":1,\"ownars\":{}}",
             "did you mean owners?",
-        ),
-        (
-            "{\"schemaVersion\":1,\"owners\":{\"a\":[\"b\"]}}",
-            "owners.a[0]",
-        ),
-        (
-            "{\"schemaVersion\":1,\"limits\":{\"inFlight\":0}}",
-            "limits.inFlight",
-        ),
-        (
-            "{\"schemaVersion\":1,\"limits\":{\"appendPages\":1001}}",
-            "limits.appendPages",
-        ),
-        (
-            "{\"schemaVersion\":1,\"timeouts\":{\"command\":\"0s\"}}",
-            "timeouts.command",
-        ),
-        (
-            "{\"schemaVersion\":1,\"timeouts\":{\"command\":\"soon\"}}",
-            "timeouts.command",
-        ),
-        (
-            "{\"schemaVersion\":1,\"delivery\":{\"backoffInitial\":\"0s\"}}",
-            "delivery.backoffInitial",
-        ),
-        (
-            "{\"schemaVersion\":1,\"delivery\":{\"maxAttempts\":0}}",
-            "delivery.maxAttempts",
         ),
     ];
     for (text, says) in cases {
