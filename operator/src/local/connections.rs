@@ -12,9 +12,6 @@ use anyhow::{Context, Result};
 use crate::model::{Storage, StoreKey, System};
 
 /// Writes the Secret of each store on a server into a folder with a file for each key, which only we read; returns the folders.
-///
-/// # Errors
-/// A Secret is missing, or a file cannot be written.
 pub(super) fn write(
     system: &System,
     secrets: &BTreeMap<String, BTreeMap<String, Secret>>,

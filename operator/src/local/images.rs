@@ -45,9 +45,6 @@ pub(super) struct Command {
 
 impl Images {
     /// Reads a `local.yaml`.
-    ///
-    /// # Errors
-    /// The mistakes in it, with their places.
     pub(super) fn parse(text: &str) -> Result<Self, Error> {
         let read: Self = read(text)?;
         let mut empty = read.images.iter().filter(|(_, it)| it.command.is_empty());
@@ -78,9 +75,6 @@ impl Image {
     }
 
     /// Replaces placeholders by values. `base` is the folder of `local.yaml`; `values` holds `PORT`, `DATA` and the like.
-    ///
-    /// # Errors
-    /// A placeholder has no value.
     pub(super) fn resolve(
         &self,
         base: &Path,

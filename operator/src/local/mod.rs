@@ -67,9 +67,6 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 const WITHIN: Duration = Duration::from_secs(5);
 
 /// Runs a folder of resources until SIGTERM or SIGINT.
-///
-/// # Errors
-/// Every mistake in the resources, or why the processes cannot be run.
 pub(crate) async fn run(local: Local) -> Result<()> {
     let folder = local
         .folder

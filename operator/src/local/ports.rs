@@ -16,9 +16,6 @@ pub(super) struct Ports {
 
 impl Ports {
     /// Reads the ports of a data folder; a new folder has none.
-    ///
-    /// # Errors
-    /// The file cannot be read, or holds something else.
     pub(super) fn open(data: &Path) -> Result<Self> {
         let file = data.join("ports.json");
         let known = match fs::read(&file) {
@@ -33,9 +30,6 @@ impl Ports {
     }
 
     /// Returns the port for a use: the one that it had, if that is free, else another.
-    ///
-    /// # Errors
-    /// No port is free.
     pub(super) fn give(&mut self, name: &str) -> Result<u16> {
         if let Some(port) = self.known.get(name).filter(|port| is_free(**port)) {
             return Ok(*port);
@@ -50,9 +44,6 @@ impl Ports {
     }
 
     /// Keeps the ports for the next start.
-    ///
-    /// # Errors
-    /// The file cannot be written.
     pub(super) fn keep(&self) -> Result<()> {
         let text = serde_json::to_string_pretty(&self.known).expect("a map of numbers is JSON");
         fs::write(&self.file, text).with_context(|| format!("write {}", self.file.display()))

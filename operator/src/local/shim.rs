@@ -15,9 +15,6 @@ use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 pub(crate) const NAME: &str = "shim";
 
 /// Becomes the given program. Returns only when that fails.
-///
-/// # Errors
-/// When the parent is gone or the program cannot be started.
 pub(crate) fn run(parent: u32, words: &[OsString]) -> anyhow::Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))
         .context("ask to be ended with the parent")?;

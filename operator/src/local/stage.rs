@@ -77,9 +77,6 @@ pub(super) struct Start {
 
 impl Stage {
     /// Chooses ports and writes documents into the data folder; `beside` holds `local.yaml`.
-    ///
-    /// # Errors
-    /// `local.yaml` cannot be used, no port is free, or a file cannot be written.
     pub(super) fn prepare(
         system: System,
         beside: &Path,
@@ -126,9 +123,6 @@ impl Stage {
     }
 
     /// What a process is to run now. Ports that another program has taken are chosen again; then all documents are rewritten.
-    ///
-    /// # Errors
-    /// No port is free, or a file cannot be written.
     pub(super) fn start(&self, key: &Key, part: Part) -> Result<Start> {
         let mut allocation = self.locked();
         let has_moved = self.reallocate(&mut allocation, key, part)?;

@@ -2,7 +2,7 @@
 
 use angzarr_crds::{Metadata, TopologySpread};
 use k8s_openapi::api::core::v1::{
-    ConfigMapProjection, ConfigMapVolumeSource, EmptyDirVolumeSource, EnvVar,
+    ConfigMapProjection, ConfigMapVolumeSource, EmptyDirVolumeSource,
     PersistentVolumeClaimVolumeSource, ProjectedVolumeSource, SecretVolumeSource,
     TopologySpreadConstraint, Volume, VolumeProjection,
 };
@@ -90,16 +90,10 @@ pub(super) fn spread(scope: &Scope, spec: &mut Map<String, Value>) {
 fn equip(logic: &mut Map<String, Value>, port: u16) {
     let env = list(logic, "env");
     if !env.iter().any(|variable| variable["name"] == "PORT") {
-        let variable = EnvVar {
-            name: "PORT".to_owned(),
-            value: Some(port.to_string()),
-            value_from: None,
-        };
-        env.push(plain(&variable));
+        env.push(plain(&sidecar::variable("PORT", port.to_string())));
     }
-    let waits = plain(&sidecar::wait_for_drain());
     let lifecycle = object(logic, "lifecycle");
-    set_absent(lifecycle, "preStop", waits["preStop"].clone());
+    set_absent(lifecycle, "preStop", plain(&sidecar::wait_for_drain()));
 }
 
 /// Gives the volume to the sidecar's group, which otherwise could not create its file.

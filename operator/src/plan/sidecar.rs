@@ -79,13 +79,10 @@ pub(super) fn build(scope: &Scope, hides_token: bool) -> Container {
 }
 
 /// The hook by which another container waits until the sidecar has drained.
-pub(super) fn wait_for_drain() -> Lifecycle {
-    Lifecycle {
-        pre_stop: Some(LifecycleHandler {
-            http_get: Some(ask("/drained")),
-            ..LifecycleHandler::default()
-        }),
-        ..Lifecycle::default()
+pub(super) fn wait_for_drain() -> LifecycleHandler {
+    LifecycleHandler {
+        http_get: Some(ask("/drained")),
+        ..LifecycleHandler::default()
     }
 }
 
@@ -123,7 +120,8 @@ fn build_env(scope: &Scope) -> Vec<EnvVar> {
     env
 }
 
-fn variable(name: &str, value: String) -> EnvVar {
+/// A variable with a value.
+pub(super) fn variable(name: &str, value: String) -> EnvVar {
     EnvVar {
         name: name.to_owned(),
         value: Some(value),
