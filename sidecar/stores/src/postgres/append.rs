@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use angzarr_coordinator::model::{CommandId, ExternalId, NewEvent, Position, StreamId};
+use angzarr_coordinator::model::{CommandId, ExternalId, NewEvent, Position, Sequence, StreamId};
 use angzarr_coordinator::port::writer::{Outcome, Proposal};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
@@ -12,8 +12,9 @@ use uuid::Uuid;
 use super::error::Fault;
 use super::load::KNOWN;
 use super::pool::Asked;
-use super::row;
-use crate::stored::{Corrupt, build_append, edition_column, encode_events, unsigned};
+use crate::stored::{
+    Columns, Corrupt, build_append, column, edition_column, encode_events, read_append,
+};
 
 /// Proposals, their facts and snapshots side by side. Numbers of places count from 1.
 #[derive(Default)]
@@ -117,7 +118,7 @@ impl<'a> Proposals<'a> {
         self.partitions.push(partition);
         self.partition_no.push(place(&self.locks[..lock]));
         self.editions.push(edition_column(&stream.edition));
-        self.roots.push(row::root_column(&stream.root));
+        self.roots.push(stream.root.0);
         self.stream_of.push(*streams.entry(stream).or_insert(own));
         self.key_of
             .push(key.map(|key| *keys.entry((stream, &key.id)).or_insert(own)));
@@ -181,7 +182,7 @@ impl<'a> Proposals<'a> {
         let now = Instant::now();
         let times_left = self.batch.iter().map(|proposal| {
             let left = proposal.deadline?.saturating_duration_since(now);
-            Some(i64::try_from(left.as_micros()).unwrap_or(i64::MAX))
+            Some(column(left.as_micros()))
         });
         let times_left: Vec<Option<i64>> = times_left.collect();
         asked
@@ -270,10 +271,10 @@ impl Answers<'_> {
                 key: found.try_get("reused")?,
             },
             5 => Outcome::Conflict {
-                actual: row::read_sequence(found.try_get("at_sequence")?)?,
+                actual: Sequence(Columns::from(found, STORED).read()?),
             },
             7 => Outcome::Late,
-            other => return Err(Corrupt::new("outcome", other).into()),
+            other => return Err(Corrupt::new(format!("outcome: {other}")).into()),
         };
         Ok(Verdict::Done(outcome))
     }
@@ -285,8 +286,8 @@ impl Answers<'_> {
         found: &PgRow,
     ) -> Result<Outcome, Fault> {
         let taken: Option<Vec<i32>> = found.try_get("taken")?;
-        let first = row::read_sequence(found.try_get("at_sequence")?)?;
-        let last = Position(unsigned(found.try_get("at_position")?));
+        let mut columns = Columns::from(found, STORED);
+        let (first, last): (_, u64) = (Sequence(columns.read()?), columns.read()?);
         let (mut events, mut known) = (Vec::new(), Vec::new());
         match (taken, self.proposals.fact_from[at_place]) {
             (Some(taken), Some(from)) => {
@@ -300,14 +301,14 @@ impl Answers<'_> {
             }
             _ => events.extend(&proposal.events),
         }
-        let before = Position(last.0.saturating_sub(events.len() as u64));
+        let before = Position(last.saturating_sub(events.len() as u64));
         let append = build_append(proposal, &events, first, before);
         Ok(Outcome::Appended { append, known })
     }
 
     /// A stored append: that of the same command, or, of a batch that was sent before, the proposal's own.
     fn known(&self, proposal: &Proposal, found: &PgRow) -> Result<Outcome, Fault> {
-        let append = row::read_append(&proposal.stream, found, STORED)?;
+        let append = read_append(&proposal.stream, &mut Columns::from(found, STORED))?;
         if !self.is_repeat || append.id != proposal.id {
             return Ok(Outcome::Duplicate(append));
         }
@@ -330,7 +331,7 @@ impl Answers<'_> {
 
 /// The outcome of a group whose lease was lost.
 const FENCED: i16 = 6;
-/// Where the columns of a stored append begin.
+/// Where the columns of a stored append begin, which are those of its place first.
 const STORED: usize = 5;
 
 fn at(number: i32) -> Result<usize, Corrupt> {
@@ -338,7 +339,7 @@ fn at(number: i32) -> Result<usize, Corrupt> {
 }
 
 pub(super) fn unasked() -> Corrupt {
-    Corrupt::new("write", "the answers do not match the batch")
+    Corrupt::new("write: the answers do not match the batch")
 }
 
 /// Whether a row says that the lease of a group was lost.

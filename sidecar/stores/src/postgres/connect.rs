@@ -10,7 +10,7 @@ use sqlx::{ConnectOptions, Connection as _, Row};
 use tokio::time::timeout;
 
 use super::error::{Fault, OpenError};
-use super::row;
+use crate::stored::{Columns, read_identity};
 
 /// How long opening a connection may take.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -199,7 +199,7 @@ pub(super) async fn check_identity(
         .fetch_optional(conn)
         .await?;
     match found {
-        Some(found) if row::read_identity(&found, 0)? == opened => Ok(()),
+        Some(found) if read_identity(&mut Columns::of(&found))? == opened => Ok(()),
         _ => Err(Fault::Replaced),
     }
 }

@@ -115,14 +115,8 @@ pub(super) enum Fault {
     #[error("the server is a standby; the connection waits for the primary")]
     Standby,
     /// A row holds what it must not hold.
-    #[error("{0}")]
-    Corrupt(String),
-}
-
-impl From<Corrupt> for Fault {
-    fn from(Corrupt(what): Corrupt) -> Self {
-        Self::Corrupt(what)
-    }
+    #[error(transparent)]
+    Corrupt(#[from] Corrupt),
 }
 
 /// What a SQLSTATE means to us.
@@ -180,26 +174,27 @@ impl Fault {
             Self::TimedOut(_) | Self::Open(_) | Self::Standby | Self::Replaced => false,
         }
     }
+}
 
-    /// What it means to the caller.
-    pub(super) fn into_error(self) -> Error {
-        match self {
-            Self::Driver(sqlx::Error::Database(error)) => {
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Driver(sqlx::Error::Database(error)) => {
                 match error.code().map_or(Meaning::Lost, |code| meaning(&code)) {
                     Meaning::Lost | Meaning::Slow => {
-                        Error::Unavailable(Arc::new(sqlx::Error::Database(error)))
+                        Self::Unavailable(Arc::new(sqlx::Error::Database(error)))
                     }
-                    Meaning::Full => Error::Full(Arc::new(sqlx::Error::Database(error))),
-                    Meaning::Value => Error::Unstorable(error.message().to_owned()),
-                    Meaning::Broken => Error::Corrupt(error.message().to_owned()),
+                    Meaning::Full => Self::Full(Arc::new(sqlx::Error::Database(error))),
+                    Meaning::Value => Self::Unstorable(error.message().to_owned()),
+                    Meaning::Broken => Self::Corrupt(error.message().to_owned()),
                 }
             }
-            Self::Driver(error) if is_ours(&error) => Error::Corrupt(error.to_string()),
-            Self::Replaced => Error::Fatal(Arc::new(self)),
-            Self::Driver(_) | Self::TimedOut(_) | Self::Open(_) | Self::Standby => {
-                Error::Unavailable(Arc::new(self))
+            Fault::Driver(error) if is_ours(&error) => Self::Corrupt(error.to_string()),
+            Fault::Replaced => Self::Fatal(Arc::new(fault)),
+            Fault::Driver(_) | Fault::TimedOut(_) | Fault::Open(_) | Fault::Standby => {
+                Self::Unavailable(Arc::new(fault))
             }
-            Self::Corrupt(what) => Error::Corrupt(what),
+            Fault::Corrupt(corrupt) => corrupt.into(),
         }
     }
 }

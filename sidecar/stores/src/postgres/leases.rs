@@ -4,15 +4,9 @@ use std::time::Duration;
 
 use angzarr_coordinator::port::leases::Grant;
 use angzarr_coordinator::port::store::Error;
-use sqlx::Row;
 
-use super::error::Fault;
 use super::pool::{Operation, Pool};
-use crate::stored::{column, unsigned};
-
-fn milliseconds(ttl: Duration) -> i64 {
-    i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX)
-}
+use crate::stored::{Columns, column};
 
 /// Grants a lease, or says who holds it. A holder that asks again gets a new epoch. The row waits for those that write under the epoch before.
 pub(super) async fn acquire(
@@ -31,31 +25,20 @@ pub(super) async fn acquire(
         SELECT epoch, NULL AS holder FROM granted
         UNION ALL
         SELECT NULL, l.holder FROM leases l WHERE l.name = $1 AND NOT EXISTS (SELECT FROM granted)";
+    let build = || {
+        sqlx::query(ACQUIRE)
+            .bind(name)
+            .bind(holder)
+            .bind(column(ttl.as_millis()))
+    };
     loop {
-        let rows = pool.fetch(Operation::Other, |_| {
-            sqlx::query(ACQUIRE)
-                .bind(name)
-                .bind(holder)
-                .bind(milliseconds(ttl))
-        });
-        let rows = rows.await?;
-        let Some(found) = rows.first() else {
+        let read =
+            |columns: &mut Columns<'_>| Ok((columns.read_optional()?, columns.read_optional()?));
+        match pool.find(build, read).await? {
+            Some((Some(epoch), _)) => return Ok(Grant::Granted { epoch }),
+            Some((None, Some(holder))) => return Ok(Grant::Held { holder }),
             // Another was granted a lease that did not exist when the statement began; the next look sees it.
-            continue;
-        };
-        let epoch: Option<i64> = found
-            .try_get(0)
-            .map_err(|error| Fault::from(error).into_error())?;
-        if let Some(epoch) = epoch {
-            return Ok(Grant::Granted {
-                epoch: unsigned(epoch),
-            });
-        }
-        let holder: Option<String> = found
-            .try_get(1)
-            .map_err(|error| Fault::from(error).into_error())?;
-        if let Some(holder) = holder {
-            return Ok(Grant::Held { holder });
+            Some((None, None)) | None => {}
         }
     }
 }
@@ -65,13 +48,13 @@ pub(super) async fn renew(pool: &Pool, name: &str, epoch: u64, ttl: Duration) ->
     const RENEW: &str =
         "UPDATE leases SET until = clock_timestamp() + $3 * interval '1 millisecond'
         WHERE name = $1 AND epoch = $2 AND holder IS NOT NULL RETURNING 1";
-    let rows = pool.fetch(Operation::Other, |_| {
+    let renewed = pool.fetch(Operation::Other, |_| {
         sqlx::query(RENEW)
             .bind(name)
             .bind(column(epoch))
-            .bind(milliseconds(ttl))
+            .bind(column(ttl.as_millis()))
     });
-    if rows.await?.is_empty() {
+    if renewed.await?.is_empty() {
         return Err(Error::Fenced {
             name: name.to_owned(),
         });

@@ -17,11 +17,11 @@ WITH asked AS MATERIALIZED (
     LEFT JOIN snapshots s ON s.partition_id = q.partition_id AND s.edition = q.edition AND s.root = q.root AND s.version = q.version
         AND s.sequence <= coalesce(q.through, s.sequence) AND h.is_expected
 )
-SELECT ordinal::integer, outcome, next_sequence, sequence, seconds, nanos, type_url, state,
+SELECT ordinal, outcome, next_sequence, sequence, version, seconds, nanos, type_url, state,
     first_sequence, last_position, append_id, correlation_id, command_id, trace_parent, events
 FROM asked
 UNION ALL
-SELECT asked.ordinal::integer, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+SELECT asked.ordinal, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
     a.first_sequence, a.last_position, a.append_id, a.correlation_id, a.command_id, a.trace_parent, a.events
 FROM asked
 CROSS JOIN LATERAL stream_v1(

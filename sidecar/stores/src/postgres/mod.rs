@@ -40,14 +40,14 @@ use angzarr_coordinator::port::progress::{
 use angzarr_coordinator::port::store::{Durability, Error};
 use angzarr_coordinator::port::writer::{Entry, Outcome, Writer};
 use async_trait::async_trait;
-use sqlx::Row;
 use tokio::task::JoinSet;
 
-use error::Fault;
 pub use error::OpenError;
 use heads::Growth;
 pub use pool::Trips;
 use pool::{Operation, Pool};
+
+use crate::stored::{Corrupt, EMPTY_PAGE, read_value};
 
 /// Loads that share a statement.
 const MOST_LOADS: usize = 512;
@@ -124,12 +124,13 @@ impl PostgresStore {
         if let Some(id) = self.find_partition(domain).await? {
             return Ok(id);
         }
+        let made = self.ask_partition(MAKE, domain).await?;
         let missing = || {
-            Error::Corrupt(format!(
+            Corrupt::new(format!(
                 "partition {domain}: it is missing after it was stored"
             ))
         };
-        self.ask_partition(MAKE, domain).await?.ok_or_else(missing)
+        Ok(made.ok_or_else(missing)?)
     }
 
     async fn ask_partition(
@@ -137,18 +138,12 @@ impl PostgresStore {
         sql: &'static str,
         domain: &Domain,
     ) -> Result<Option<i32>, Error> {
-        let asked = self
-            .pool
-            .fetch(Operation::Other, |_| sqlx::query(sql).bind(domain.as_str()));
-        let rows = asked.await?;
-        let Some(found) = rows.first() else {
-            return Ok(None);
-        };
-        let id = found
-            .try_get(0)
-            .map_err(|error| Fault::from(error).into_error())?;
-        self.known().insert(domain.clone(), id);
-        Ok(Some(id))
+        let build = || sqlx::query(sql).bind(domain.as_str());
+        let found = self.pool.find(build, read_value).await?;
+        if let Some(id) = found {
+            self.known().insert(domain.clone(), id);
+        }
+        Ok(found)
     }
 }
 
@@ -197,7 +192,7 @@ impl Log for PostgresStore {
     async fn read_partition(&self, read: PartitionRead) -> Result<PartitionPage, Error> {
         match self.find_partition(&read.domain).await? {
             Some(partition) => load::read_partition(&self.pool, partition, &read).await,
-            None => Ok(load::EMPTY_PAGE),
+            None => Ok(EMPTY_PAGE),
         }
     }
 

@@ -20,6 +20,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::connect;
 use super::error::Fault;
+use crate::stored::{Columns, Corrupt};
 
 /// How long a lost statement is sent again, beside the time that it takes.
 const RETRY_WITHIN: Duration = Duration::from_secs(3);
@@ -145,6 +146,26 @@ impl Pool {
         }
     }
 
+    /// Reads the first row of a statement, if it has one; it runs as [`Pool::fetch`] says.
+    pub(super) async fn find<'q, T>(
+        &self,
+        build: impl Fn() -> Asked<'q> + Send + Sync,
+        read: impl Fn(&mut Columns<'_>) -> Result<T, Corrupt> + Send,
+    ) -> Result<Option<T>, Error> {
+        Ok(self.list(build, read).await?.into_iter().next())
+    }
+
+    /// Reads all rows of a statement; it runs as [`Pool::fetch`] says.
+    pub(super) async fn list<'q, T>(
+        &self,
+        build: impl Fn() -> Asked<'q> + Send + Sync,
+        read: impl Fn(&mut Columns<'_>) -> Result<T, Corrupt> + Send,
+    ) -> Result<Vec<T>, Error> {
+        let rows = self.fetch(Operation::Other, |_| build()).await?;
+        let read: Result<_, _> = rows.iter().map(|row| read(&mut Columns::of(row))).collect();
+        Ok(read?)
+    }
+
     /// Runs a statement and returns its rows. Lost ones are sent again; `build` is told how often it was sent before. The statement must be harmless
     /// when it is run twice.
     pub(super) async fn fetch<'q>(
@@ -167,7 +188,7 @@ impl Pool {
                 None
             };
             let Some(pause) = retry else {
-                return Err(match fault.into_error() {
+                return Err(match fault.into() {
                     // An earlier sending may have found room.
                     Error::Full(cause) if sent > 0 => Error::Unavailable(cause),
                     error => error,

@@ -1,15 +1,11 @@
 //! How far consumers got.
 
 use angzarr_coordinator::model::{ConsumerId, Cursor, Domain, StreamId};
-use angzarr_coordinator::port::progress::{Parked, RootProgress, SourceProgress};
+use angzarr_coordinator::port::progress::{RootProgress, SourceProgress};
 use angzarr_coordinator::port::store::Error;
-use sqlx::Row;
-use sqlx::postgres::PgRow;
 
-use super::error::Fault;
 use super::pool::{Operation, Pool};
-use super::row;
-use crate::stored::{Corrupt, column, edition_column};
+use crate::stored::{self, Corrupt, column, edition_column, read_root};
 
 /// Stores where a consumer starts, unless it is stored, and returns what is stored.
 pub(super) async fn open_source(
@@ -35,10 +31,8 @@ pub(super) async fn open_source(
             .bind(start.identity.incarnation.0)
     });
     opened.await?;
-    let missing = || Error::Corrupt("source: it is missing after it was stored".to_owned());
-    read_source(pool, consumer, domain)
-        .await?
-        .ok_or_else(missing)
+    let source = read_source(pool, consumer, domain).await?;
+    Ok(source.ok_or_else(|| Corrupt::new("source: it is missing after it was stored"))?)
 }
 
 /// Reads how far a consumer got in a source.
@@ -51,20 +45,8 @@ pub(super) async fn read_source(
             s.position, s.append_id, s.store_id, s.incarnation
         FROM sources s JOIN consumers c ON c.id = s.consumer_id WHERE c.name = $1 AND s.domain = $2";
     let name = consumer.to_string();
-    let rows = pool.fetch(Operation::Other, |_| {
-        sqlx::query(SOURCE).bind(&name).bind(domain.as_str())
-    });
-    let read = |found: &PgRow| {
-        Ok(SourceProgress {
-            start: row::read_cursor(found, 0)?,
-            cursor: row::read_cursor(found, 4)?,
-        })
-    };
-    let rows = rows.await?;
-    rows.first()
-        .map(read)
-        .transpose()
-        .map_err(Fault::into_error)
+    let build = || sqlx::query(SOURCE).bind(&name).bind(domain.as_str());
+    pool.find(build, stored::read_source).await
 }
 
 /// Reads how far a consumer got in streams.
@@ -80,45 +62,15 @@ pub(super) async fn read_roots(
         ORDER BY q.ordinal";
     let name = consumer.to_string();
     let domains: Vec<_> = streams.iter().map(|it| it.domain.as_str()).collect();
-    let editions: Vec<_> = streams
-        .iter()
-        .map(|it| edition_column(&it.edition))
-        .collect();
-    let roots: Vec<_> = streams
-        .iter()
-        .map(|it| row::root_column(&it.root))
-        .collect();
-    let rows = pool.fetch(Operation::Other, |_| {
+    let editions = streams.iter().map(|it| edition_column(&it.edition));
+    let editions: Vec<_> = editions.collect();
+    let roots: Vec<_> = streams.iter().map(|it| it.root.0).collect();
+    let build = || {
         sqlx::query(ROOTS)
             .bind(&name)
             .bind(&domains)
             .bind(&editions)
             .bind(&roots)
-    });
-    let rows = rows.await?;
-    let progress = rows.iter().map(|found| {
-        let next: Option<i64> = found.try_get(0)?;
-        Ok(RootProgress {
-            next_sequence: next.map(row::read_sequence).transpose()?,
-            parked: read_parked(found, 1)?,
-        })
-    });
-    progress
-        .collect::<Result<_, _>>()
-        .map_err(Fault::into_error)
-}
-
-/// Reads why a root is parked from the columns sequence, attempts, code, message and details, beginning at `at`.
-pub(super) fn read_parked(found: &PgRow, at: usize) -> Result<Option<Parked>, Fault> {
-    let Some(sequence) = found.try_get(at)? else {
-        return Ok(None);
     };
-    let error = row::read_status(found, at + 2)?
-        .ok_or_else(|| Corrupt::new("parked root", "its error is missing"))?;
-    let attempts: i64 = found.try_get(at + 1)?;
-    Ok(Some(Parked {
-        sequence: row::read_sequence(sequence)?,
-        attempts: u32::try_from(attempts).map_err(|e| Corrupt::new("attempts", e))?,
-        error,
-    }))
+    pool.list(build, read_root).await
 }

@@ -17,7 +17,7 @@ use tokio::time::sleep;
 
 use super::connect::{self, server};
 use super::error::{Fault, OpenError};
-use super::row;
+use crate::stored::{Columns, read_identity};
 
 /// The format that this version writes and reads.
 const FORMAT: i32 = 2;
@@ -137,7 +137,7 @@ async fn migrate(
     let found = sqlx::query("SELECT store_id, incarnation FROM format WHERE id = 1")
         .fetch_one(&mut **migration)
         .await?;
-    row::read_identity(&found, 0)
+    Ok(read_identity(&mut Columns::of(&found))?)
 }
 
 /// The format of the tables; 0 where there are none.

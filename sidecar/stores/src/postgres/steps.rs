@@ -9,7 +9,6 @@ use uuid::Uuid;
 
 use super::append::place;
 use super::pool::Asked;
-use super::row;
 use crate::stored::{StoredWork, column, edition_column, encode_work};
 
 /// Groups of steps, and all their lines side by side. Numbers of places count from 1.
@@ -154,8 +153,7 @@ impl<'a> Groups<'a> {
         self.domains.push(domain.map(Domain::as_str));
         self.editions
             .push(stream.map(|stream| edition_column(&stream.edition)));
-        self.roots
-            .push(stream.map(|stream| row::root_column(&stream.root)));
+        self.roots.push(stream.map(|stream| stream.root.0));
         self.sequences
             .push(sequence.map(|sequence| i64::from(sequence.0)));
         self.attempts.push(attempts.map(i64::from));

@@ -107,7 +107,5 @@ async fn write_part(pool: &Pool, part: &[Placed<'_>]) -> Result<Vec<Outcome>, Er
         arguments.groups.bind(asked)
     });
     let rows = asking.await?;
-    arguments
-        .read(part, &rows, sent_before.into_inner())
-        .map_err(Fault::into_error)
+    Ok(arguments.read(part, &rows, sent_before.into_inner())?)
 }

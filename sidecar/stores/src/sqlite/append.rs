@@ -3,15 +3,16 @@
 use std::collections::HashMap;
 
 use angzarr_coordinator::model::{
-    Append, Domain, ExternalId, NewEvent, PayloadHash, Position, Sequence, Snapshot, StreamId,
+    Append, Domain, ExternalId, NewEvent, PayloadHash, Position, Sequence, Snapshot,
 };
 use angzarr_coordinator::port::writer::{Outcome, Proposal};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
 use super::error::Fault;
 use super::load::{self, Probe};
 use super::row;
-use crate::stored::build_append;
+use super::statement::{execute, find};
+use crate::stored::{build_append, column, edition_column, encode_events, read_value};
 
 /// A domain's number, once it has one, and the end of its log.
 struct Partition {
@@ -19,10 +20,10 @@ struct Partition {
     head: Position,
 }
 
-/// A stream's number, once it has one, and its length.
+/// A stream's number and its length.
 #[derive(Clone, Copy)]
 pub(super) struct Stream {
-    pub(super) id: Option<i64>,
+    pub(super) id: i64,
     pub(super) next: Sequence,
 }
 
@@ -56,12 +57,9 @@ pub(super) fn append(
     proposal: &Proposal,
 ) -> Result<Outcome, Fault> {
     let partition = partitions.get(conn, &proposal.stream.domain)?;
-    let stream = match partition.id {
-        Some(id) => load::find_stream(conn, id, &proposal.stream)?,
-        None => Stream::NEW,
-    };
-    if let (Some(id), Some(key)) = (stream.id, &proposal.key) {
-        match load::probe(conn, id, &proposal.stream, key)? {
+    let stream = load::find_stream(conn, &proposal.stream)?;
+    if let (Some(stream), Some(key)) = (stream, &proposal.key) {
+        match load::probe(conn, stream.id, &proposal.stream, key)? {
             Probe::Unknown => {}
             Probe::Known(append) => return Ok(Outcome::Duplicate(append)),
             Probe::Reused => {
@@ -83,27 +81,18 @@ pub(super) fn append(
         }
     };
     let is_repeat = events.is_empty() && !known.is_empty();
-    if !is_repeat && proposal.expected.is_some_and(|at| at != stream.next) {
-        return Ok(Outcome::Conflict {
-            actual: stream.next,
-        });
+    let actual = stream.map_or(Sequence::FIRST, |stream| stream.next);
+    if !is_repeat && proposal.expected.is_some_and(|at| at != actual) {
+        return Ok(Outcome::Conflict { actual });
     }
     let append = record(conn, partition, stream, proposal, &events)?;
     Ok(Outcome::Appended { append, known })
 }
 
-impl Stream {
-    /// A stream without any record.
-    pub(super) const NEW: Self = Self {
-        id: None,
-        next: Sequence::FIRST,
-    };
-}
-
 /// Leaves out the events whose external id is known, here or earlier in the proposal.
 fn deduplicate<'a>(
     conn: &Connection,
-    stream: Stream,
+    stream: Option<Stream>,
     proposed: &'a [NewEvent],
 ) -> Result<Deduplicated<'a>, Fault> {
     let mut events = Vec::with_capacity(proposed.len());
@@ -132,11 +121,13 @@ fn deduplicate<'a>(
 fn record(
     conn: &Connection,
     partition: &mut Partition,
-    stream: Stream,
+    stream: Option<Stream>,
     proposal: &Proposal,
     events: &[&NewEvent],
 ) -> Result<Append, Fault> {
-    let append = build_append(proposal, events, stream.next, partition.head);
+    const COMMAND: &str = "INSERT INTO commands (stream, command_id, hash, first_sequence, empty) VALUES (?, ?, ?, ?, ?)";
+    let first = stream.map_or(Sequence::FIRST, |stream| stream.next);
+    let append = build_append(proposal, events, first, partition.head);
     let has_effect = !events.is_empty() || proposal.key.is_some() || proposal.snapshot.is_some();
     if !has_effect {
         return Ok(append);
@@ -153,10 +144,8 @@ fn record(
     }
     if let Some(key) = &proposal.key {
         let empty = append.events.is_empty().then(|| row::encode_empty(&append));
-        conn.prepare_cached(
-            "INSERT INTO commands (stream, command_id, hash, first_sequence, empty) VALUES (?, ?, ?, ?, ?)",
-        )?
-        .execute(params![id, key.id.as_str(), key.hash.0, append.first_sequence.0, empty])?;
+        let values = params![id, key.id.as_str(), key.hash.0, first.0, empty];
+        execute(conn, COMMAND, values)?;
     }
     if let Some(snapshot) = &proposal.snapshot {
         put_snapshot(conn, id, snapshot)?;
@@ -171,31 +160,27 @@ fn insert_append(
     append: &Append,
     events: &[&NewEvent],
 ) -> Result<(), Fault> {
+    const APPEND: &str = "INSERT INTO appends (id, append_id, last_position, correlation_id, command_id, trace_parent, events) VALUES (?, ?, ?, ?, ?, ?, ?)";
+    const PLACE: &str =
+        "INSERT INTO log (id, append, append_id, correlation_id) VALUES (?, ?, ?, ?)";
+    const EXTERNAL: &str = "INSERT INTO externals (stream, external_id, hash) VALUES (?, ?, ?)";
     let key = row::append_key(stream, append.first_sequence);
-    conn.prepare_cached(
-        "INSERT INTO appends (id, append_id, last_position, correlation_id, command_id, trace_parent, events) VALUES (?, ?, ?, ?, ?, ?, ?)",
-    )?
-    .execute(params![
+    let (id, correlation_id) = (append.id.as_bytes(), append.correlation_id.as_str());
+    let values = params![
         key,
-        append.id.as_bytes(),
-        row::column(append.last_position.0),
-        append.correlation_id.as_str(),
+        id,
+        column(append.last_position.0),
+        correlation_id,
         append.command_id.as_ref().map(|id| id.as_str()),
         append.trace_parent,
-        row::encode_events(events.iter().copied()),
-    ])?;
-    conn.prepare_cached(
-        "INSERT INTO log (id, append, append_id, correlation_id) VALUES (?, ?, ?, ?)",
-    )?
-    .execute(params![
-        row::place_key(partition, append.last_position),
-        key,
-        append.id.as_bytes(),
-        append.correlation_id.as_str(),
-    ])?;
+        encode_events(events.iter().copied()),
+    ];
+    execute(conn, APPEND, values)?;
+    let place = row::place_key(partition, append.last_position);
+    execute(conn, PLACE, params![place, key, id, correlation_id])?;
     for external in events.iter().filter_map(|event| event.external.as_ref()) {
-        conn.prepare_cached("INSERT INTO externals (stream, external_id, hash) VALUES (?, ?, ?)")?
-            .execute(params![stream, external.id.as_str(), external.hash.0])?;
+        let values = params![stream, external.id.as_str(), external.hash.0];
+        execute(conn, EXTERNAL, values)?;
     }
     Ok(())
 }
@@ -210,70 +195,55 @@ fn find_partition(conn: &Connection, domain: &Domain) -> Result<Partition, Fault
 }
 
 fn insert_partition(conn: &Connection, domain: &Domain) -> Result<i64, Fault> {
-    conn.prepare_cached("INSERT INTO partitions (domain) VALUES (?)")?
-        .execute([domain.as_str()])?;
+    execute(
+        conn,
+        "INSERT INTO partitions (domain) VALUES (?)",
+        [domain.as_str()],
+    )?;
     Ok(conn.last_insert_rowid())
 }
 
 fn put_stream(
     conn: &Connection,
     partition: i64,
-    stream: Stream,
+    stream: Option<Stream>,
     append: &Append,
 ) -> Result<i64, Fault> {
+    const INSERT: &str =
+        "INSERT INTO streams (partition, edition, root, next_sequence) VALUES (?, ?, ?, ?)";
+    const UPDATE: &str = "UPDATE streams SET next_sequence = ? WHERE id = ?";
     let next = append.next_sequence();
-    let Some(id) = stream.id else {
-        return insert_stream(conn, partition, &append.stream, next);
+    let Some(stream) = stream else {
+        let edition = edition_column(&append.stream.edition);
+        let root = append.stream.root.as_bytes();
+        execute(conn, INSERT, params![partition, edition, root, next.0])?;
+        return Ok(conn.last_insert_rowid());
     };
     if next != stream.next {
-        conn.prepare_cached("UPDATE streams SET next_sequence = ? WHERE id = ?")?
-            .execute(params![next.0, id])?;
+        execute(conn, UPDATE, params![next.0, stream.id])?;
     }
-    Ok(id)
-}
-
-fn insert_stream(
-    conn: &Connection,
-    partition: i64,
-    stream: &StreamId,
-    next: Sequence,
-) -> Result<i64, Fault> {
-    conn.prepare_cached(
-        "INSERT INTO streams (partition, edition, root, next_sequence) VALUES (?, ?, ?, ?)",
-    )?
-    .execute(params![
-        partition,
-        row::edition_column(&stream.edition),
-        stream.root.as_bytes(),
-        next.0
-    ])?;
-    Ok(conn.last_insert_rowid())
+    Ok(stream.id)
 }
 
 fn find_external(
     conn: &Connection,
-    stream: Stream,
+    stream: Option<Stream>,
     id: &ExternalId,
 ) -> Result<Option<PayloadHash>, Fault> {
-    let Some(stream) = stream.id else {
+    const HASH: &str = "SELECT hash FROM externals WHERE stream = ? AND external_id = ?";
+    let Some(stream) = stream else {
         return Ok(None);
     };
-    let hash = conn
-        .prepare_cached("SELECT hash FROM externals WHERE stream = ? AND external_id = ?")?
-        .query_row(params![stream, id.as_str()], |row| row.get(0))
-        .optional()?;
-    Ok(hash.map(PayloadHash))
+    find(conn, HASH, params![stream.id, id.as_str()], read_value)
 }
 
 /// Keeps a snapshot unless a newer one of the same version is there.
 fn put_snapshot(conn: &Connection, stream: i64, snapshot: &Snapshot) -> Result<(), Fault> {
-    conn.prepare_cached(
-        "INSERT INTO snapshots (stream, sequence, version, seconds, nanos, type_url, state) VALUES (?, ?, ?, ?, ?, ?, ?)
+    const PUT: &str = "INSERT INTO snapshots (stream, sequence, version, seconds, nanos, type_url, state) VALUES (?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT (stream) DO UPDATE SET sequence = excluded.sequence, version = excluded.version, seconds = excluded.seconds,
              nanos = excluded.nanos, type_url = excluded.type_url, state = excluded.state
-         WHERE sequence < excluded.sequence OR version <> excluded.version",
-    )?
-    .execute(params![
+         WHERE sequence < excluded.sequence OR version <> excluded.version";
+    let values = params![
         stream,
         snapshot.sequence.0,
         snapshot.version.0,
@@ -281,6 +251,6 @@ fn put_snapshot(conn: &Connection, stream: i64, snapshot: &Snapshot) -> Result<(
         snapshot.created_at.nanos,
         snapshot.state.type_url,
         &snapshot.state.value[..],
-    ])?;
-    Ok(())
+    ];
+    execute(conn, PUT, values)
 }

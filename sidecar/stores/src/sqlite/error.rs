@@ -83,45 +83,36 @@ pub(super) enum Fault {
     #[error(transparent)]
     Driver(#[from] rusqlite::Error),
     /// A row holds what it must not hold.
-    #[error("{0}")]
-    Corrupt(String),
-}
-
-impl From<Corrupt> for Fault {
-    fn from(Corrupt(what): Corrupt) -> Self {
-        Self::Corrupt(what)
-    }
+    #[error(transparent)]
+    Corrupt(#[from] Corrupt),
 }
 
 impl Fault {
-    /// A row that cannot be read, with the reason.
-    pub(super) fn corrupt(what: &str, reason: impl ToString) -> Self {
-        Corrupt::new(what, reason).into()
-    }
-
     /// What it means to a reader: nothing is lost, other reads go on.
     pub(super) fn reading(self) -> Error {
-        self.map(|driver| match driver.sqlite_error_code() {
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => corrupt(&driver),
-            _ => Error::Unavailable(Arc::new(driver)),
-        })
+        match self {
+            Self::Corrupt(corrupt) => corrupt.into(),
+            Self::Driver(error) => match error.sqlite_error_code() {
+                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                    Error::Corrupt(error.to_string())
+                }
+                _ => Error::Unavailable(Arc::new(error)),
+            },
+        }
     }
 
     /// What it means to a writer before the commit: the transaction is rolled back, but a failed write leaves the files in doubt.
     pub(super) fn writing(self) -> Error {
-        self.map(|driver| match driver.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => Error::Full(Arc::new(driver)),
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => corrupt(&driver),
-            Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch) => corrupt(&driver),
-            Some(ErrorCode::SystemIoFailure) => Error::Fatal(Arc::new(driver)),
-            _ => Error::Unavailable(Arc::new(driver)),
-        })
-    }
-
-    fn map(self, driver: impl FnOnce(rusqlite::Error) -> Error) -> Error {
-        match self {
-            Self::Driver(error) => driver(error),
-            Self::Corrupt(what) => Error::Corrupt(what),
+        let Self::Driver(error) = self else {
+            return self.reading();
+        };
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Error::Full(Arc::new(error)),
+            Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch) => {
+                Error::Corrupt(error.to_string())
+            }
+            Some(ErrorCode::SystemIoFailure) => Error::Fatal(Arc::new(error)),
+            _ => Self::Driver(error).reading(),
         }
     }
 }
@@ -134,8 +125,4 @@ pub(super) fn committing(error: rusqlite::Error) -> Error {
         Some(ErrorCode::DatabaseBusy) => Error::Unavailable(Arc::new(error)),
         _ => Error::Fatal(Arc::new(error)),
     }
-}
-
-fn corrupt(error: &rusqlite::Error) -> Error {
-    Error::Corrupt(error.to_string())
 }

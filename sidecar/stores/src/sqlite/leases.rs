@@ -7,7 +7,8 @@ use rusqlite::{Connection, params};
 use uuid::Uuid;
 
 use super::error::Fault;
-use super::row;
+use super::statement::{execute, find, one};
+use crate::stored::{column, read_value};
 
 /// The life of an open store, as leases see it.
 #[derive(Debug, Clone, Copy)]
@@ -20,12 +21,8 @@ pub(super) struct Session {
 
 impl Session {
     fn until(&self, ttl: Duration) -> i64 {
-        nanos(self.now.saturating_add(ttl))
+        column(self.now.saturating_add(ttl).as_nanos())
     }
-}
-
-fn nanos(time: Duration) -> i64 {
-    i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)
 }
 
 /// Grants a lease, or says who holds it. A holder that asks again gets a new epoch.
@@ -36,31 +33,18 @@ pub(super) fn acquire(
     holder: &str,
     ttl: Duration,
 ) -> Result<Grant, Fault> {
-    let mut statement =
-        conn.prepare_cached("SELECT epoch, holder, session, until FROM leases WHERE name = ?")?;
-    let mut rows = statement.query([name])?;
-    let mut epoch = 0;
-    if let Some(found) = rows.next()? {
-        epoch = row::unsigned(found.get(0)?);
-        let holds: Option<String> = found.get(1)?;
-        let is_running = found.get::<_, [u8; 16]>(2)? == *session.id.as_bytes()
-            && found.get::<_, i64>(3)? > nanos(session.now);
-        if let Some(other) = holds.filter(|other| is_running && other != holder) {
-            return Ok(Grant::Held { holder: other });
-        }
+    const HELD: &str =
+        "SELECT holder FROM leases WHERE name = ? AND holder <> ? AND session = ? AND until > ?";
+    const GRANT: &str = "INSERT INTO leases (name, epoch, holder, session, until) VALUES (?, 1, ?, ?, ?)
+         ON CONFLICT (name) DO UPDATE SET epoch = epoch + 1, holder = excluded.holder, session = excluded.session, until = excluded.until
+         RETURNING epoch";
+    let id = session.id.as_bytes();
+    let values = params![name, holder, id, column(session.now.as_nanos())];
+    if let Some(holder) = find(conn, HELD, values, read_value)? {
+        return Ok(Grant::Held { holder });
     }
-    epoch += 1;
-    conn.prepare_cached(
-        "INSERT INTO leases (name, epoch, holder, session, until) VALUES (?, ?, ?, ?, ?)
-         ON CONFLICT (name) DO UPDATE SET epoch = excluded.epoch, holder = excluded.holder, session = excluded.session, until = excluded.until",
-    )?
-    .execute(params![
-        name,
-        row::column(epoch),
-        holder,
-        session.id.as_bytes(),
-        session.until(ttl)
-    ])?;
+    let values = params![name, holder, id, session.until(ttl)];
+    let epoch = one(conn, GRANT, values, read_value)?;
     Ok(Grant::Granted { epoch })
 }
 
@@ -72,22 +56,14 @@ pub(super) fn renew(
     epoch: u64,
     ttl: Duration,
 ) -> Result<bool, Fault> {
-    let renewed = conn
-        .prepare_cached(
-            "UPDATE leases SET until = ? WHERE name = ? AND epoch = ? AND session = ? AND holder IS NOT NULL",
-        )?
-        .execute(params![
-            session.until(ttl),
-            name,
-            row::column(epoch),
-            session.id.as_bytes()
-        ])?;
-    Ok(renewed > 0)
+    const RENEW: &str = "UPDATE leases SET until = ? WHERE name = ? AND epoch = ? AND session = ? AND holder IS NOT NULL";
+    let (epoch, id) = (column(epoch), session.id.as_bytes());
+    execute(conn, RENEW, params![session.until(ttl), name, epoch, id])?;
+    Ok(conn.changes() > 0)
 }
 
 /// Gives a lease back, if it is still held under the epoch.
 pub(super) fn release(conn: &Connection, name: &str, epoch: u64) -> Result<(), Fault> {
-    conn.prepare_cached("UPDATE leases SET holder = NULL, until = 0 WHERE name = ? AND epoch = ?")?
-        .execute(params![name, row::column(epoch)])?;
-    Ok(())
+    const RELEASE: &str = "UPDATE leases SET holder = NULL, until = 0 WHERE name = ? AND epoch = ?";
+    execute(conn, RELEASE, params![name, column(epoch)])
 }

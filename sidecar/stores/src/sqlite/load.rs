@@ -1,17 +1,21 @@
 //! Reading the log, each function within one read snapshot.
 
-use angzarr_coordinator::model::Payload;
 use angzarr_coordinator::model::{
     Append, AppendId, CommandKey, CorrelationId, Domain, Position, Root, RootHead, Sequence,
-    Snapshot, SnapshotVersion, StreamId, Timestamp,
+    StreamId,
 };
 use angzarr_coordinator::port::catalog::CORRELATED_APPENDS;
 use angzarr_coordinator::port::log::{Load, Loaded, PartitionPage, PartitionRead, StreamRead};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, Params, params};
 
 use super::append::Stream;
 use super::error::Fault;
-use super::row::{self, APPEND_COLUMNS, append_columns};
+use super::row::{self, append_columns, append_key, place_key};
+use super::statement::{find, list, scan};
+use crate::stored::{
+    Columns, Corrupt, EMPTY_PAGE, Reading, column, edition_column, read_append, read_append_of,
+    read_root_head, read_snapshot, read_value,
+};
 
 /// What is known of a command id.
 pub(super) enum Probe {
@@ -25,69 +29,40 @@ pub(super) enum Probe {
 
 /// Reads what one command needs.
 pub(super) fn load(conn: &Connection, load: &Load) -> Result<Loaded, Fault> {
-    let found = existing(conn, &load.stream)?;
-    if let (Some((id, _)), Some(key)) = (found, &load.key) {
-        match probe(conn, id, &load.stream, key)? {
+    const SNAPSHOT: &str =
+        "SELECT sequence, version, seconds, nanos, type_url, state FROM snapshots
+         WHERE stream = ?1 AND version = ?2 AND sequence <= coalesce(?3, sequence)";
+    let stream = find_stream(conn, &load.stream)?;
+    if let (Some(stream), Some(key)) = (stream, &load.key) {
+        match probe(conn, stream.id, &load.stream, key)? {
             Probe::Unknown => {}
             Probe::Known(append) => return Ok(Loaded::Known(append)),
             Probe::Reused => return Ok(Loaded::KeyReused(key.id.clone())),
         }
     }
-    let next_sequence = found.map_or(Sequence::FIRST, |(_, next)| next);
+    let next_sequence = stream.map_or(Sequence::FIRST, |stream| stream.next);
     if load.expected.is_some_and(|it| it != next_sequence) {
         return Ok(Loaded::Conflict {
             actual: next_sequence,
         });
     }
-    let Some((id, _)) = found else {
-        return Ok(Loaded::History {
-            snapshot: None,
-            events: Vec::new(),
-            next_sequence,
-        });
+    let Some(Stream { id, .. }) = stream else {
+        return Ok(Reading::begin(load, None, next_sequence).finish());
     };
-    let snapshot = match load.snapshot_version {
-        Some(version) => usable_snapshot(conn, id, version, load.through)?,
-        None => None,
-    };
-    let from = snapshot
-        .as_ref()
-        .map_or(Sequence::FIRST, |snapshot| snapshot.sequence.plus(1));
-    let mut size = snapshot.as_ref().map_or(0, |kept| kept.state.size());
-    let mut events = Vec::new();
-    let mut statement = conn.prepare_cached(FROM_SEQUENCE)?;
-    let mut rows = statement.query(from_sequence(id, from, Position::ORIGIN))?;
-    while let Some(row) = rows.next()? {
-        let append = row::read_append(&load.stream, row)?;
-        if load
-            .through
-            .is_some_and(|through| append.first_sequence > through)
-        {
-            break;
-        }
-        for event in append.events {
-            let is_wanted = event.sequence >= from
-                && load.through.is_none_or(|through| event.sequence <= through);
-            if is_wanted {
-                size += event.size();
-                events.push(event);
-            }
-        }
-        if size > load.limit {
-            return Ok(Loaded::TooLarge);
-        }
-    }
-    if size > load.limit {
-        return Ok(Loaded::TooLarge);
-    }
-    Ok(Loaded::History {
-        snapshot,
-        events,
-        next_sequence,
-    })
+    let (version, through) = (load.snapshot_version, load.through);
+    let values = params![id, version.map(|it| it.0), through.map(|it| it.0)];
+    let snapshot = find(conn, SNAPSHOT, values, read_snapshot)?.flatten();
+    let mut reading = Reading::begin(load, snapshot, next_sequence);
+    let through = through.unwrap_or(Sequence(u32::MAX));
+    let range = range(id, reading.from(), through, Position::ORIGIN);
+    scan(conn, FROM_SEQUENCE, range, |columns| {
+        reading.push(read_append(&load.stream, columns)?);
+        Ok(reading.is_too_large())
+    })?;
+    Ok(reading.finish())
 }
 
-/// Appends of a stream from the one that holds a sequence on, those that end after a position.
+/// Appends of a stream from the one that holds a sequence through another, those that end after a position.
 const FROM_SEQUENCE: &str = concat!(
     "SELECT ",
     append_columns!(),
@@ -95,12 +70,12 @@ const FROM_SEQUENCE: &str = concat!(
       AND a.id <= ?3 AND a.last_position > ?4 ORDER BY a.id"
 );
 
-fn from_sequence(stream: i64, from: Sequence, after: Position) -> [i64; 4] {
+fn range(stream: i64, from: Sequence, through: Sequence, after: Position) -> [i64; 4] {
     [
-        row::append_key(stream, Sequence::FIRST),
-        row::append_key(stream, from),
-        row::last_append_key(stream),
-        row::column(after.0),
+        append_key(stream, Sequence::FIRST),
+        append_key(stream, from),
+        append_key(stream, through),
+        column(after.0),
     ]
 }
 
@@ -111,81 +86,38 @@ pub(super) fn probe(
     stream: &StreamId,
     key: &CommandKey,
 ) -> Result<Probe, Fault> {
-    let mut statement = conn.prepare_cached(
-        "SELECT hash, first_sequence, empty FROM commands WHERE stream = ? AND command_id = ?",
-    )?;
-    let mut rows = statement.query(params![id, key.id.as_str()])?;
-    let Some(row) = rows.next()? else {
-        return Ok(Probe::Unknown);
-    };
-    let hash: [u8; 32] = row.get(0)?;
-    if hash != key.hash.0 {
-        return Ok(Probe::Reused);
-    }
-    let first = Sequence(row.get(1)?);
-    let empty = row.get_ref(2)?.as_blob_or_null().map_err(row::from_sql)?;
-    let append = match empty {
-        Some(blob) => row::decode_empty(blob, stream, &key.id, first)?,
-        None => read_at(conn, id, stream, first)?,
-    };
-    Ok(Probe::Known(append))
-}
-
-fn read_at(
-    conn: &Connection,
-    id: i64,
-    stream: &StreamId,
-    first: Sequence,
-) -> Result<Append, Fault> {
-    const AT: &str = concat!(
+    const COMMAND: &str =
+        "SELECT hash, first_sequence, empty FROM commands WHERE stream = ? AND command_id = ?";
+    const APPEND: &str = concat!(
         "SELECT ",
         append_columns!(),
         " FROM appends a WHERE a.id = ?"
     );
-    let mut statement = conn.prepare_cached(AT)?;
-    let mut rows = statement.query([row::append_key(id, first)])?;
-    match rows.next()? {
-        Some(row) => row::read_append(stream, row),
-        None => Err(Fault::corrupt("command", "its append is missing")),
-    }
-}
-
-fn usable_snapshot(
-    conn: &Connection,
-    stream: i64,
-    version: SnapshotVersion,
-    through: Option<Sequence>,
-) -> Result<Option<Snapshot>, Fault> {
-    let read = |row: &Row<'_>| {
-        let value: Vec<u8> = row.get(4)?;
-        Ok(Snapshot {
-            sequence: Sequence(row.get(0)?),
-            version,
-            created_at: Timestamp {
-                seconds: row.get(1)?,
-                nanos: row.get(2)?,
-            },
-            state: Payload {
-                type_url: row.get(3)?,
-                value: value.into(),
-            },
-        })
+    let found = find(conn, COMMAND, params![id, key.id.as_str()], |columns| {
+        let (hash, first) = (columns.read()?, Sequence(columns.read()?));
+        Ok((hash, first, columns.read_optional()?))
+    })?;
+    let Some((hash, first, empty)) = found else {
+        return Ok(Probe::Unknown);
     };
-    let snapshot = conn
-        .prepare_cached(
-            "SELECT sequence, seconds, nanos, type_url, state FROM snapshots WHERE stream = ? AND version = ?",
-        )?
-        .query_row(params![stream, version.0], read)
-        .optional()?;
-    Ok(snapshot.filter(|snapshot| through.is_none_or(|through| snapshot.sequence <= through)))
+    if key.hash != hash {
+        return Ok(Probe::Reused);
+    }
+    if let Some(empty) = empty {
+        let append = row::decode_empty(empty, stream, &key.id, first)?;
+        return Ok(Probe::Known(append));
+    }
+    let append = find(conn, APPEND, [append_key(id, first)], |columns| {
+        read_append(stream, columns)
+    })?;
+    let append = append.ok_or_else(|| Corrupt::new("command: its append is missing"))?;
+    Ok(Probe::Known(append))
 }
 
 /// A domain's number, if it has one.
 pub(super) fn partition_id(conn: &Connection, domain: &Domain) -> Result<Option<i64>, Fault> {
-    Ok(conn
-        .prepare_cached("SELECT id FROM partitions WHERE domain = ?")?
-        .query_row([domain.as_str()], |row| row.get(0))
-        .optional()?)
+    const PARTITION: &str = "SELECT id FROM partitions WHERE domain = ?";
+    find(conn, PARTITION, [domain.as_str()], read_value)
 }
 
 /// The end of a partition, if it has any append.
@@ -193,81 +125,63 @@ pub(super) fn head(
     conn: &Connection,
     partition: i64,
 ) -> Result<Option<(Position, AppendId)>, Fault> {
-    let mut statement = conn.prepare_cached(
-        "SELECT id, append_id FROM log WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT 1",
-    )?;
+    // The position is the lower part of the key.
+    const HEAD: &str = "SELECT id & 17592186044415, append_id FROM log WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT 1";
     let range = [
-        row::place_key(partition, Position::ORIGIN),
+        place_key(partition, Position::ORIGIN),
         row::last_place_key(partition),
     ];
-    let mut rows = statement.query(range)?;
-    match rows.next()? {
-        Some(found) => Ok(Some((
-            row::place_position(found.get(0)?),
-            row::read_append_id(found.get_ref(1)?.as_blob().map_err(row::from_sql)?)?,
-        ))),
-        None => Ok(None),
-    }
+    find(conn, HEAD, range, |columns| {
+        Ok((Position(columns.read()?), AppendId(columns.read()?)))
+    })
 }
 
-/// A stream's number and length.
-pub(super) fn find_stream(
+/// A stream's number and length, if it has any record.
+pub(super) fn find_stream(conn: &Connection, stream: &StreamId) -> Result<Option<Stream>, Fault> {
+    const STREAM: &str = "SELECT id, next_sequence FROM streams
+         WHERE partition = (SELECT id FROM partitions WHERE domain = ?) AND edition = ? AND root = ?";
+    let edition = edition_column(&stream.edition);
+    let values = params![stream.domain.as_str(), edition, stream.root.as_bytes()];
+    find(conn, STREAM, values, |columns| {
+        Ok(Stream {
+            id: columns.read()?,
+            next: Sequence(columns.read()?),
+        })
+    })
+}
+
+/// Reads appends until their size exceeds the limit; the one that exceeds it comes as well.
+fn list_within(
     conn: &Connection,
-    partition: i64,
-    stream: &StreamId,
-) -> Result<Stream, Fault> {
-    let found = conn
-        .prepare_cached(
-            "SELECT id, next_sequence FROM streams WHERE partition = ? AND edition = ? AND root = ?",
-        )?
-        .query_row(
-            params![
-                partition,
-                row::edition_column(&stream.edition),
-                stream.root.as_bytes()
-            ],
-            |row| {
-                Ok(Stream {
-                    id: Some(row.get(0)?),
-                    next: Sequence(row.get(1)?),
-                })
-            },
-        )
-        .optional()?;
-    Ok(found.unwrap_or(Stream::NEW))
-}
-
-/// The number and the length of a stream, if there is one.
-fn existing(conn: &Connection, stream: &StreamId) -> Result<Option<(i64, Sequence)>, Fault> {
-    let Some(partition) = partition_id(conn, &stream.domain)? else {
-        return Ok(None);
-    };
-    let found = find_stream(conn, partition, stream)?;
-    Ok(found.id.map(|id| (id, found.next)))
+    limit: usize,
+    sql: &str,
+    values: impl Params,
+    read: impl Fn(&mut Columns<'_>) -> Result<Append, Corrupt>,
+) -> Result<Vec<Append>, Fault> {
+    let mut appends = Vec::new();
+    let mut size = 0;
+    scan(conn, sql, values, |columns| {
+        let append = read(columns)?;
+        size += append.size();
+        appends.push(append);
+        Ok(size > limit)
+    })?;
+    Ok(appends)
 }
 
 /// Reads whole appends of a stream.
 pub(super) fn read_stream(conn: &Connection, read: &StreamRead) -> Result<Vec<Append>, Fault> {
-    let Some((id, _)) = existing(conn, &read.stream)? else {
+    let Some(stream) = find_stream(conn, &read.stream)? else {
         return Ok(Vec::new());
     };
-    let mut statement = conn.prepare_cached(FROM_SEQUENCE)?;
-    let mut rows = statement.query(from_sequence(id, read.from, read.after))?;
-    let mut appends = Vec::new();
-    let mut size = 0;
-    while let Some(row) = rows.next()? {
-        let append = row::read_append(&read.stream, row)?;
-        // The append before the one that holds the sequence, where the sequence is past the end.
-        if append.next_sequence() <= read.from {
-            continue;
-        }
-        size += append.size();
-        appends.push(append);
-        if size > read.limit {
-            break;
-        }
+    // From past the end, the statement finds the last append.
+    if stream.next <= read.from {
+        return Ok(Vec::new());
     }
-    Ok(appends)
+    let range = range(stream.id, read.from, Sequence(u32::MAX), read.after);
+    list_within(conn, read.limit, FROM_SEQUENCE, range, |columns| {
+        read_append(&read.stream, columns)
+    })
 }
 
 /// Reads whole appends of a partition.
@@ -275,12 +189,15 @@ pub(super) fn read_partition(
     conn: &Connection,
     read: &PartitionRead,
 ) -> Result<PartitionPage, Fault> {
-    let mut page = PartitionPage {
-        previous: None,
-        appends: Vec::new(),
-        head: Position::ORIGIN,
-        head_append: None,
-    };
+    const PREVIOUS: &str = "SELECT append_id FROM log WHERE id = ?";
+    /// Appends by their place in the log.
+    const PLACES: &str = concat!(
+        "SELECT s.edition, s.root, ",
+        append_columns!(),
+        " FROM log l JOIN appends a ON a.id = l.append JOIN streams s ON s.id = (l.append >> 32)
+          WHERE l.id > ? AND l.id <= ? ORDER BY l.id"
+    );
+    let mut page = EMPTY_PAGE;
     let Some(partition) = partition_id(conn, &read.domain)? else {
         return Ok(page);
     };
@@ -288,55 +205,15 @@ pub(super) fn read_partition(
         page.head = position;
         page.head_append = Some(append);
     }
-    page.previous = append_at(conn, partition, read.after)?;
-    if read.limit == 0 {
-        return Ok(page);
-    }
-    let mut size = 0;
-    let mut statement = conn.prepare_cached(PLACES)?;
-    let range = [
-        row::place_key(partition, read.after),
-        row::last_place_key(partition),
-    ];
-    let mut rows = statement.query(range)?;
-    while let Some(row) = rows.next()? {
-        let append = read_placed(&read.domain, row)?;
-        size += append.size();
-        page.appends.push(append);
-        if size > read.limit {
-            break;
-        }
+    let after = place_key(partition, read.after);
+    page.previous = find(conn, PREVIOUS, [after], read_value)?.map(AppendId);
+    if read.limit > 0 {
+        let range = [after, row::last_place_key(partition)];
+        page.appends = list_within(conn, read.limit, PLACES, range, |columns| {
+            read_append_of(&read.domain, columns)
+        })?;
     }
     Ok(page)
-}
-
-/// Appends by their place in the log, with edition and root of their stream.
-const PLACES: &str = concat!(
-    "SELECT ",
-    append_columns!(),
-    ", s.edition, s.root FROM log l JOIN appends a ON a.id = l.append JOIN streams s ON s.id = (l.append >> 32)
-      WHERE l.id > ? AND l.id <= ? ORDER BY l.id"
-);
-
-fn read_placed(domain: &Domain, row: &Row<'_>) -> Result<Append, Fault> {
-    let stream = row::read_stream_id(domain, row, APPEND_COLUMNS)?;
-    row::read_append(&stream, row)
-}
-
-fn append_at(
-    conn: &Connection,
-    partition: i64,
-    position: Position,
-) -> Result<Option<AppendId>, Fault> {
-    let mut statement = conn.prepare_cached("SELECT append_id FROM log WHERE id = ?")?;
-    let mut rows = statement.query([row::place_key(partition, position)])?;
-    match rows.next()? {
-        Some(found) => {
-            let id = found.get_ref(0)?.as_blob().map_err(row::from_sql)?;
-            row::read_append_id(id).map(Some)
-        }
-        None => Ok(None),
-    }
 }
 
 /// Lists roots of the main timeline that have events.
@@ -346,23 +223,12 @@ pub(super) fn list_roots(
     after: Option<Root>,
     limit: usize,
 ) -> Result<Vec<RootHead>, Fault> {
-    let Some(partition) = partition_id(conn, domain)? else {
-        return Ok(Vec::new());
-    };
-    let mut statement = conn.prepare_cached(
-        "SELECT root, next_sequence FROM streams WHERE partition = ? AND edition = '' AND root > ? AND next_sequence > 0
-         ORDER BY root LIMIT ?",
-    )?;
-    let after: &[u8] = after.as_ref().map_or(&[], |root| root.as_bytes());
-    let mut rows = statement.query(params![partition, after, row::row_limit(limit)])?;
-    let mut heads = Vec::new();
-    while let Some(found) = rows.next()? {
-        heads.push(RootHead {
-            root: row::read_root(found.get_ref(0)?.as_blob().map_err(row::from_sql)?)?,
-            next_sequence: Sequence(found.get(1)?),
-        });
-    }
-    Ok(heads)
+    const ROOTS: &str = "SELECT root, next_sequence FROM streams
+         WHERE partition = (SELECT id FROM partitions WHERE domain = ?) AND edition = '' AND root > ? AND next_sequence > 0
+         ORDER BY root LIMIT ?";
+    let after = after.as_ref().map_or(&[][..], |root| root.as_bytes());
+    let values = params![domain.as_str(), after, column(limit)];
+    list(conn, ROOTS, values, read_root_head)
 }
 
 /// Reads whole appends of one correlation id.
@@ -374,30 +240,21 @@ pub(super) fn read_correlated(
     limit: usize,
 ) -> Result<Vec<Append>, Fault> {
     const CORRELATED: &str = concat!(
-        "SELECT ",
+        "SELECT s.edition, s.root, ",
         append_columns!(),
-        ", s.edition, s.root FROM log l JOIN appends a ON a.id = l.append JOIN streams s ON s.id = (l.append >> 32)
+        " FROM log l JOIN appends a ON a.id = l.append JOIN streams s ON s.id = (l.append >> 32)
           WHERE l.correlation_id = ? AND l.id > ? AND l.id <= ? ORDER BY l.id LIMIT ?"
     );
     let Some(partition) = partition_id(conn, domain)? else {
         return Ok(Vec::new());
     };
-    let mut statement = conn.prepare_cached(CORRELATED)?;
-    let mut rows = statement.query(params![
+    let values = params![
         correlation.as_str(),
-        row::place_key(partition, after),
+        place_key(partition, after),
         row::last_place_key(partition),
-        row::row_limit(CORRELATED_APPENDS)
-    ])?;
-    let mut appends = Vec::new();
-    let mut size = 0;
-    while let Some(row) = rows.next()? {
-        let append = read_placed(domain, row)?;
-        size += append.size();
-        appends.push(append);
-        if size > limit {
-            break;
-        }
-    }
-    Ok(appends)
+        column(CORRELATED_APPENDS)
+    ];
+    list_within(conn, limit, CORRELATED, values, |columns| {
+        read_append_of(domain, columns)
+    })
 }

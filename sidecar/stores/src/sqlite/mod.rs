@@ -13,6 +13,7 @@ mod load;
 mod progress;
 mod row;
 mod schema;
+mod statement;
 #[cfg(test)]
 mod tests;
 mod threads;
@@ -217,7 +218,7 @@ impl Backlog for SqliteStore {
     ) -> Result<Vec<Option<KeptWork>>, Error> {
         let consumer = consumer.clone();
         self.threads
-            .read(move |conn| backlog::read_work(conn, &consumer, ids))
+            .read(move |conn| backlog::read_work(conn, &consumer, &ids))
             .await
     }
 

@@ -4,26 +4,29 @@ use angzarr_coordinator::model::{ConsumerId, Cursor, Domain, Sequence, Status, S
 use angzarr_coordinator::port::progress::{
     Outgoing, OutgoingId, Parked, RootProgress, SourceProgress, Step,
 };
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
 use super::error::Fault;
-use super::row;
-use crate::stored::encode_work;
+use super::statement::{execute, find, one};
+use crate::stored::{self, Corrupt, column, edition_column, encode_work, read_root, read_value};
 
 /// The number of a consumer, which it gets with its first write.
-pub(super) fn consumer_id(conn: &Connection, consumer: &ConsumerId) -> Result<Option<i64>, Fault> {
-    Ok(conn
-        .prepare_cached("SELECT id FROM consumers WHERE name = ?")?
-        .query_row([consumer.to_string()], |row| row.get(0))
-        .optional()?)
-}
-
 fn ensure_consumer(conn: &Connection, consumer: &ConsumerId) -> Result<i64, Fault> {
-    if let Some(id) = consumer_id(conn, consumer)? {
+    let name = consumer.to_string();
+    let id = find(
+        conn,
+        "SELECT id FROM consumers WHERE name = ?",
+        [&name],
+        read_value,
+    )?;
+    if let Some(id) = id {
         return Ok(id);
     }
-    conn.prepare_cached("INSERT INTO consumers (name, next_place) VALUES (?, 1)")?
-        .execute([consumer.to_string()])?;
+    execute(
+        conn,
+        "INSERT INTO consumers (name, next_place) VALUES (?, 1)",
+        [name],
+    )?;
     Ok(conn.last_insert_rowid())
 }
 
@@ -34,21 +37,19 @@ pub(super) fn open_source(
     domain: &Domain,
     start: Cursor,
 ) -> Result<SourceProgress, Fault> {
-    let id = ensure_consumer(conn, consumer)?;
-    conn.prepare_cached(
-        "INSERT INTO sources (consumer, domain, start_position, start_append_id, start_store_id, start_incarnation,
-             position, append_id, store_id, incarnation) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
-    )?
-    .execute(params![
-        id,
+    const OPEN: &str = "INSERT INTO sources (consumer, domain, start_position, start_append_id, start_store_id, start_incarnation,
+             position, append_id, store_id, incarnation) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING";
+    let values = params![
+        ensure_consumer(conn, consumer)?,
         domain.as_str(),
-        row::column(start.position.0),
+        column(start.position.0),
         start.append_id.as_ref().map(|append| append.as_bytes()),
         start.identity.store_id.as_bytes(),
         start.identity.incarnation.as_bytes(),
-    ])?;
-    read_source(conn, consumer, domain)?
-        .ok_or_else(|| Fault::corrupt("source", "it is missing after it was stored"))
+    ];
+    execute(conn, OPEN, values)?;
+    let source = read_source(conn, consumer, domain)?;
+    Ok(source.ok_or_else(|| Corrupt::new("source: it is missing after it was stored"))?)
 }
 
 /// Reads how far a consumer got in a source.
@@ -57,21 +58,10 @@ pub(super) fn read_source(
     consumer: &ConsumerId,
     domain: &Domain,
 ) -> Result<Option<SourceProgress>, Fault> {
-    let Some(id) = consumer_id(conn, consumer)? else {
-        return Ok(None);
-    };
-    let mut statement = conn.prepare_cached(
-        "SELECT start_position, start_append_id, start_store_id, start_incarnation, position, append_id, store_id, incarnation
-         FROM sources WHERE consumer = ? AND domain = ?",
-    )?;
-    let mut rows = statement.query(params![id, domain.as_str()])?;
-    match rows.next()? {
-        Some(found) => Ok(Some(SourceProgress {
-            start: row::read_cursor(found, 0)?,
-            cursor: row::read_cursor(found, 4)?,
-        })),
-        None => Ok(None),
-    }
+    const SOURCE: &str = "SELECT start_position, start_append_id, start_store_id, start_incarnation, position, append_id, store_id, incarnation
+         FROM sources WHERE consumer = (SELECT id FROM consumers WHERE name = ?) AND domain = ?";
+    let values = params![consumer.to_string(), domain.as_str()];
+    find(conn, SOURCE, values, stored::read_source)
 }
 
 /// Reads how far a consumer got in streams.
@@ -80,47 +70,20 @@ pub(super) fn read_roots(
     consumer: &ConsumerId,
     streams: &[StreamId],
 ) -> Result<Vec<RootProgress>, Fault> {
-    let Some(id) = consumer_id(conn, consumer)? else {
-        return Ok(vec![RootProgress::default(); streams.len()]);
-    };
-    streams
-        .iter()
-        .map(|stream| read_root(conn, id, stream))
-        .collect()
+    const ROOT: &str = "SELECT next_sequence, parked_sequence, parked_attempts, parked_code, parked_message, parked_details
+         FROM roots WHERE consumer = (SELECT id FROM consumers WHERE name = ?) AND domain = ? AND edition = ? AND root = ?";
+    let name = consumer.to_string();
+    let each = streams.iter().map(|stream| {
+        let (domain, edition, root) = stream_columns(stream);
+        let found = find(conn, ROOT, params![name, domain, edition, root], read_root)?;
+        Ok(found.unwrap_or_default())
+    });
+    each.collect()
 }
 
-fn read_root(conn: &Connection, consumer: i64, stream: &StreamId) -> Result<RootProgress, Fault> {
-    let mut statement = conn.prepare_cached(
-        "SELECT next_sequence, parked_sequence, parked_attempts, parked_code, parked_message, parked_details
-         FROM roots WHERE consumer = ? AND domain = ? AND edition = ? AND root = ?",
-    )?;
-    let mut rows = statement.query(params![
-        consumer,
-        stream.domain.as_str(),
-        row::edition_column(&stream.edition),
-        stream.root.as_bytes()
-    ])?;
-    let Some(found) = rows.next()? else {
-        return Ok(RootProgress::default());
-    };
-    Ok(RootProgress {
-        next_sequence: found.get::<_, Option<u32>>(0)?.map(Sequence),
-        parked: read_parked(found, 1)?,
-    })
-}
-
-/// Reads why a root is parked from the columns sequence, attempts, code, message and details, beginning at `at`.
-pub(super) fn read_parked(found: &rusqlite::Row<'_>, at: usize) -> Result<Option<Parked>, Fault> {
-    let Some(sequence) = found.get::<_, Option<u32>>(at)? else {
-        return Ok(None);
-    };
-    let error = row::read_status(found, at + 2)?
-        .ok_or_else(|| Fault::corrupt("parked root", "its error is missing"))?;
-    Ok(Some(Parked {
-        sequence: Sequence(sequence),
-        attempts: found.get(at + 1)?,
-        error,
-    }))
+fn stream_columns(stream: &StreamId) -> (&str, &str, &[u8; 16]) {
+    let edition = edition_column(&stream.edition);
+    (stream.domain.as_str(), edition, stream.root.as_bytes())
 }
 
 /// Records steps, whose fence was checked.
@@ -130,6 +93,8 @@ pub(super) fn step(conn: &Connection, consumer: &ConsumerId, steps: &[Step]) -> 
 }
 
 fn apply(conn: &Connection, consumer: i64, step: &Step) -> Result<(), Fault> {
+    const DISCARD: &str =
+        "DELETE FROM outgoing WHERE consumer = ? AND outgoing_id = ? AND refusal_code IS NOT NULL";
     match step {
         Step::Advance {
             stream,
@@ -146,13 +111,7 @@ fn apply(conn: &Connection, consumer: i64, step: &Step) -> Result<(), Fault> {
         Step::Unpark { stream } => unpark(conn, consumer, stream),
         Step::Settle { id, refusal } => settle(conn, consumer, id, refusal.as_ref()),
         Step::Resend { id } => resend(conn, consumer, id),
-        Step::Discard { id } => {
-            conn.prepare_cached(
-                "DELETE FROM outgoing WHERE consumer = ? AND outgoing_id = ? AND refusal_code IS NOT NULL",
-            )?
-            .execute(params![consumer, id.0])?;
-            Ok(())
-        }
+        Step::Discard { id } => execute(conn, DISCARD, params![consumer, id.0]),
     }
 }
 
@@ -162,49 +121,41 @@ fn advance(
     stream: &StreamId,
     next: Sequence,
 ) -> Result<(), Fault> {
-    conn.prepare_cached(
-        "INSERT INTO roots (consumer, domain, edition, root, next_sequence) VALUES (?, ?, ?, ?, ?)
+    const ADVANCE: &str = "INSERT INTO roots (consumer, domain, edition, root, next_sequence) VALUES (?, ?, ?, ?, ?)
          ON CONFLICT (consumer, domain, edition, root) DO UPDATE SET next_sequence = excluded.next_sequence
-         WHERE next_sequence IS NULL OR next_sequence < excluded.next_sequence",
-    )?
-    .execute(params![
-        consumer,
-        stream.domain.as_str(),
-        row::edition_column(&stream.edition),
-        stream.root.as_bytes(),
-        next.0
-    ])?;
-    Ok(())
+         WHERE next_sequence IS NULL OR next_sequence < excluded.next_sequence";
+    let (domain, edition, root) = stream_columns(stream);
+    execute(
+        conn,
+        ADVANCE,
+        params![consumer, domain, edition, root, next.0],
+    )
 }
 
 /// Takes the next place of a consumer's outgoing work.
 fn take_place(conn: &Connection, consumer: i64) -> Result<i64, Fault> {
-    Ok(conn
-        .prepare_cached(
-            "UPDATE consumers SET next_place = next_place + 1 WHERE id = ? RETURNING next_place - 1",
-        )?
-        .query_row([consumer], |row| row.get(0))?)
+    const TAKE: &str =
+        "UPDATE consumers SET next_place = next_place + 1 WHERE id = ? RETURNING next_place - 1";
+    one(conn, TAKE, [consumer], read_value)
 }
 
 fn queue(conn: &Connection, consumer: i64, outgoing: &Outgoing) -> Result<(), Fault> {
-    let place = take_place(conn, consumer)?;
+    const QUEUE: &str = "INSERT INTO outgoing (consumer, place, outgoing_id, trigger_domain, trigger_edition, trigger_root, command, facts, trace_parent)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (consumer, outgoing_id) DO NOTHING";
     let stored = encode_work(&outgoing.work);
-    conn.prepare_cached(
-        "INSERT INTO outgoing (consumer, place, outgoing_id, trigger_domain, trigger_edition, trigger_root, command, facts, trace_parent)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (consumer, outgoing_id) DO NOTHING",
-    )?
-    .execute(params![
+    let (domain, edition, root) = stream_columns(&outgoing.trigger);
+    let values = params![
         consumer,
-        place,
+        take_place(conn, consumer)?,
         outgoing.id.0,
-        outgoing.trigger.domain.as_str(),
-        row::edition_column(&outgoing.trigger.edition),
-        outgoing.trigger.root.as_bytes(),
+        domain,
+        edition,
+        root,
         stored.command,
         stored.facts,
         stored.trace_parent,
-    ])?;
-    Ok(())
+    ];
+    execute(conn, QUEUE, values)
 }
 
 fn move_cursor(
@@ -213,55 +164,46 @@ fn move_cursor(
     domain: &Domain,
     cursor: &Cursor,
 ) -> Result<(), Fault> {
-    conn.prepare_cached(
+    const MOVE: &str =
         "UPDATE sources SET position = ?3, append_id = ?4, store_id = ?5, incarnation = ?6
-         WHERE consumer = ?1 AND domain = ?2 AND position < ?3",
-    )?
-    .execute(params![
+         WHERE consumer = ?1 AND domain = ?2 AND position < ?3";
+    let values = params![
         consumer,
         domain.as_str(),
-        row::column(cursor.position.0),
+        column(cursor.position.0),
         cursor.append_id.as_ref().map(|append| append.as_bytes()),
         cursor.identity.store_id.as_bytes(),
         cursor.identity.incarnation.as_bytes(),
-    ])?;
-    Ok(())
+    ];
+    execute(conn, MOVE, values)
 }
 
 fn park(conn: &Connection, consumer: i64, stream: &StreamId, parked: &Parked) -> Result<(), Fault> {
-    conn.prepare_cached(
-        "INSERT INTO roots (consumer, domain, edition, root, parked_sequence, parked_attempts, parked_code, parked_message, parked_details)
+    const PARK: &str = "INSERT INTO roots (consumer, domain, edition, root, parked_sequence, parked_attempts, parked_code, parked_message, parked_details)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT (consumer, domain, edition, root) DO UPDATE SET parked_sequence = excluded.parked_sequence,
              parked_attempts = excluded.parked_attempts, parked_code = excluded.parked_code,
-             parked_message = excluded.parked_message, parked_details = excluded.parked_details",
-    )?
-    .execute(params![
+             parked_message = excluded.parked_message, parked_details = excluded.parked_details";
+    let (domain, edition, root) = stream_columns(stream);
+    let values = params![
         consumer,
-        stream.domain.as_str(),
-        row::edition_column(&stream.edition),
-        stream.root.as_bytes(),
+        domain,
+        edition,
+        root,
         parked.sequence.0,
         parked.attempts,
         parked.error.code as i32,
         parked.error.message,
         &parked.error.details[..],
-    ])?;
-    Ok(())
+    ];
+    execute(conn, PARK, values)
 }
 
 fn unpark(conn: &Connection, consumer: i64, stream: &StreamId) -> Result<(), Fault> {
-    conn.prepare_cached(
-        "UPDATE roots SET parked_sequence = NULL, parked_attempts = NULL, parked_code = NULL, parked_message = NULL, parked_details = NULL
-         WHERE consumer = ? AND domain = ? AND edition = ? AND root = ?",
-    )?
-    .execute(params![
-        consumer,
-        stream.domain.as_str(),
-        row::edition_column(&stream.edition),
-        stream.root.as_bytes(),
-    ])?;
-    Ok(())
+    const UNPARK: &str = "UPDATE roots SET parked_sequence = NULL, parked_attempts = NULL, parked_code = NULL, parked_message = NULL, parked_details = NULL
+         WHERE consumer = ? AND domain = ? AND edition = ? AND root = ?";
+    let (domain, edition, root) = stream_columns(stream);
+    execute(conn, UNPARK, params![consumer, domain, edition, root])
 }
 
 fn settle(
@@ -270,31 +212,22 @@ fn settle(
     id: &OutgoingId,
     refusal: Option<&Status>,
 ) -> Result<(), Fault> {
-    match refusal {
-        None => conn
-            .prepare_cached("DELETE FROM outgoing WHERE consumer = ? AND outgoing_id = ?")?
-            .execute(params![consumer, id.0])?,
-        Some(status) => conn
-            .prepare_cached(
-                "UPDATE outgoing SET refusal_code = ?, refusal_message = ?, refusal_details = ? WHERE consumer = ? AND outgoing_id = ?",
-            )?
-            .execute(params![
-                status.code as i32,
-                status.message,
-                &status.details[..],
-                consumer,
-                id.0
-            ])?,
+    const REMOVE: &str = "DELETE FROM outgoing WHERE consumer = ? AND outgoing_id = ?";
+    const REFUSE: &str = "UPDATE outgoing SET refusal_code = ?, refusal_message = ?, refusal_details = ? WHERE consumer = ? AND outgoing_id = ?";
+    let Some(status) = refusal else {
+        return execute(conn, REMOVE, params![consumer, id.0]);
     };
-    Ok(())
+    let (code, details) = (status.code as i32, &status.details[..]);
+    execute(
+        conn,
+        REFUSE,
+        params![code, status.message, details, consumer, id.0],
+    )
 }
 
 fn resend(conn: &Connection, consumer: i64, id: &OutgoingId) -> Result<(), Fault> {
+    const RESEND: &str = "UPDATE outgoing SET place = ?, refusal_code = NULL, refusal_message = NULL, refusal_details = NULL
+         WHERE consumer = ? AND outgoing_id = ? AND refusal_code IS NOT NULL";
     let place = take_place(conn, consumer)?;
-    conn.prepare_cached(
-        "UPDATE outgoing SET place = ?, refusal_code = NULL, refusal_message = NULL, refusal_details = NULL
-         WHERE consumer = ? AND outgoing_id = ? AND refusal_code IS NOT NULL",
-    )?
-    .execute(params![place, consumer, id.0])?;
-    Ok(())
+    execute(conn, RESEND, params![place, consumer, id.0])
 }

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use angzarr_coordinator::model::{Incarnation, StoreId, StoreIdentity};
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 
-use super::error::{Fault, OpenError};
-use super::row;
+use super::error::OpenError;
+use crate::stored::{Columns, read_identity};
 
 /// The format that this version writes and reads.
 const FORMAT: u32 = 1;
@@ -126,31 +126,28 @@ fn connect_reader(path: &Path) -> Result<Connection, rusqlite::Error> {
 
 /// Makes the schema where there is none, and says which history the store holds.
 fn prepare(conn: &Connection, path: &Path) -> Result<StoreIdentity, OpenError> {
-    let tables: i64 = conn
-        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
-        .map_err(driver(path))?;
-    if tables == 0 {
-        create(conn).map_err(driver(path))?;
-    }
     let not_a_store = || OpenError::NotAStore {
         path: path.to_owned(),
     };
-    let is_ours = conn
-        .query_row(
-            "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'format'",
-            [],
-            |_| Ok(()),
-        )
-        .optional()
-        .map_err(driver(path))?;
-    is_ours.ok_or_else(not_a_store)?;
+    let tables: Result<(i64, i64), _> = conn.query_row(
+        "SELECT count(*), count(*) FILTER (WHERE type = 'table' AND name = 'format') FROM sqlite_schema",
+        [],
+        |found| Ok((found.get(0)?, found.get(1)?)),
+    );
+    match tables.map_err(driver(path))? {
+        (0, _) => create(conn).map_err(driver(path))?,
+        (_, 0) => return Err(not_a_store()),
+        _ => {}
+    }
     let read = conn.query_row(
         "SELECT version, min_reader, store_id, incarnation FROM format WHERE id = 1",
         [],
-        |found| Ok((found.get(0)?, found.get(1)?, row::read_identity(found, 2))),
+        |found| {
+            let identity = read_identity(&mut Columns::from(found, 2));
+            Ok((found.get(0)?, found.get(1)?, identity))
+        },
     );
-    let (version, min_reader, identity): (u32, u32, Result<StoreIdentity, Fault>) =
-        read.map_err(driver(path))?;
+    let (version, min_reader, identity) = read.map_err(driver(path))?;
     if min_reader > FORMAT {
         return Err(OpenError::Newer {
             path: path.to_owned(),

@@ -1,4 +1,5 @@
-//! Opening: who may, and what is said to those who may not. What an open store promises stands in the laws of its ports.
+//! Opening: who may, and what is said to those who may not; and a row that cannot be read. What an open store promises stands in the laws of its
+//! ports.
 
 use std::error::Error as _;
 use std::path::PathBuf;
@@ -67,6 +68,21 @@ async fn a_format_that_needs_a_newer_reader_is_refused_and_one_that_does_not_is_
     stamp(7, 6);
     let refused = refusal(&file);
     assert!(refused.to_string().contains("has format 7"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_row_with_a_value_that_is_not_of_its_type_is_corrupt() {
+    let (_folder, file) = file();
+    let store = SqliteStore::open(&file).unwrap();
+    let raw = rusqlite::Connection::open(&file).unwrap();
+    raw.execute_batch(
+        "INSERT INTO partitions (id, domain) VALUES (1, 'orders');
+         INSERT INTO streams (partition, edition, root, next_sequence) VALUES (1, '', zeroblob(16), 4294967296)",
+    )
+    .unwrap();
+    let domain = Domain::parse("orders").unwrap();
+    let listed = store.list_roots(&domain, None, 10).await;
+    assert!(matches!(listed, Err(Error::Corrupt(_))), "{listed:?}");
 }
 
 #[tokio::test]

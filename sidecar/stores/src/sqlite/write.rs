@@ -1,11 +1,13 @@
 //! Writing a batch of entries within a transaction.
 
 use angzarr_coordinator::port::writer::{ConsumerSteps, Entry, Outcome};
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
 use super::append::{Partitions, append};
 use super::error::Fault;
-use super::{progress, row};
+use super::progress;
+use super::statement::find;
+use crate::stored::{column, read_value};
 
 /// Judges and records each entry, in order; each sees those before it. What is refused is noticed before anything of its entry is written.
 pub(super) fn write(conn: &Connection, batch: &[Entry]) -> Result<Vec<Outcome>, Fault> {
@@ -39,9 +41,7 @@ fn write_one(
 }
 
 fn is_current(conn: &Connection, steps: &ConsumerSteps) -> Result<bool, Fault> {
-    let current: Option<i64> = conn
-        .prepare_cached("SELECT epoch FROM leases WHERE name = ?")?
-        .query_row([steps.consumer.to_string()], |row| row.get(0))
-        .optional()?;
-    Ok(current == Some(row::column(steps.epoch)))
+    const EPOCH: &str = "SELECT epoch FROM leases WHERE name = ?";
+    let current: Option<i64> = find(conn, EPOCH, [steps.consumer.to_string()], read_value)?;
+    Ok(current == Some(column(steps.epoch)))
 }

@@ -1,28 +1,74 @@
 //! How values that every store keeps whole are stored in columns: events, outgoing work, statuses.
 
+mod columns;
+mod history;
+mod rows;
 mod work;
 
+use std::error::Error as Reason;
+use std::sync::Arc;
+
 use angzarr_coordinator::model::{
-    Append, Code, CorrelationId, Edition, Event, ExternalId, NewEvent, Payload, Position, Sequence,
-    Status, Timestamp,
+    Append, Edition, Event, ExternalId, NewEvent, Payload, Position, Sequence, Timestamp,
 };
+use angzarr_coordinator::port::log::PartitionPage;
+use angzarr_coordinator::port::store::{Cause, Error};
 use angzarr_coordinator::port::writer::Proposal;
 use bytes::Bytes;
 use prost::Message;
 
+pub(crate) use columns::{Columns, Row, read_value, unreadable};
+pub(crate) use history::Reading;
+pub(crate) use rows::{
+    read_append, read_append_of, read_identity, read_parked_root, read_root, read_root_head,
+    read_snapshot, read_source, read_work, read_work_head,
+};
 pub(crate) use work::{StoredWork, TARGET_BYTES, decode_target, decode_work, encode_work};
 
-/// A column holds what it must not hold.
+/// A store holds what it must not hold.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct Corrupt(pub(crate) String);
+#[error("{what}")]
+pub(crate) struct Corrupt {
+    what: String,
+    source: Option<Cause>,
+}
 
 impl Corrupt {
-    /// A column that cannot be read, with the reason.
-    pub(crate) fn new(what: &str, reason: impl ToString) -> Self {
-        Self(format!("{what}: {}", reason.to_string()))
+    /// Something that contradicts the rest.
+    pub(crate) fn new(what: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            source: None,
+        }
+    }
+
+    /// Something that cannot be read, with the reason.
+    pub(crate) fn because<E: Reason + Send + Sync + 'static>(
+        what: impl Into<String>,
+    ) -> impl FnOnce(E) -> Self {
+        move |source| Self {
+            what: what.into(),
+            source: Some(Arc::new(source)),
+        }
     }
 }
+
+impl From<Corrupt> for Error {
+    fn from(Corrupt { what, source }: Corrupt) -> Self {
+        Self::Corrupt(match source {
+            Some(source) => format!("{what}: {source}"),
+            None => what,
+        })
+    }
+}
+
+/// A partition without any append.
+pub(crate) const EMPTY_PAGE: PartitionPage = PartitionPage {
+    previous: None,
+    appends: Vec::new(),
+    head: Position::ORIGIN,
+    head_append: None,
+};
 
 /// The events of an append. What follows from the append's own columns is not repeated. Since it is one repeated field, the encodings of two
 /// lists in a row are the encoding of the list of both.
@@ -68,13 +114,13 @@ pub(crate) fn decode_events(
     last: Position,
 ) -> Result<Vec<Event>, Corrupt> {
     let stored = StoredEvents::decode(blob)
-        .map_err(|e| Corrupt::new("events", e))?
+        .map_err(Corrupt::because("events"))?
         .events;
     let before = last
         .0
         .checked_sub(stored.len() as u64)
         .map(Position)
-        .ok_or_else(|| Corrupt::new("events", "their number does not fit their position"))?;
+        .ok_or_else(|| Corrupt::new("events: their number does not fit their position"))?;
     let mut events = Vec::with_capacity(stored.len());
     for (index, event) in stored.into_iter().enumerate() {
         let external_id = event.external_id.as_deref().map(ExternalId::parse);
@@ -91,7 +137,7 @@ pub(crate) fn decode_events(
             },
             external_id: external_id
                 .transpose()
-                .map_err(|e| Corrupt::new("external id", e))?,
+                .map_err(Corrupt::because("events"))?,
         });
     }
     Ok(events)
@@ -124,11 +170,6 @@ pub(crate) fn build_append(
     }
 }
 
-/// Reads a correlation id.
-pub(crate) fn read_correlation(text: &str) -> Result<CorrelationId, Corrupt> {
-    CorrelationId::parse(text).map_err(|error| Corrupt::new("correlation id", error))
-}
-
 /// The edition as a column: empty for the main timeline, which sorts first.
 pub(crate) fn edition_column(edition: &Edition) -> &str {
     match edition {
@@ -137,32 +178,7 @@ pub(crate) fn edition_column(edition: &Edition) -> &str {
     }
 }
 
-/// A count as a column.
-pub(crate) fn column(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
-}
-
-/// A column as a count.
-pub(crate) fn unsigned(value: i64) -> u64 {
-    u64::try_from(value).unwrap_or(0)
-}
-
-/// A number of rows as a column.
-pub(crate) fn row_limit(limit: usize) -> i64 {
-    i64::try_from(limit).unwrap_or(i64::MAX)
-}
-
-/// Reads a status from its columns.
-pub(crate) fn decode_status(
-    code: i32,
-    message: String,
-    details: Vec<u8>,
-) -> Result<Status, Corrupt> {
-    let code = Code::from_number(code).ok_or_else(|| Corrupt::new("status code", code))?;
-    Ok(Status {
-        code,
-        message,
-        details: details.into(),
-        is_of_logic: false,
-    })
+/// A number as a column; one that is too large is the largest.
+pub(crate) fn column(number: impl TryInto<i64>) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
 }

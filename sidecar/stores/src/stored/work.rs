@@ -4,6 +4,8 @@
 //! The messages are of the stores alone: what a client may send is another question, and a rule that is added there must not make stored work
 //! unreadable. A number is never used for another meaning.
 
+use std::error::Error;
+
 use angzarr_coordinator::command::payload_hash;
 use angzarr_coordinator::model::{
     Command, CommandId, CorrelationId, Domain, Edition, ExternalId, ExternalKey, Facts,
@@ -13,7 +15,7 @@ use angzarr_coordinator::port::progress::{Malformed, Work};
 use bytes::Bytes;
 use prost::Message;
 
-use super::{Corrupt, edition_column, read_correlation};
+use super::{Corrupt, edition_column};
 
 /// Outgoing work as it is kept in columns.
 #[derive(Default)]
@@ -157,14 +159,17 @@ pub(crate) fn encode_work(work: &Work) -> StoredWork {
 }
 
 /// Reads outgoing work.
-pub(crate) fn decode_work(stored: StoredWork) -> Result<Work, Corrupt> {
-    let trace_parent = stored.trace_parent;
-    if let Some(bytes) = stored.command {
-        let stored = StoredCommand::decode(&bytes[..]).map_err(broken)?;
+pub(crate) fn decode_work(
+    command: Option<Bytes>,
+    facts: Option<Bytes>,
+    trace_parent: Option<String>,
+) -> Result<Work, Corrupt> {
+    if let Some(bytes) = command {
+        let stored = StoredCommand::decode(bytes).map_err(broken)?;
         return Ok(Work::Command(decode_command(stored, trace_parent)?));
     }
-    let bytes = stored.facts.ok_or_else(|| broken("it is empty"))?;
-    let stored = StoredFacts::decode(&bytes[..]).map_err(broken)?;
+    let bytes = facts.ok_or_else(|| invalid("it is empty"))?;
+    let stored = StoredFacts::decode(bytes).map_err(broken)?;
     if let Some(StoredMalformed { target, reason }) = stored.malformed {
         return Ok(Work::Malformed(Malformed { target, reason }));
     }
@@ -176,8 +181,8 @@ pub(crate) const TARGET_BYTES: i32 = 1_024;
 
 /// Reads the domain that work is for from the first [`TARGET_BYTES`] of its columns; absent for what cannot be executed.
 pub(crate) fn decode_target(
-    command: Option<Vec<u8>>,
-    facts: Option<Vec<u8>>,
+    command: Option<Bytes>,
+    facts: Option<Bytes>,
 ) -> Result<Option<Domain>, Corrupt> {
     /// The tag of the first field, which holds a message.
     const STREAM: u8 = 1 << 3 | 2;
@@ -188,13 +193,17 @@ pub(crate) fn decode_target(
     let length = prost::decode_length_delimiter(&mut rest).map_err(broken)?;
     let stream = rest
         .get(..length)
-        .ok_or_else(|| broken("its stream is longer than allowed"))?;
+        .ok_or_else(|| invalid("its stream is longer than allowed"))?;
     let stored = StoredStream::decode(stream).map_err(broken)?;
     Domain::parse(&stored.domain).map(Some).map_err(broken)
 }
 
-fn broken(reason: impl ToString) -> Corrupt {
-    Corrupt::new("outgoing work", reason)
+fn broken(reason: impl Error + Send + Sync + 'static) -> Corrupt {
+    Corrupt::because("outgoing work")(reason)
+}
+
+fn invalid(what: &str) -> Corrupt {
+    Corrupt::new(format!("outgoing work: {what}"))
 }
 
 fn encode_stream(stream: &StreamId, correlation: Option<&CorrelationId>) -> StoredStream {
@@ -210,7 +219,7 @@ fn encode_stream(stream: &StreamId, correlation: Option<&CorrelationId>) -> Stor
 }
 
 fn decode_stream(stored: Option<&StoredStream>) -> Result<StreamId, Corrupt> {
-    let stored = stored.ok_or_else(|| broken("its stream is missing"))?;
+    let stored = stored.ok_or_else(|| invalid("its stream is missing"))?;
     let root = stored.root.as_ref().map_or(&[][..], |root| &root.value);
     Ok(StreamId {
         domain: Domain::parse(&stored.domain).map_err(broken)?,
@@ -220,7 +229,8 @@ fn decode_stream(stored: Option<&StoredStream>) -> Result<StreamId, Corrupt> {
 }
 
 fn decode_correlation(stored: Option<&StoredStream>) -> Result<CorrelationId, Corrupt> {
-    read_correlation(stored.map_or("", |stream| &stream.correlation_id))
+    let id = stored.map_or("", |stream| &stream.correlation_id);
+    CorrelationId::parse(id).map_err(broken)
 }
 
 fn encode_payload(payload: &Payload) -> StoredPayload {
@@ -231,7 +241,8 @@ fn encode_payload(payload: &Payload) -> StoredPayload {
 }
 
 fn decode_payload(stored: Option<StoredPayload>) -> Result<Payload, Corrupt> {
-    let StoredPayload { type_url, value } = stored.ok_or_else(|| broken("a payload is missing"))?;
+    let StoredPayload { type_url, value } =
+        stored.ok_or_else(|| invalid("a payload is missing"))?;
     Ok(Payload { type_url, value })
 }
 
@@ -269,11 +280,11 @@ fn decode_command(stored: StoredCommand, trace_parent: Option<String>) -> Result
     let first = stored
         .pages
         .first()
-        .ok_or_else(|| broken("it has no page"))?;
+        .ok_or_else(|| invalid("it has no page"))?;
     let merge_strategy = match first.merge_strategy {
         STRICT => MergeStrategy::Strict,
         AGGREGATE_HANDLES => MergeStrategy::AggregateHandles,
-        other => return Err(broken(format!("merge strategy {other} is not known"))),
+        other => return Err(invalid(&format!("merge strategy {other} is not known"))),
     };
     let expected = Sequence(first.expected);
     let pages = stored.pages.into_iter();
@@ -343,7 +354,7 @@ fn decode_fact(stored: StoredFact) -> Result<NewEvent, Corrupt> {
     let payload = decode_payload(stored.payload)?;
     let time = stored
         .created_at
-        .ok_or_else(|| broken("a time is missing"))?;
+        .ok_or_else(|| invalid("a time is missing"))?;
     Ok(NewEvent {
         external: Some(ExternalKey {
             id: ExternalId::parse(&stored.external_id).map_err(broken)?,
