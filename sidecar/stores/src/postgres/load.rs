@@ -9,7 +9,7 @@ use angzarr_coordinator::port::store::Error;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
-use super::pool::{Operation, Pool};
+use super::pool::{Operation, Pool, each};
 use super::row::append_columns;
 use crate::stored::{
     Columns, Corrupt, EMPTY_PAGE, Reading, column, edition_column, read_append, read_append_of,
@@ -36,30 +36,17 @@ async fn load_all(
     batch: &[Load],
     partitions: &[Option<i32>],
 ) -> Result<Vec<Result<Loaded, Error>>, Error> {
-    let text = |of: fn(&Load) -> Option<&str>| batch.iter().map(of).collect::<Vec<_>>();
-    let number = |of: fn(&Load) -> Option<i64>| batch.iter().map(of).collect::<Vec<_>>();
-    let editions = text(|load| Some(edition_column(&load.stream.edition)));
-    let commands = text(|load| load.key.as_ref().map(|key| key.id.as_str()));
-    let roots: Vec<_> = batch.iter().map(|load| load.stream.root.0).collect();
-    let hashes: Vec<_> = batch
-        .iter()
-        .map(|load| load.key.as_ref().map(|key| &key.hash.0[..]))
-        .collect();
-    let versions = number(|load| load.snapshot_version.map(|version| i64::from(version.0)));
-    let throughs = number(|load| load.through.map(|through| i64::from(through.0)));
-    let limits = number(|load| Some(column(load.limit)));
-    let expected = number(|load| load.expected.map(|expected| i64::from(expected.0)));
     let rows = pool.fetch(Operation::Load, |_| {
         sqlx::query(include_str!("load.sql"))
             .bind(partitions)
-            .bind(&editions)
-            .bind(&roots)
-            .bind(&commands)
-            .bind(&hashes)
-            .bind(&versions)
-            .bind(&throughs)
-            .bind(&limits)
-            .bind(&expected)
+            .bind(each(batch, |load| edition_column(&load.stream.edition)))
+            .bind(each(batch, |load| load.stream.root.0))
+            .bind(each(batch, |load| Some(load.key.as_ref()?.id.as_str())))
+            .bind(each(batch, |load| Some(&load.key.as_ref()?.hash.0[..])))
+            .bind(each(batch, |it| Some(i64::from(it.snapshot_version?.0))))
+            .bind(each(batch, |load| Some(i64::from(load.through?.0))))
+            .bind(each(batch, |load| column(load.limit)))
+            .bind(each(batch, |load| Some(i64::from(load.expected?.0))))
     });
     collect(batch, &rows.await?)
 }

@@ -38,6 +38,11 @@ const IDLE_WITHIN: Duration = Duration::from_secs(300);
 /// A statement with its values.
 pub(super) type Asked<'q> = sqlx::query::Query<'q, Postgres, PgArguments>;
 
+/// An array of one value of each line of a list.
+pub(super) fn each<'a, L, T>(lines: &'a [L], of: impl Fn(&'a L) -> T) -> Vec<T> {
+    lines.iter().map(of).collect()
+}
+
 /// What is counted apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Operation {

@@ -4,7 +4,7 @@ use angzarr_coordinator::model::{ConsumerId, Cursor, Domain, StreamId};
 use angzarr_coordinator::port::progress::{RootProgress, SourceProgress};
 use angzarr_coordinator::port::store::Error;
 
-use super::pool::{Operation, Pool};
+use super::pool::{Operation, Pool, each};
 use crate::stored::{self, Corrupt, column, edition_column, read_root};
 
 /// Stores where a consumer starts, unless it is stored, and returns what is stored.
@@ -61,16 +61,12 @@ pub(super) async fn read_roots(
         LEFT JOIN roots r ON r.consumer_id = c.id AND r.domain = q.domain AND r.edition = q.edition AND r.root = q.root
         ORDER BY q.ordinal";
     let name = consumer.to_string();
-    let domains: Vec<_> = streams.iter().map(|it| it.domain.as_str()).collect();
-    let editions = streams.iter().map(|it| edition_column(&it.edition));
-    let editions: Vec<_> = editions.collect();
-    let roots: Vec<_> = streams.iter().map(|it| it.root.0).collect();
     let build = || {
         sqlx::query(ROOTS)
             .bind(&name)
-            .bind(&domains)
-            .bind(&editions)
-            .bind(&roots)
+            .bind(each(streams, |stream| stream.domain.as_str()))
+            .bind(each(streams, |stream| edition_column(&stream.edition)))
+            .bind(each(streams, |stream| stream.root.0))
     };
     pool.list(build, read_root).await
 }

@@ -8,10 +8,10 @@ use angzarr_coordinator::port::store::Error;
 use angzarr_coordinator::port::writer::{Entry, Outcome};
 use sqlx::postgres::PgRow;
 
-use super::append::{Answers, Proposals, fenced, unasked};
-use super::error::Fault;
+use super::append::{Proposals, fenced, unasked};
 use super::pool::{Operation, Pool};
 use super::steps::Groups;
+use crate::stored::Corrupt;
 
 /// An entry with the number of its proposal's domain, if it has a proposal.
 pub(super) type Placed<'a> = (&'a Entry, Option<i32>);
@@ -40,6 +40,7 @@ pub(super) async fn write(pool: &Pool, batch: &[Placed<'_>]) -> Result<Vec<Outco
 }
 
 /// The arguments of `write_v2`, and how they belong to the entries.
+#[derive(Default)]
 struct Arguments<'a> {
     proposals: Proposals<'a>,
     groups: Groups<'a>,
@@ -49,24 +50,15 @@ struct Arguments<'a> {
 
 impl<'a> Arguments<'a> {
     fn fill(part: &[Placed<'a>]) -> Self {
-        let mut groups = Groups::default();
-        let (mut batch, mut partitions, mut group_of_proposal) =
-            (Vec::with_capacity(part.len()), Vec::new(), Vec::new());
-        let mut group_of = Vec::with_capacity(part.len());
+        let mut arguments = Self::default();
         for (entry, partition) in part {
-            let group = entry.steps().map(|steps| groups.push(steps));
-            group_of.push(group);
+            let group = entry.steps().map(|steps| arguments.groups.push(steps));
+            arguments.group_of.push(group);
             if let (Some(proposal), Some(partition)) = (entry.proposal(), partition) {
-                batch.push(proposal);
-                partitions.push(*partition);
-                group_of_proposal.push(group);
+                arguments.proposals.push(proposal, *partition, group);
             }
         }
-        Self {
-            proposals: Proposals::fill(batch, &partitions, group_of_proposal),
-            groups,
-            group_of,
-        }
+        arguments
     }
 
     fn read(
@@ -74,17 +66,13 @@ impl<'a> Arguments<'a> {
         part: &[Placed<'_>],
         rows: &[PgRow],
         is_repeat: bool,
-    ) -> Result<Vec<Outcome>, Fault> {
+    ) -> Result<Vec<Outcome>, Corrupt> {
         let fenced = fenced(rows)?;
-        let answers = Answers {
-            proposals: &self.proposals,
-            is_repeat,
-        };
-        let mut proposed = answers.read(rows)?.into_iter();
+        let mut proposed = self.proposals.read(rows, is_repeat)?.into_iter();
         let mut outcomes = Vec::with_capacity(part.len());
         for ((entry, _), group) in part.iter().zip(&self.group_of) {
             let proposed = entry.proposal().and_then(|_| proposed.next());
-            let lost = group.filter(|group| fenced.contains(&((*group - 1) as usize)));
+            let lost = group.filter(|group| fenced.contains(group));
             outcomes.push(match (lost, entry.steps(), proposed) {
                 (Some(_), Some(steps), _) => Outcome::Fenced {
                     name: steps.consumer.to_string(),
