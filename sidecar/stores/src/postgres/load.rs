@@ -1,19 +1,15 @@
 //! Reading the log, each function by one statement, which is one read snapshot.
 
-use angzarr_coordinator::model::{
-    Append, AppendId, CommandId, CorrelationId, Domain, Position, Root, RootHead, Sequence,
-};
-use angzarr_coordinator::port::catalog::CORRELATED_APPENDS;
+use angzarr_coordinator::model::{Append, AppendId, CommandId, Position, Sequence};
 use angzarr_coordinator::port::log::{Load, Loaded, PartitionPage, PartitionRead, StreamRead};
 use angzarr_coordinator::port::store::Error;
 use sqlx::postgres::PgRow;
-use uuid::Uuid;
 
 use super::pool::{Operation, Pool, each};
 use super::row::append_columns;
 use crate::stored::{
     Columns, Corrupt, EMPTY_PAGE, Reading, column, edition_column, read_append, read_append_of,
-    read_root_head, read_snapshot,
+    read_snapshot,
 };
 
 /// The columns before those of an append in what a load answers.
@@ -168,68 +164,4 @@ pub(super) async fn read_partition(
         page.previous = columns.read_optional()?.map(AppendId);
     }
     Ok(page)
-}
-
-/// Lists roots of the main timeline that have events. The index is walked from root to root.
-pub(super) async fn list_roots(
-    pool: &Pool,
-    partition: i32,
-    after: Option<Root>,
-    limit: usize,
-) -> Result<Vec<RootHead>, Error> {
-    const ROOTS: &str = "WITH RECURSIVE heads AS (
-             (SELECT a.root FROM appends a
-              WHERE a.partition_id = $1 AND a.edition = '' AND a.root >= $2 AND (a.root > $2 OR $3)
-              ORDER BY a.root LIMIT 1)
-             UNION ALL
-             SELECT (SELECT a.root FROM appends a WHERE a.partition_id = $1 AND a.edition = '' AND a.root > h.root ORDER BY a.root LIMIT 1)
-             FROM heads h WHERE h.root IS NOT NULL
-         )
-         SELECT h.root, (
-             SELECT a.first_sequence + a.event_count FROM appends a
-             WHERE a.partition_id = $1 AND a.edition = '' AND a.root = h.root ORDER BY a.first_sequence DESC LIMIT 1
-         ) FROM heads h WHERE h.root IS NOT NULL LIMIT $4";
-    let build = || {
-        sqlx::query(ROOTS)
-            .bind(partition)
-            .bind(after.map_or(Uuid::nil(), |root| root.0))
-            .bind(after.is_none())
-            .bind(column(limit))
-    };
-    pool.list(build, read_root_head).await
-}
-
-/// The appends of a partition with one correlation id.
-pub(super) struct Correlated<'a> {
-    pub(super) partition: i32,
-    pub(super) domain: &'a Domain,
-    pub(super) correlation: &'a CorrelationId,
-}
-
-/// Reads whole appends of one correlation id.
-pub(super) async fn read_correlated(
-    pool: &Pool,
-    wanted: Correlated<'_>,
-    after: Position,
-    limit: usize,
-) -> Result<Vec<Append>, Error> {
-    const CORRELATED: &str = concat!(
-        "SELECT a.edition, a.root, ",
-        append_columns!(),
-        " FROM (
-            SELECT *, sum(size) OVER (ORDER BY last_position) - size AS size_before FROM (
-                SELECT * FROM appends WHERE partition_id = $1 AND correlation_id = $2 AND last_position > $3 ORDER BY last_position LIMIT $4
-            ) found
-        ) a WHERE a.size_before <= $5 ORDER BY a.last_position"
-    );
-    let build = || {
-        sqlx::query(CORRELATED)
-            .bind(wanted.partition)
-            .bind(wanted.correlation.as_str())
-            .bind(column(after.0))
-            .bind(column(CORRELATED_APPENDS))
-            .bind(column(limit))
-    };
-    let append = |columns: &mut Columns<'_>| read_append_of(wanted.domain, columns);
-    pool.list(build, append).await
 }

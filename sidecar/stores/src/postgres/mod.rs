@@ -6,21 +6,19 @@
 //! does not conflict with it never waits for, beyond that lock.
 
 mod append;
-mod backlog;
 mod connect;
 mod error;
 mod heads;
 mod leases;
 mod load;
+mod partitions;
 mod pool;
-mod progress;
 mod row;
 mod schema;
 mod steps;
 mod write;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use angzarr_config::postgres::Postgres;
@@ -31,7 +29,7 @@ use angzarr_coordinator::model::{
     StreamId,
 };
 use angzarr_coordinator::port::backlog::{Backlog, KeptWork, WorkHead, WorkState};
-use angzarr_coordinator::port::catalog::Catalog;
+use angzarr_coordinator::port::catalog::{CORRELATED_APPENDS, Catalog};
 use angzarr_coordinator::port::leases::{Grant, Leases};
 use angzarr_coordinator::port::log::{Load, Loaded, Log, PartitionPage, PartitionRead, StreamRead};
 use angzarr_coordinator::port::progress::{
@@ -41,13 +39,19 @@ use angzarr_coordinator::port::store::{Durability, Error};
 use angzarr_coordinator::port::writer::{Entry, Outcome, Writer};
 use async_trait::async_trait;
 use tokio::task::JoinSet;
+use uuid::Uuid;
 
 pub use error::OpenError;
 use heads::Growth;
+use partitions::Partitions;
 pub use pool::Trips;
-use pool::{Operation, Pool};
+use pool::{Operation, Pool, each};
+use row::append_columns;
 
-use crate::stored::{Corrupt, EMPTY_PAGE, read_value};
+use crate::stored::{
+    Columns, Corrupt, EMPTY_PAGE, TARGET_BYTES, column, edition_column, read_append_of,
+    read_parked_root, read_root, read_root_head, read_source, read_work, read_work_head,
+};
 
 /// Loads that share a statement.
 const MOST_LOADS: usize = 512;
@@ -58,8 +62,7 @@ pub struct PostgresStore {
     growth: Arc<Growth>,
     /// Loads that wait together, with the numbers of their domains.
     loads: Batcher<(Load, Option<i32>), Result<Loaded, Error>>,
-    /// The numbers of domains, which never change.
-    partitions: Mutex<HashMap<Domain, i32>>,
+    partitions: Partitions,
     _tasks: JoinSet<()>,
 }
 
@@ -84,10 +87,10 @@ impl PostgresStore {
             }
         });
         Ok(Arc::new(Self {
+            partitions: Partitions::new(&pool),
             pool,
             growth,
             loads,
-            partitions: Mutex::default(),
             _tasks: tasks,
         }))
     }
@@ -101,50 +104,6 @@ impl PostgresStore {
     pub fn load_trips(&self) -> Trips {
         self.pool.trips(Operation::Load)
     }
-
-    fn known(&self) -> MutexGuard<'_, HashMap<Domain, i32>> {
-        // Entries are put in whole, so a panic elsewhere does not spoil the map.
-        self.partitions
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The number of a domain, if it has one.
-    async fn find_partition(&self, domain: &Domain) -> Result<Option<i32>, Error> {
-        const FIND: &str = "SELECT id FROM partitions WHERE domain = $1";
-        if let Some(id) = self.known().get(domain) {
-            return Ok(Some(*id));
-        }
-        self.ask_partition(FIND, domain).await
-    }
-
-    /// The number of a domain, which it gets with its first write.
-    async fn ensure_partition(&self, domain: &Domain) -> Result<i32, Error> {
-        const MAKE: &str = "INSERT INTO partitions (domain) VALUES ($1) ON CONFLICT (domain) DO UPDATE SET domain = excluded.domain RETURNING id";
-        if let Some(id) = self.find_partition(domain).await? {
-            return Ok(id);
-        }
-        let made = self.ask_partition(MAKE, domain).await?;
-        let missing = || {
-            Corrupt::new(format!(
-                "partition {domain}: it is missing after it was stored"
-            ))
-        };
-        Ok(made.ok_or_else(missing)?)
-    }
-
-    async fn ask_partition(
-        &self,
-        sql: &'static str,
-        domain: &Domain,
-    ) -> Result<Option<i32>, Error> {
-        let build = || sqlx::query(sql).bind(domain.as_str());
-        let found = self.pool.find(build, read_value).await?;
-        if let Some(id) = found {
-            self.known().insert(domain.clone(), id);
-        }
-        Ok(found)
-    }
 }
 
 #[async_trait]
@@ -156,7 +115,7 @@ impl Writer for PostgresStore {
         let mut placed = Vec::with_capacity(batch.len());
         for entry in &batch {
             let partition = match entry.proposal() {
-                Some(proposal) => Some(self.ensure_partition(&proposal.stream.domain).await?),
+                Some(proposal) => Some(self.partitions.ensure(&proposal.stream.domain).await?),
                 None => None,
             };
             placed.push((entry, partition));
@@ -177,20 +136,20 @@ impl Writer for PostgresStore {
 #[async_trait]
 impl Log for PostgresStore {
     async fn load(&self, load: Load) -> Result<Loaded, Error> {
-        let partition = self.find_partition(&load.stream.domain).await?;
+        let partition = self.partitions.find(&load.stream.domain).await?;
         let loaded = self.loads.ask((load, partition)).await;
         loaded.map_err(|ended| Error::Unavailable(Arc::new(ended)))?
     }
 
     async fn read_stream(&self, read: StreamRead) -> Result<Vec<Append>, Error> {
-        match self.find_partition(&read.stream.domain).await? {
+        match self.partitions.find(&read.stream.domain).await? {
             Some(partition) => load::read_stream(&self.pool, partition, &read).await,
             None => Ok(Vec::new()),
         }
     }
 
     async fn read_partition(&self, read: PartitionRead) -> Result<PartitionPage, Error> {
-        match self.find_partition(&read.domain).await? {
+        match self.partitions.find(&read.domain).await? {
             Some(partition) => load::read_partition(&self.pool, partition, &read).await,
             None => Ok(EMPTY_PAGE),
         }
@@ -209,10 +168,30 @@ impl Catalog for PostgresStore {
         after: Option<Root>,
         limit: usize,
     ) -> Result<Vec<RootHead>, Error> {
-        match self.find_partition(domain).await? {
-            Some(partition) => load::list_roots(&self.pool, partition, after, limit).await,
-            None => Ok(Vec::new()),
-        }
+        // The index is walked from root to root.
+        const ROOTS: &str = "WITH RECURSIVE heads AS (
+                 (SELECT a.root FROM appends a
+                  WHERE a.partition_id = $1 AND a.edition = '' AND a.root >= $2 AND (a.root > $2 OR $3)
+                  ORDER BY a.root LIMIT 1)
+                 UNION ALL
+                 SELECT (SELECT a.root FROM appends a WHERE a.partition_id = $1 AND a.edition = '' AND a.root > h.root ORDER BY a.root LIMIT 1)
+                 FROM heads h WHERE h.root IS NOT NULL
+             )
+             SELECT h.root, (
+                 SELECT a.first_sequence + a.event_count FROM appends a
+                 WHERE a.partition_id = $1 AND a.edition = '' AND a.root = h.root ORDER BY a.first_sequence DESC LIMIT 1
+             ) FROM heads h WHERE h.root IS NOT NULL LIMIT $4";
+        let Some(partition) = self.partitions.find(domain).await? else {
+            return Ok(Vec::new());
+        };
+        let build = || {
+            sqlx::query(ROOTS)
+                .bind(partition)
+                .bind(after.map_or(Uuid::nil(), |root| root.0))
+                .bind(after.is_none())
+                .bind(column(limit))
+        };
+        self.pool.list(build, read_root_head).await
     }
 
     async fn read_correlated(
@@ -222,15 +201,29 @@ impl Catalog for PostgresStore {
         after: Position,
         limit: usize,
     ) -> Result<Vec<Append>, Error> {
-        let Some(partition) = self.find_partition(domain).await? else {
+        const CORRELATED: &str = concat!(
+            "SELECT a.edition, a.root, ",
+            append_columns!(),
+            " FROM (
+                SELECT *, sum(size) OVER (ORDER BY last_position) - size AS size_before FROM (
+                    SELECT * FROM appends WHERE partition_id = $1 AND correlation_id = $2 AND last_position > $3
+                    ORDER BY last_position LIMIT $4
+                ) found
+            ) a WHERE a.size_before <= $5 ORDER BY a.last_position"
+        );
+        let Some(partition) = self.partitions.find(domain).await? else {
             return Ok(Vec::new());
         };
-        let wanted = load::Correlated {
-            partition,
-            domain,
-            correlation,
+        let build = || {
+            sqlx::query(CORRELATED)
+                .bind(partition)
+                .bind(correlation.as_str())
+                .bind(column(after.0))
+                .bind(column(CORRELATED_APPENDS))
+                .bind(column(limit))
         };
-        load::read_correlated(&self.pool, wanted, after, limit).await
+        let read = |columns: &mut Columns<'_>| read_append_of(domain, columns);
+        self.pool.list(build, read).await
     }
 
     async fn probe(&self) -> Result<(), Error> {
@@ -253,7 +246,25 @@ impl Progress for PostgresStore {
         domain: &Domain,
         start: Cursor,
     ) -> Result<SourceProgress, Error> {
-        progress::open_source(&self.pool, consumer, domain, start).await
+        const OPEN: &str = "WITH made AS (
+                INSERT INTO consumers (name) VALUES ($1) ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING id
+            )
+            INSERT INTO sources (consumer_id, domain, start_position, start_append_id, start_store_id, start_incarnation,
+                position, append_id, store_id, incarnation)
+            SELECT id, $2, $3, $4, $5, $6, $3, $4, $5, $6 FROM made ON CONFLICT DO NOTHING";
+        let name = consumer.to_string();
+        let opened = self.pool.fetch(Operation::Other, |_| {
+            sqlx::query(OPEN)
+                .bind(&name)
+                .bind(domain.as_str())
+                .bind(column(start.position.0))
+                .bind(start.append_id.map(|append| append.0))
+                .bind(start.identity.store_id.0)
+                .bind(start.identity.incarnation.0)
+        });
+        opened.await?;
+        let source = self.read_source(consumer, domain).await?;
+        Ok(source.ok_or_else(|| Corrupt::new("source: it is missing after it was stored"))?)
     }
 
     async fn read_source(
@@ -261,7 +272,12 @@ impl Progress for PostgresStore {
         consumer: &ConsumerId,
         domain: &Domain,
     ) -> Result<Option<SourceProgress>, Error> {
-        progress::read_source(&self.pool, consumer, domain).await
+        const SOURCE: &str = "SELECT s.start_position, s.start_append_id, s.start_store_id, s.start_incarnation,
+                s.position, s.append_id, s.store_id, s.incarnation
+            FROM sources s JOIN consumers c ON c.id = s.consumer_id WHERE c.name = $1 AND s.domain = $2";
+        let name = consumer.to_string();
+        let build = || sqlx::query(SOURCE).bind(&name).bind(domain.as_str());
+        self.pool.find(build, read_source).await
     }
 
     async fn read_roots(
@@ -269,7 +285,20 @@ impl Progress for PostgresStore {
         consumer: &ConsumerId,
         streams: Vec<StreamId>,
     ) -> Result<Vec<RootProgress>, Error> {
-        progress::read_roots(&self.pool, consumer, &streams).await
+        const ROOTS: &str = "SELECT r.next_sequence, r.parked_sequence, r.parked_attempts, r.parked_code, r.parked_message, r.parked_details
+            FROM unnest($2::text[], $3::text[], $4::uuid[]) WITH ORDINALITY q(domain, edition, root, ordinal)
+            LEFT JOIN consumers c ON c.name = $1
+            LEFT JOIN roots r ON r.consumer_id = c.id AND r.domain = q.domain AND r.edition = q.edition AND r.root = q.root
+            ORDER BY q.ordinal";
+        let name = consumer.to_string();
+        let build = || {
+            sqlx::query(ROOTS)
+                .bind(&name)
+                .bind(each(&streams, |stream| stream.domain.as_str()))
+                .bind(each(&streams, |stream| edition_column(&stream.edition)))
+                .bind(each(&streams, |stream| stream.root.0))
+        };
+        self.pool.list(build, read_root).await
     }
 }
 
@@ -282,7 +311,20 @@ impl Backlog for PostgresStore {
         after: u64,
         limit: usize,
     ) -> Result<Vec<WorkHead>, Error> {
-        backlog::list_work(&self.pool, consumer, state, after, limit).await
+        const HEADS: &str = "SELECT o.place, o.outgoing_id, o.trigger_domain, o.trigger_edition, o.trigger_root,
+                substr(o.command, 1, $5), substr(o.facts, 1, $5), coalesce(octet_length(o.command), 0) + coalesce(octet_length(o.facts), 0)
+            FROM outgoing o JOIN consumers c ON c.id = o.consumer_id
+            WHERE c.name = $1 AND o.place > $2 AND (o.refusal_code IS NOT NULL) = $3 ORDER BY o.place LIMIT $4";
+        let name = consumer.to_string();
+        let build = || {
+            sqlx::query(HEADS)
+                .bind(&name)
+                .bind(column(after))
+                .bind(state == WorkState::Refused)
+                .bind(column(limit))
+                .bind(TARGET_BYTES)
+        };
+        self.pool.list(build, read_work_head).await
     }
 
     async fn read_work(
@@ -290,7 +332,18 @@ impl Backlog for PostgresStore {
         consumer: &ConsumerId,
         ids: Vec<OutgoingId>,
     ) -> Result<Vec<Option<KeptWork>>, Error> {
-        backlog::read_work(&self.pool, consumer, ids).await
+        const WORK: &str = "SELECT o.outgoing_id, o.trigger_domain, o.trigger_edition, o.trigger_root, o.command, o.facts, o.trace_parent,
+                o.refusal_code, o.refusal_message, o.refusal_details
+            FROM unnest($2::text[]) WITH ORDINALITY q(id, ordinal)
+            LEFT JOIN consumers c ON c.name = $1
+            LEFT JOIN outgoing o ON o.consumer_id = c.id AND o.outgoing_id = q.id
+            ORDER BY q.ordinal";
+        let name = consumer.to_string();
+        let build = || {
+            let ids = each(&ids, |id| id.0.as_str());
+            sqlx::query(WORK).bind(&name).bind(ids)
+        };
+        self.pool.list(build, read_work).await
     }
 
     async fn list_parked(
@@ -299,7 +352,21 @@ impl Backlog for PostgresStore {
         after: Option<&StreamId>,
         limit: usize,
     ) -> Result<Vec<(StreamId, Parked)>, Error> {
-        backlog::list_parked(&self.pool, consumer, after, limit).await
+        const PARKED: &str = "SELECT r.domain, r.edition, r.root,
+                r.parked_sequence, r.parked_attempts, r.parked_code, r.parked_message, r.parked_details
+            FROM roots r JOIN consumers c ON c.id = r.consumer_id
+            WHERE c.name = $1 AND r.parked_sequence IS NOT NULL AND ($2::text IS NULL OR (r.domain, r.edition, r.root) > ($2, $3, $4))
+            ORDER BY r.domain, r.edition, r.root LIMIT $5";
+        let name = consumer.to_string();
+        let build = || {
+            sqlx::query(PARKED)
+                .bind(&name)
+                .bind(after.map(|stream| stream.domain.as_str()))
+                .bind(after.map(|stream| edition_column(&stream.edition)))
+                .bind(after.map(|stream| stream.root.0))
+                .bind(column(limit))
+        };
+        self.pool.list(build, read_parked_root).await
     }
 }
 

@@ -1,20 +1,18 @@
 //! Reading the log, each function within one read snapshot.
 
 use angzarr_coordinator::model::{
-    Append, AppendId, CommandKey, CorrelationId, Domain, Position, Root, RootHead, Sequence,
-    StreamId,
+    Append, AppendId, CommandKey, Domain, Position, Sequence, StreamId,
 };
-use angzarr_coordinator::port::catalog::CORRELATED_APPENDS;
 use angzarr_coordinator::port::log::{Load, Loaded, PartitionPage, PartitionRead, StreamRead};
 use rusqlite::{Connection, Params, params};
 
 use super::append::Stream;
 use super::error::Fault;
 use super::row::{self, append_columns, append_key, place_key};
-use super::statement::{find, list, scan};
+use super::statement::{find, scan};
 use crate::stored::{
     Columns, Corrupt, EMPTY_PAGE, Reading, column, edition_column, read_append, read_append_of,
-    read_root_head, read_snapshot, read_value,
+    read_snapshot, read_value,
 };
 
 /// What is known of a command id.
@@ -151,7 +149,7 @@ pub(super) fn find_stream(conn: &Connection, stream: &StreamId) -> Result<Option
 }
 
 /// Reads appends until their size exceeds the limit; the one that exceeds it comes as well.
-fn list_within(
+pub(super) fn list_within(
     conn: &Connection,
     limit: usize,
     sql: &str,
@@ -214,47 +212,4 @@ pub(super) fn read_partition(
         })?;
     }
     Ok(page)
-}
-
-/// Lists roots of the main timeline that have events.
-pub(super) fn list_roots(
-    conn: &Connection,
-    domain: &Domain,
-    after: Option<Root>,
-    limit: usize,
-) -> Result<Vec<RootHead>, Fault> {
-    const ROOTS: &str = "SELECT root, next_sequence FROM streams
-         WHERE partition = (SELECT id FROM partitions WHERE domain = ?) AND edition = '' AND root > ? AND next_sequence > 0
-         ORDER BY root LIMIT ?";
-    let after = after.as_ref().map_or(&[][..], |root| root.as_bytes());
-    let values = params![domain.as_str(), after, column(limit)];
-    list(conn, ROOTS, values, read_root_head)
-}
-
-/// Reads whole appends of one correlation id.
-pub(super) fn read_correlated(
-    conn: &Connection,
-    domain: &Domain,
-    correlation: &CorrelationId,
-    after: Position,
-    limit: usize,
-) -> Result<Vec<Append>, Fault> {
-    const CORRELATED: &str = concat!(
-        "SELECT s.edition, s.root, ",
-        append_columns!(),
-        " FROM log l JOIN appends a ON a.id = l.append JOIN streams s ON s.id = (l.append >> 32)
-          WHERE l.correlation_id = ? AND l.id > ? AND l.id <= ? ORDER BY l.id LIMIT ?"
-    );
-    let Some(partition) = partition_id(conn, domain)? else {
-        return Ok(Vec::new());
-    };
-    let values = params![
-        correlation.as_str(),
-        place_key(partition, after),
-        row::last_place_key(partition),
-        column(CORRELATED_APPENDS)
-    ];
-    list_within(conn, limit, CORRELATED, values, |columns| {
-        read_append_of(domain, columns)
-    })
 }

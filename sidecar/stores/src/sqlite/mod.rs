@@ -6,7 +6,6 @@
 //! wait for it.
 
 mod append;
-mod backlog;
 mod error;
 mod leases;
 mod load;
@@ -29,7 +28,7 @@ use angzarr_coordinator::model::{
     StreamId,
 };
 use angzarr_coordinator::port::backlog::{Backlog, KeptWork, WorkHead, WorkState};
-use angzarr_coordinator::port::catalog::Catalog;
+use angzarr_coordinator::port::catalog::{CORRELATED_APPENDS, Catalog};
 use angzarr_coordinator::port::leases::{Grant, Leases};
 use angzarr_coordinator::port::log::{Load, Loaded, Log, PartitionPage, PartitionRead, StreamRead};
 use angzarr_coordinator::port::progress::{
@@ -38,12 +37,21 @@ use angzarr_coordinator::port::progress::{
 use angzarr_coordinator::port::store::{Durability, Error};
 use angzarr_coordinator::port::writer::{Entry, Outcome, Writer};
 use async_trait::async_trait;
+use rusqlite::{Connection, params};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 pub use error::OpenError;
 use leases::Session;
+use progress::stream_columns;
+use row::{append_columns, last_place_key, place_key};
+use statement::{find, list};
 use threads::{Running, Threads};
+
+use crate::stored::{
+    Columns, TARGET_BYTES, column, read_append_of, read_parked_root, read_root_head, read_work,
+    read_work_head,
+};
 
 /// An open store in a file. It is closed, and its threads have ended, when the last handle is dropped.
 pub struct SqliteStore {
@@ -127,9 +135,13 @@ impl Catalog for SqliteStore {
         after: Option<Root>,
         limit: usize,
     ) -> Result<Vec<RootHead>, Error> {
-        let domain = domain.clone();
+        const ROOTS: &str = "SELECT root, next_sequence FROM streams
+             WHERE partition = (SELECT id FROM partitions WHERE domain = ?) AND edition = '' AND root > ? AND next_sequence > 0
+             ORDER BY root LIMIT ?";
+        let after = after.map_or(Vec::new(), |root| root.as_bytes().to_vec());
+        let values = (domain.to_string(), after, column(limit));
         self.threads
-            .read(move |conn| load::list_roots(conn, &domain, after, limit))
+            .read(move |conn| list(conn, ROOTS, values, read_root_head))
             .await
     }
 
@@ -140,14 +152,27 @@ impl Catalog for SqliteStore {
         after: Position,
         limit: usize,
     ) -> Result<Vec<Append>, Error> {
-        let (domain, correlation) = (domain.clone(), correlation.clone());
-        self.threads
-            .read(move |conn| load::read_correlated(conn, &domain, &correlation, after, limit))
-            .await
+        const CORRELATED: &str = concat!(
+            "SELECT s.edition, s.root, ",
+            append_columns!(),
+            " FROM log l JOIN appends a ON a.id = l.append JOIN streams s ON s.id = (l.append >> 32)
+              WHERE l.correlation_id = ? AND l.id > ? AND l.id <= ? ORDER BY l.id LIMIT ?"
+        );
+        let (domain, correlation) = (domain.clone(), correlation.to_string());
+        let read_all = move |conn: &Connection| {
+            let Some(partition) = load::partition_id(conn, &domain)? else {
+                return Ok(Vec::new());
+            };
+            let (first, last) = (place_key(partition, after), last_place_key(partition));
+            let values = params![correlation, first, last, column(CORRELATED_APPENDS)];
+            let read = |columns: &mut Columns<'_>| read_append_of(&domain, columns);
+            load::list_within(conn, limit, CORRELATED, values, read)
+        };
+        self.threads.read(read_all).await
     }
 
     async fn probe(&self) -> Result<(), Error> {
-        let read = |conn: &rusqlite::Connection| {
+        let read = |conn: &Connection| {
             conn.query_row("SELECT id FROM format", [], |_| Ok(()))?;
             Ok(())
         };
@@ -189,7 +214,7 @@ impl Progress for SqliteStore {
         consumer: &ConsumerId,
         streams: Vec<StreamId>,
     ) -> Result<Vec<RootProgress>, Error> {
-        let consumer = consumer.clone();
+        let consumer = consumer.to_string();
         self.threads
             .read(move |conn| progress::read_roots(conn, &consumer, &streams))
             .await
@@ -205,9 +230,15 @@ impl Backlog for SqliteStore {
         after: u64,
         limit: usize,
     ) -> Result<Vec<WorkHead>, Error> {
-        let consumer = consumer.clone();
+        const HEADS: &str = "SELECT place, outgoing_id, trigger_domain, trigger_edition, trigger_root, substr(command, 1, ?1), substr(facts, 1, ?1),
+                 coalesce(length(command), 0) + coalesce(length(facts), 0)
+             FROM outgoing WHERE consumer = (SELECT id FROM consumers WHERE name = ?2) AND place > ?3 AND (refusal_code IS NOT NULL) = ?4
+             ORDER BY place LIMIT ?5";
+        let is_refused = state == WorkState::Refused;
+        let (consumer, after, limit) = (consumer.to_string(), column(after), column(limit));
+        let values = (TARGET_BYTES, consumer, after, is_refused, limit);
         self.threads
-            .read(move |conn| backlog::list_work(conn, &consumer, state, after, limit))
+            .read(move |conn| list(conn, HEADS, values, read_work_head))
             .await
     }
 
@@ -216,10 +247,18 @@ impl Backlog for SqliteStore {
         consumer: &ConsumerId,
         ids: Vec<OutgoingId>,
     ) -> Result<Vec<Option<KeptWork>>, Error> {
-        let consumer = consumer.clone();
-        self.threads
-            .read(move |conn| backlog::read_work(conn, &consumer, &ids))
-            .await
+        const WORK: &str = "SELECT outgoing_id, trigger_domain, trigger_edition, trigger_root, command, facts, trace_parent,
+                 refusal_code, refusal_message, refusal_details
+             FROM outgoing WHERE consumer = (SELECT id FROM consumers WHERE name = ?) AND outgoing_id = ?";
+        let consumer = consumer.to_string();
+        let read_each = move |conn: &Connection| {
+            let works = ids.iter().map(|id| {
+                let found = find(conn, WORK, [&consumer, &id.0], read_work)?;
+                Ok(found.flatten())
+            });
+            works.collect()
+        };
+        self.threads.read(read_each).await
     }
 
     async fn list_parked(
@@ -228,10 +267,19 @@ impl Backlog for SqliteStore {
         after: Option<&StreamId>,
         limit: usize,
     ) -> Result<Vec<(StreamId, Parked)>, Error> {
-        let (consumer, after) = (consumer.clone(), after.cloned());
-        self.threads
-            .read(move |conn| backlog::list_parked(conn, &consumer, after.as_ref(), limit))
-            .await
+        const PARKED: &str = "SELECT domain, edition, root, parked_sequence, parked_attempts, parked_code, parked_message, parked_details FROM roots
+             WHERE consumer = (SELECT id FROM consumers WHERE name = ?) AND parked_sequence IS NOT NULL AND (domain, edition, root) > (?, ?, ?)
+             ORDER BY domain, edition, root LIMIT ?";
+        let (consumer, after) = (consumer.to_string(), after.cloned());
+        let read_after = move |conn: &Connection| {
+            let (domain, edition, root) = match &after {
+                Some(stream) => stream_columns(stream),
+                None => ("", "", &[][..]),
+            };
+            let values = params![consumer, domain, edition, root, column(limit)];
+            list(conn, PARKED, values, read_parked_root)
+        };
+        self.threads.read(read_after).await
     }
 }
 

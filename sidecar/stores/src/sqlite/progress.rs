@@ -67,21 +67,26 @@ pub(super) fn read_source(
 /// Reads how far a consumer got in streams.
 pub(super) fn read_roots(
     conn: &Connection,
-    consumer: &ConsumerId,
+    consumer: &str,
     streams: &[StreamId],
 ) -> Result<Vec<RootProgress>, Fault> {
     const ROOT: &str = "SELECT next_sequence, parked_sequence, parked_attempts, parked_code, parked_message, parked_details
          FROM roots WHERE consumer = (SELECT id FROM consumers WHERE name = ?) AND domain = ? AND edition = ? AND root = ?";
-    let name = consumer.to_string();
     let each = streams.iter().map(|stream| {
         let (domain, edition, root) = stream_columns(stream);
-        let found = find(conn, ROOT, params![name, domain, edition, root], read_root)?;
+        let found = find(
+            conn,
+            ROOT,
+            params![consumer, domain, edition, root],
+            read_root,
+        )?;
         Ok(found.unwrap_or_default())
     });
     each.collect()
 }
 
-fn stream_columns(stream: &StreamId) -> (&str, &str, &[u8; 16]) {
+/// Domain, edition and root as columns.
+pub(super) fn stream_columns(stream: &StreamId) -> (&str, &str, &[u8]) {
     let edition = edition_column(&stream.edition);
     (stream.domain.as_str(), edition, stream.root.as_bytes())
 }
