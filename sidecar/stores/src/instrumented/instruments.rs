@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use angzarr_coordinator::model::{Append, ConsumerId, Domain};
 use angzarr_coordinator::port::store::Error;
-use opentelemetry::metrics::{Counter, Histogram, Meter};
+use opentelemetry::metrics::{Counter, Histogram};
 use opentelemetry::{KeyValue, global};
 
 /// The bounds of batch sizes.
@@ -37,14 +37,13 @@ pub(super) struct Instruments {
     positions_updated: Counter<u64>,
 }
 
-fn counter(meter: &Meter, name: &'static str, description: &'static str) -> Counter<u64> {
-    let counter = meter.u64_counter(name).with_description(description);
-    counter.build()
-}
-
 impl Instruments {
     pub(super) fn new(store: &'static str) -> Self {
         let meter = global::meter("angzarr");
+        let count = |name: &'static str, description: &'static str| {
+            let counter = meter.u64_counter(name);
+            counter.with_description(description).build()
+        };
         let duration = meter
             .f64_histogram("angzarr.storage.duration_seconds")
             .with_description("Calls to the store, by operation and outcome");
@@ -56,23 +55,13 @@ impl Instruments {
             store: KeyValue::new("store", store),
             duration: duration.build(),
             batch: batch.build(),
-            events_stored: counter(
-                &meter,
-                "angzarr.events.stored_total",
-                "Events that were stored",
-            ),
-            events_loaded: counter(
-                &meter,
-                "angzarr.events.loaded_total",
-                "Events that were read",
-            ),
-            snapshots_stored: counter(
-                &meter,
+            events_stored: count("angzarr.events.stored_total", "Events that were stored"),
+            events_loaded: count("angzarr.events.loaded_total", "Events that were read"),
+            snapshots_stored: count(
                 "angzarr.snapshots.stored_total",
                 "Snapshots that were stored with events",
             ),
-            positions_updated: counter(
-                &meter,
+            positions_updated: count(
                 "angzarr.positions.updated_total",
                 "Roots and sources in which a consumer got on",
             ),

@@ -86,10 +86,8 @@ impl<S: Writer> Writer for Instrumented<S> {
     async fn write(&self, batch: Vec<Entry>) -> Result<Vec<Outcome>, Error> {
         self.instruments.note_batch(batch.len());
         let asked: Vec<_> = batch.iter().map(Asked::of).collect();
-        let outcomes = self
-            .instruments
-            .measure("write", self.inner.write(batch))
-            .await?;
+        let writing = self.inner.write(batch);
+        let outcomes = self.instruments.measure("write", writing).await?;
         self.count(&asked, &outcomes);
         Ok(outcomes)
     }
@@ -100,10 +98,8 @@ impl<S: Writer> Writer for Instrumented<S> {
 impl<S: Log> Log for Instrumented<S> {
     async fn load(&self, load: Load) -> Result<Loaded, Error> {
         let domain = load.stream.domain.clone();
-        let loaded = self
-            .instruments
-            .measure("load", self.inner.load(load))
-            .await?;
+        let loading = self.inner.load(load);
+        let loaded = self.instruments.measure("load", loading).await?;
         let events = match &loaded {
             Loaded::History { events, .. } => events.len(),
             Loaded::Known(append) => append.events.len(),
@@ -154,9 +150,8 @@ impl<S: Catalog> Catalog for Instrumented<S> {
         after: Position,
         limit: usize,
     ) -> Result<Vec<Append>, Error> {
-        let reading = self
-            .inner
-            .read_correlated(domain, correlation, after, limit);
+        let inner = &self.inner;
+        let reading = inner.read_correlated(domain, correlation, after, limit);
         let appends = self.instruments.measure("read_correlated", reading).await?;
         self.instruments.count_appends(domain, &appends);
         Ok(appends)

@@ -25,8 +25,16 @@ pub(super) async fn connect(settings: &Postgres) -> Result<PgConnection, Fault> 
         check_settings(&mut conn, settings).await?;
         Ok(conn)
     };
-    let connected = timeout(CONNECT_WITHIN, connecting).await;
-    connected.map_err(|_| Fault::TimedOut(CONNECT_WITHIN))?
+    within(CONNECT_WITHIN, connecting).await
+}
+
+/// Waits for the database, but not longer than that.
+pub(super) async fn within<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, Fault>>,
+) -> Result<T, Fault> {
+    let done = timeout(limit, work).await;
+    done.unwrap_or(Err(Fault::TimedOut(limit)))
 }
 
 /// Checks that the session has the settings that were asked for. They travel together, so one of them shows whether something on the way dropped

@@ -107,8 +107,7 @@ async fn send(
         told.execute(ready).await?;
         Ok(())
     };
-    let sent = timeout(SEND_WITHIN, sending).await;
-    sent.unwrap_or(Err(Fault::TimedOut(SEND_WITHIN)))
+    connect::within(SEND_WITHIN, sending).await
 }
 
 /// Opens a connection that does not wait for its own flush: a hint need not be durable.
@@ -123,12 +122,9 @@ async fn open(pool: &Pool) -> Result<PgConnection, Fault> {
 async fn hear(pool: Arc<Pool>, heads: Heads) {
     let mut backoff = Backoff::new(PAUSES);
     loop {
-        match listen(&pool, &heads).await {
-            Ok(()) => {}
-            Err(fault) => {
-                tracing::debug!(error = %fault, "others are not heard; the log is looked at instead");
-                sleep(backoff.next_delay()).await;
-            }
+        if let Err(fault) = listen(&pool, &heads).await {
+            tracing::debug!(error = %fault, "others are not heard; the log is looked at instead");
+            sleep(backoff.next_delay()).await;
         }
     }
 }

@@ -16,9 +16,9 @@ use opentelemetry::{KeyValue, global, metrics};
 use sqlx::postgres::{PgArguments, PgConnection, PgRow};
 use sqlx::{Connection, Postgres};
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
-use super::connect;
+use super::connect::{self, within};
 use super::error::Fault;
 use crate::stored::{Columns, Corrupt};
 
@@ -209,14 +209,10 @@ impl Pool {
     async fn send(&self, counter: &Counter, asked: Asked<'_>) -> Result<Vec<PgRow>, Fault> {
         let (mut conn, _permit) = self.borrow().await?;
         let prepared = conn.cached_statements_size();
-        let within = self.settings.statement_timeout + MARGIN;
-        let answered = timeout(within, asked.fetch_all(&mut conn)).await;
+        let asking = async { Ok(asked.fetch_all(&mut conn).await?) };
+        let answer = within(self.settings.statement_timeout + MARGIN, asking).await;
         let prepares = conn.cached_statements_size().saturating_sub(prepared);
         counter.note_trips(1 + prepares as u64);
-        let answer = match answered {
-            Ok(answer) => answer.map_err(Fault::from),
-            Err(_) => Err(Fault::TimedOut(within)),
-        };
         match &answer {
             Ok(_) => self.give_back(conn),
             Err(fault) if fault.leaves_connection() => self.give_back(conn),
@@ -228,13 +224,10 @@ impl Pool {
     }
 
     async fn borrow(&self) -> Result<(PgConnection, SemaphorePermit<'_>), Fault> {
-        let within = self.settings.statement_timeout + MARGIN;
-        let permit = timeout(within, self.permits.acquire())
-            .await
-            .map_err(|_| Fault::TimedOut(within))?
-            .expect("the semaphore is never closed");
-        let idle = self.take_idle();
-        let conn = match idle {
+        let waiting = async { Ok(self.permits.acquire().await) };
+        let permit = within(self.settings.statement_timeout + MARGIN, waiting).await?;
+        let permit = permit.expect("the semaphore is never closed");
+        let conn = match self.take_idle() {
             Some(conn) => conn,
             None => self.open().await?,
         };
@@ -248,9 +241,7 @@ impl Pool {
             connect::check_durable(&mut conn, &self.settings).await?;
             connect::check_identity(&mut conn, self.identity).await
         };
-        timeout(MARGIN, checking)
-            .await
-            .map_err(|_| Fault::TimedOut(MARGIN))??;
+        within(MARGIN, checking).await?;
         Ok(conn)
     }
 

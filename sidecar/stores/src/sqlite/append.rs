@@ -195,11 +195,8 @@ fn find_partition(conn: &Connection, domain: &Domain) -> Result<Partition, Fault
 }
 
 fn insert_partition(conn: &Connection, domain: &Domain) -> Result<i64, Fault> {
-    execute(
-        conn,
-        "INSERT INTO partitions (domain) VALUES (?)",
-        [domain.as_str()],
-    )?;
+    const MAKE: &str = "INSERT INTO partitions (domain) VALUES (?)";
+    execute(conn, MAKE, [domain.as_str()])?;
     Ok(conn.last_insert_rowid())
 }
 

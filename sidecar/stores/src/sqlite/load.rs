@@ -29,7 +29,7 @@ pub(super) enum Probe {
 pub(super) fn load(conn: &Connection, load: &Load) -> Result<Loaded, Fault> {
     const SNAPSHOT: &str =
         "SELECT sequence, version, seconds, nanos, type_url, state FROM snapshots
-         WHERE stream = ?1 AND version = ?2 AND sequence <= coalesce(?3, sequence)";
+         WHERE stream = ? AND version = ? AND sequence <= ?";
     let stream = find_stream(conn, &load.stream)?;
     if let (Some(stream), Some(key)) = (stream, &load.key) {
         match probe(conn, stream.id, &load.stream, key)? {
@@ -47,11 +47,17 @@ pub(super) fn load(conn: &Connection, load: &Load) -> Result<Loaded, Fault> {
     let Some(Stream { id, .. }) = stream else {
         return Ok(Reading::begin(load, None, next_sequence).finish());
     };
-    let (version, through) = (load.snapshot_version, load.through);
-    let values = params![id, version.map(|it| it.0), through.map(|it| it.0)];
-    let snapshot = find(conn, SNAPSHOT, values, read_snapshot)?.flatten();
-    let mut reading = Reading::begin(load, snapshot, next_sequence);
-    let through = through.unwrap_or(Sequence(u32::MAX));
+    let through = load.through.unwrap_or(Sequence(u32::MAX));
+    let snapshot = match load.snapshot_version {
+        Some(version) => find(
+            conn,
+            SNAPSHOT,
+            [id, version.0.into(), through.0.into()],
+            read_snapshot,
+        )?,
+        None => None,
+    };
+    let mut reading = Reading::begin(load, snapshot.flatten(), next_sequence);
     let range = range(id, reading.from(), through, Position::ORIGIN);
     scan(conn, FROM_SEQUENCE, range, |columns| {
         reading.push(read_append(&load.stream, columns)?);

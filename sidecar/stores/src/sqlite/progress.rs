@@ -12,21 +12,13 @@ use crate::stored::{self, Corrupt, column, edition_column, encode_work, read_roo
 
 /// The number of a consumer, which it gets with its first write.
 fn ensure_consumer(conn: &Connection, consumer: &ConsumerId) -> Result<i64, Fault> {
+    const FIND: &str = "SELECT id FROM consumers WHERE name = ?";
+    const MAKE: &str = "INSERT INTO consumers (name, next_place) VALUES (?, 1)";
     let name = consumer.to_string();
-    let id = find(
-        conn,
-        "SELECT id FROM consumers WHERE name = ?",
-        [&name],
-        read_value,
-    )?;
-    if let Some(id) = id {
+    if let Some(id) = find(conn, FIND, [&name], read_value)? {
         return Ok(id);
     }
-    execute(
-        conn,
-        "INSERT INTO consumers (name, next_place) VALUES (?, 1)",
-        [name],
-    )?;
+    execute(conn, MAKE, [name])?;
     Ok(conn.last_insert_rowid())
 }
 
@@ -74,12 +66,8 @@ pub(super) fn read_roots(
          FROM roots WHERE consumer = (SELECT id FROM consumers WHERE name = ?) AND domain = ? AND edition = ? AND root = ?";
     let each = streams.iter().map(|stream| {
         let (domain, edition, root) = stream_columns(stream);
-        let found = find(
-            conn,
-            ROOT,
-            params![consumer, domain, edition, root],
-            read_root,
-        )?;
+        let values = params![consumer, domain, edition, root];
+        let found = find(conn, ROOT, values, read_root)?;
         Ok(found.unwrap_or_default())
     });
     each.collect()

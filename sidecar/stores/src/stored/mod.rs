@@ -1,11 +1,10 @@
-//! How values that every store keeps whole are stored in columns: events, outgoing work, statuses.
+//! What the stores share: how values are read from columns, and how events and outgoing work are kept in one.
 
 mod columns;
 mod history;
 mod rows;
 mod work;
 
-use std::error::Error as Reason;
 use std::sync::Arc;
 
 use angzarr_coordinator::model::{
@@ -43,7 +42,7 @@ impl Corrupt {
     }
 
     /// Something that cannot be read, with the reason.
-    pub(crate) fn because<E: Reason + Send + Sync + 'static>(
+    pub(crate) fn because<E: std::error::Error + Send + Sync + 'static>(
         what: impl Into<String>,
     ) -> impl FnOnce(E) -> Self {
         move |source| Self {
@@ -113,18 +112,14 @@ pub(crate) fn decode_events(
     first: Sequence,
     last: Position,
 ) -> Result<Vec<Event>, Corrupt> {
-    let stored = StoredEvents::decode(blob)
-        .map_err(Corrupt::because("events"))?
-        .events;
-    let before = last
-        .0
-        .checked_sub(stored.len() as u64)
-        .map(Position)
-        .ok_or_else(|| Corrupt::new("events: their number does not fit their position"))?;
-    let mut events = Vec::with_capacity(stored.len());
-    for (index, event) in stored.into_iter().enumerate() {
+    let stored = StoredEvents::decode(blob).map_err(Corrupt::because("events"))?;
+    let before = last.0.checked_sub(stored.events.len() as u64).map(Position);
+    let misfit = || Corrupt::new("events: their number does not fit their position");
+    let before = before.ok_or_else(misfit)?;
+    let events = stored.events.into_iter().enumerate().map(|(index, event)| {
         let external_id = event.external_id.as_deref().map(ExternalId::parse);
-        events.push(Event {
+        let external_id = external_id.transpose();
+        Ok(Event {
             sequence: first.plus(index),
             position: before.plus(index + 1),
             payload: Payload {
@@ -135,12 +130,10 @@ pub(crate) fn decode_events(
                 seconds: event.seconds,
                 nanos: event.nanos,
             },
-            external_id: external_id
-                .transpose()
-                .map_err(Corrupt::because("events"))?,
-        });
-    }
-    Ok(events)
+            external_id: external_id.map_err(Corrupt::because("events"))?,
+        })
+    });
+    events.collect()
 }
 
 /// A proposal as it is recorded: with what is left of its events, the first of which gets the sequence `first`; `before` is the position before
