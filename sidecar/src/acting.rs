@@ -14,7 +14,7 @@ use crate::transport::{FORWARDED, put, request};
 pub fn elsewhere(consumer: &Consumer, routes: &Routes) -> Option<Channel> {
     match consumer.snapshot().holder {
         Holder::Elsewhere(address) => routes.at(&address),
-        Holder::Here(_) | Holder::Unknown => None,
+        Holder::Here(_) | Holder::Unknown | Holder::Twin => None,
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use angzarr_coordinator::consumer::Consumer;
+use angzarr_coordinator::consumer::{Consumer, Holder};
 use angzarr_coordinator::model::ConsumerKind;
 use angzarr_coordinator::port::logic::{self, AggregateLogic, ConsumerLogic};
 use tokio::sync::watch;
@@ -19,6 +19,7 @@ use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
 
 use crate::lifecycle::{Lifecycle, Phase};
+use crate::settings::SERVICE_ENDPOINT;
 use crate::transport::{STANDARD_BYTES, configured};
 
 /// One thing that a sidecar runs, with the logic that it depends on.
@@ -192,9 +193,12 @@ impl Health {
             let snapshot = consumer.snapshot();
             if !snapshot.is_ready {
                 let (kind, name) = (snapshot.id.kind.as_str(), &snapshot.id.name);
-                reasons.push(format!(
-                    "{kind} {name} has not stored the start of every source"
-                ));
+                reasons.push(match snapshot.holder {
+                    Holder::Twin => format!(
+                        "another sidecar with the same service endpoint acts for {kind} {name}; set {SERVICE_ENDPOINT} of each to its own address"
+                    ),
+                    Holder::Unknown | Holder::Here(_) | Holder::Elsewhere(_) => format!("{kind} {name} has not stored the start of every source"),
+                });
             }
         }
         reasons

@@ -92,6 +92,7 @@ fn consumer(snapshot: Snapshot) -> ConsumerStatus {
         Holder::Unknown => ("unknown", None, None),
         Holder::Here(epoch) => ("here", Some(epoch), None),
         Holder::Elsewhere(address) => ("elsewhere", None, Some(address)),
+        Holder::Twin => ("twin", None, None),
     };
     ConsumerStatus {
         kind: snapshot.id.kind.as_str().to_owned(),

@@ -245,3 +245,45 @@ async fn progress(database: &Database) -> Vec<String> {
     );
     rows.fetch_all(&mut conn).await.unwrap()
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sidecars_with_one_service_endpoint_do_not_steal_leases_and_one_names_the_setting() {
+    let probes = Probes::start().await;
+    let database = Server::shared().await.database().await;
+    let mut fleet = Fleet {
+        database,
+        places: Vec::new(),
+        running: Vec::new(),
+    };
+    for _ in 0..2 {
+        let place = Place::over(PROGRAM, &fleet.database.url(), &probes.components());
+        place.route(ROUTING);
+        let endpoint = fleet.places.first().unwrap_or(&place).grpc;
+        let endpoint = format!("http://127.0.0.1:{endpoint}").into();
+        let running = place.start_with([("ANGZARR_SERVICE_ENDPOINT", endpoint)]);
+        fleet.running.push(running);
+        place.ready().await;
+        fleet.places.push(place);
+    }
+    // The second takes them once, as a restarted process would.
+    let unready = async || fleet.places[0].ask_http("GET", "/readyz").await;
+    until(async || unready().await.contains("ANGZARR_SERVICE_ENDPOINT")).await;
+    let epochs = async || {
+        let mut other = fleet.database.connect().await;
+        let read = "SELECT name || epoch FROM angzarr.leases ORDER BY 1";
+        let epochs: Vec<String> = sqlx::query_scalar(read)
+            .fetch_all(&mut other)
+            .await
+            .unwrap();
+        epochs
+    };
+    let before = epochs().await;
+    // Commands through both still reach the consumers, which act in one.
+    for (place, to) in fleet.places.iter().zip(1..) {
+        let asked = command("Add", root(to), &format!("twin-{to}"));
+        execute(place.channel(), asked).await.unwrap();
+        until(async || probes.journal.count(&root(to)) == 1).await;
+    }
+    assert!(unready().await.contains("ANGZARR_SERVICE_ENDPOINT"));
+    assert_eq!(epochs().await, before);
+}

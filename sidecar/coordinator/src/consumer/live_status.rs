@@ -34,6 +34,8 @@ pub enum Holder {
     Here(u64),
     /// The process at this address.
     Elsewhere(String),
+    /// Another process that has the address of this one, by a mistake in their settings.
+    Twin,
 }
 
 /// The state of one source.
@@ -201,7 +203,7 @@ impl LiveStatus {
             .map(|domain| snapshot_source(domain, state.sources.get(domain), pause))
             .collect();
         let is_ready = match &state.holder {
-            Holder::Unknown => false,
+            Holder::Unknown | Holder::Twin => false,
             Holder::Here(_) => sources.iter().all(|source| source.start.is_some()),
             Holder::Elsewhere(_) => true,
         };

@@ -31,12 +31,14 @@ mod sync;
 mod tests;
 
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 pub use error::Error;
 pub use live_status::{Holder, Snapshot, SourceSnapshot, SourceState};
@@ -54,6 +56,8 @@ use active::Active;
 use committer::Committer;
 use live_status::LiveStatus;
 
+/// Stands between the address of a holder and the name of its process.
+const PROCESS_MARK: char = '#';
 /// Roots that are counted with one read.
 const PARKED_PAGE: usize = 1_000;
 
@@ -73,6 +77,10 @@ pub struct Consumer {
     active: Mutex<Option<Arc<Active>>>,
     /// Ends the work under way, so that it starts over with other settings.
     round: Mutex<CancellationToken>,
+    /// Tells it apart from others at the same address.
+    process: Uuid,
+    /// Whether a lease of it was once granted to another.
+    was_fenced: AtomicBool,
 }
 
 impl Consumer {
@@ -84,6 +92,8 @@ impl Consumer {
             status: Arc::default(),
             active: Mutex::default(),
             round: Mutex::default(),
+            process: Uuid::new_v4(),
+            was_fenced: AtomicBool::new(false),
         }
     }
 
@@ -144,6 +154,9 @@ impl Consumer {
         if !matches!(released.await, Ok(Ok(()))) {
             // It expires by itself.
             tracing::warn!(consumer = name, "the lease was not given back");
+        }
+        if matches!(ran, Err(Error::Fenced { .. })) {
+            self.was_fenced.store(true, Ordering::Relaxed);
         }
         ran
     }
@@ -209,10 +222,46 @@ impl Consumer {
         lock(&self.active).clone().ok_or_else(|| {
             let holder = match self.status.holder() {
                 Holder::Elsewhere(address) => format!("{address} acts for it"),
+                Holder::Twin => {
+                    "another process with the address of this one acts for it".to_owned()
+                }
                 Holder::Unknown | Holder::Here(_) => "it does not run".to_owned(),
             };
             sync::not_reached(&format!("{}: {holder}", self.settings().id))
         })
+    }
+
+    /// What the lease names as its holder.
+    ///
+    /// # Design
+    /// A process takes over at once from one at its own address, which is what was there before a restart. Two processes with the same address would
+    /// so take the lease from each other for ever. So one that lost it asks under a name of its own from then on, and waits like all others.
+    fn holder(&self, settings: &Settings) -> String {
+        if self.was_fenced.load(Ordering::Relaxed) {
+            format!("{}{PROCESS_MARK}{}", settings.holder, self.process)
+        } else {
+            settings.holder.clone()
+        }
+    }
+
+    /// Notes who acts; one that is still there after a whole lease, and at this address, is another running process.
+    fn note_holder(&self, settings: &Settings, holder: &str, began: Instant) {
+        let address = holder.split(PROCESS_MARK).next().unwrap_or(holder);
+        let holder = if address != settings.holder {
+            Holder::Elsewhere(address.to_owned())
+        } else if began.elapsed() <= settings.lease_ttl {
+            Holder::Unknown
+        } else {
+            Holder::Twin
+        };
+        if holder == Holder::Twin && self.status.holder() != Holder::Twin {
+            tracing::error!(
+                consumer = %settings.id,
+                address,
+                "another process with the address of this one acts for the consumer; give each its own"
+            );
+        }
+        self.status.set_holder(holder);
     }
 
     /// Waits for the lease; returns nothing when the shutdown came first.
@@ -221,14 +270,12 @@ impl Consumer {
         settings: &Settings,
         shutdown: &CancellationToken,
     ) -> Result<Option<Lease>, Error> {
-        let name = settings.id.to_string();
+        let (name, own) = (settings.id.to_string(), self.holder(settings));
+        let began = Instant::now();
         let mut backoff = settings.backoff();
         loop {
             let lease_until = Instant::now() + settings.lease_ttl;
-            let asked = self
-                .ports
-                .leases
-                .acquire(&name, &settings.holder, settings.lease_ttl);
+            let asked = self.ports.leases.acquire(&name, &own, settings.lease_ttl);
             let delay = match until(shutdown, asked).await {
                 None => return Ok(None),
                 Some(Ok(Grant::Granted { epoch })) => {
@@ -241,7 +288,7 @@ impl Consumer {
                 }
                 Some(Ok(Grant::Held { holder })) => {
                     backoff.reset();
-                    self.status.set_holder(Holder::Elsewhere(holder));
+                    self.note_holder(settings, &holder, began);
                     settings.lease_ttl / 3
                 }
                 Some(Err(error)) if error.is_retryable() => {

@@ -4,10 +4,13 @@ mod script;
 mod world;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
 use super::root::{Plan, plan};
-use super::{Error, SourceState, Until};
+use super::{Error, Holder, SourceState, Until};
 use crate::model::*;
 use crate::port::bus::{self, From};
 use crate::port::logic;
@@ -535,6 +538,41 @@ async fn a_consumer_that_was_taken_over_stops() {
     world.take_lease().await;
     let ended = running.task.await.unwrap();
     assert!(matches!(ended, Err(Error::Fenced { .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_consumer_that_lost_its_lease_to_its_own_address_does_not_take_it_back() {
+    let world = World::new();
+    let running = world.run(From::Beginning);
+    world.until_started().await;
+    let (other, name) = (world.take_lease().await, world.id().to_string());
+    let consumer = Arc::clone(&running.consumer);
+    assert!(matches!(
+        running.task.await.unwrap(),
+        Err(Error::Fenced { .. })
+    ));
+    let (ttl, stop) = (Duration::from_secs(15), CancellationToken::new());
+    let again = tokio::spawn({
+        let (consumer, stop) = (Arc::clone(&consumer), stop.clone());
+        async move { consumer.run(stop).await }
+    });
+    let leases = &world.store.leases;
+    for _ in 0..20 {
+        tokio::time::sleep(ttl / 5).await;
+        leases.renew(&name, other, ttl).await.unwrap();
+        assert!(!consumer.snapshot().is_ready);
+    }
+    assert_eq!(consumer.snapshot().holder, Holder::Twin);
+    leases.release(&name, other).await.unwrap();
+    let acts = async || {
+        while !matches!(consumer.snapshot().holder, Holder::Here(epoch) if epoch > other) {
+            tokio::task::yield_now().await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(ttl, acts()).await.unwrap();
+    stop.cancel();
+    again.await.unwrap().unwrap();
 }
 
 #[test]

@@ -33,7 +33,7 @@ const HOLDER: &str = "here:9000";
 #[derive(Clone)]
 pub(super) struct World {
     script: Arc<Mutex<Script>>,
-    store: Store,
+    pub(super) store: Store,
     heads: Heads,
 }
 
