@@ -231,35 +231,11 @@ fn routing_of_another_version_is_refused() {
 }
 
 #[test]
-fn routing_that_allows_nothing_or_has_the_wrong_types_is_refused() {
+fn routing_with_the_wrong_types_is_refused() {
     let cases = [
         ("owners: {}", "missing field `schemaVersion`"),
         ("owners: {a: [b]}", "owners.a[0]: \"b\" is not an address"),
-        (
-            "limits: {inFlight: 0}",
-            "limits.inFlight: must be at least 1",
-        ),
-        (
-            "limits: {appendPages: 1001}",
-            "limits.appendPages: must be 1 to 1000",
-        ),
-        (
-            "timeouts: {command: 0s}",
-            "timeouts.command: must be longer than 0s",
-        ),
         ("timeouts: {command: soon}", "timeouts.command: "),
-        (
-            "timeouts: {lease: 10ms}",
-            "timeouts.lease: must be at least",
-        ),
-        (
-            "delivery: {backoffInitial: 0s}",
-            "delivery.backoffInitial: must be longer than 0s",
-        ),
-        (
-            "delivery: {maxAttempts: 0}",
-            "delivery.maxAttempts: must be at least 1",
-        ),
     ];
     for (field, expected) in cases {
         let version = if field == "owners: {}" {

@@ -5,14 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-use crate::port::log::{Load, Loaded, Log};
+use crate::port::log::{Load, Loaded, Log, SMALL_LOAD};
 use crate::port::store;
 
 /// How often something that was read is in memory until it is sent: as it is, and encoded in a buffer that grows by doubling.
 pub(crate) const COPIES: usize = 3;
-
-/// A history of at most so many bytes is read at once. A larger one is read again with a share of its own, when there is room for it.
-pub(crate) const SMALL_HISTORY: usize = 256 << 10;
 
 /// Bytes that may be held at a time, handed out first come, first served.
 ///
@@ -70,7 +67,8 @@ impl Budget {
         waiting.await.expect("a budget outlives who waits for it")
     }
 
-    /// Loads what a command or a query is judged on, and the share that it takes.
+    /// Loads what a command or a query is judged on, and the share that it takes. A small history is read at once; a larger one is read again when
+    /// there is room for it.
     ///
     /// # Errors
     /// As the store's.
@@ -79,7 +77,7 @@ impl Budget {
         log: &dyn Log,
         load: Load,
     ) -> Result<(Loaded, Share), store::Error> {
-        let mut limit = load.limit.min(SMALL_HISTORY);
+        let mut limit = load.limit.min(SMALL_LOAD);
         loop {
             let mut share = self.take(limit.saturating_mul(COPIES)).await;
             let loaded = log

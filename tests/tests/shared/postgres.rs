@@ -13,12 +13,13 @@ use angzarr_coordinator::model::{
     NewEvent, Payload, PayloadHash, Position, Root, Sequence, StreamId, Timestamp,
 };
 use angzarr_coordinator::port::catalog::Catalog;
-use angzarr_coordinator::port::log::{Load, Log, StreamRead};
+use angzarr_coordinator::port::log::{Load, Log, SMALL_LOAD, StreamRead};
 use angzarr_coordinator::port::store::Error;
 use angzarr_coordinator::port::writer::{Entry, Outcome, Proposal, Writer};
 use angzarr_servers::pgbouncer::PgBouncer;
 use angzarr_servers::postgres::{Database, Server};
 use angzarr_stores::postgres::{OpenError, PostgresStore};
+use angzarr_stores::sqlite::SqliteStore;
 use angzarr_tests::proxy::{Mode, Proxy};
 use angzarr_tests::sidecar::until;
 use sqlx::{AssertSqlSafe, Executor};
@@ -103,7 +104,7 @@ fn load_of(root: u8) -> Load {
         expected: None,
         snapshot_version: None,
         through: None,
-        limit: 1 << 20,
+        limit: SMALL_LOAD,
     }
 }
 
@@ -203,14 +204,16 @@ async fn a_batch_that_waits_for_a_lock_past_its_deadline_records_nothing() {
         .map(Entry::Proposal)
         .to_vec();
     let writing = tokio::spawn(async move { writer.write(batch).await });
-    // The server counts from the begin of the statement, which comes a while after the batch was formed.
+    // The server counts from the begin of the statement, which comes a while after the batch was formed. Within a transaction it shows others as they were
+    // when they were first looked at, so a connection without one looks.
+    let mut observer = database.connect().await;
     let waits = "SELECT count(*) FROM pg_stat_activity
         WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%write_v2%'
         AND clock_timestamp() - query_start > $1";
     until(async || {
         let waiting: i64 = sqlx::query_scalar(waits)
             .bind(left)
-            .fetch_one(&mut other)
+            .fetch_one(&mut observer)
             .await
             .unwrap();
         waiting > 0
@@ -221,6 +224,52 @@ async fn a_batch_that_waits_for_a_lock_past_its_deadline_records_nothing() {
     assert_eq!(outcomes[0], Outcome::Late);
     assert!(matches!(outcomes[1], Outcome::Appended { .. }));
     assert_eq!(length(&store, 1).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_small_load_does_not_wait_for_large_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = SqliteStore::open(&folder.path().join("store.db")).unwrap();
+    load_a_small_root_beside_a_large_one(file).await;
+    load_a_small_root_beside_a_large_one(open(fresh().await.settings()).await).await;
+}
+
+async fn load_a_small_root_beside_a_large_one<S: Log + Writer + 'static>(store: Arc<S>) {
+    let page = propose(1, "x").events.remove(0);
+    let large = NewEvent {
+        payload: Payload {
+            value: vec![7; 1 << 20].into(),
+            ..page.payload
+        },
+        ..page
+    };
+    for number in 0..8 {
+        let proposal = Proposal {
+            events: vec![large.clone(); 2],
+            ..propose(1, &format!("large-{number}"))
+        };
+        store.write(vec![Entry::Proposal(proposal)]).await.unwrap();
+    }
+    let small = propose(2, "small");
+    store.write(vec![Entry::Proposal(small)]).await.unwrap();
+    let mut large = tokio::task::JoinSet::new();
+    for _ in 0..16 {
+        let store = Arc::clone(&store);
+        let load = Load {
+            limit: usize::MAX,
+            ..load_of(1)
+        };
+        large.spawn(async move { store.load(load).await });
+    }
+    // One of them is done, so the others wait.
+    large.join_next().await.unwrap().unwrap().unwrap();
+    store.load(load_of(2)).await.unwrap();
+    let mut waited = 0;
+    while let Some(Ok(loaded)) = large.try_join_next() {
+        loaded.unwrap();
+        waited += 1;
+    }
+    assert!(waited < 14, "{waited} came before the small one");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

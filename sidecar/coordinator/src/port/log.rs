@@ -8,12 +8,15 @@ use crate::model::{
     SnapshotVersion, StoreIdentity, StreamId,
 };
 
+/// A load of at most so many bytes is small.
+pub const SMALL_LOAD: usize = 256 << 10;
+
 /// Reads what was appended.
 ///
 /// # Guarantees
 /// - Every read sees one committed state of the store.
 /// - Appends are read back whole and unchanged, never merged, never split.
-/// - Loads that wait together may share a trip to the store; a large history does not hold up all others.
+/// - Loads that wait together may share a trip to the store, but small ones ([`SMALL_LOAD`]) never wait for larger ones.
 ///
 /// # Assumptions
 /// - None.

@@ -31,7 +31,9 @@ use angzarr_coordinator::model::{
 use angzarr_coordinator::port::backlog::{Backlog, KeptWork, WorkHead, WorkState};
 use angzarr_coordinator::port::catalog::{CORRELATED_APPENDS, Catalog};
 use angzarr_coordinator::port::leases::{Grant, Leases};
-use angzarr_coordinator::port::log::{Load, Loaded, Log, PartitionPage, PartitionRead, StreamRead};
+use angzarr_coordinator::port::log::{
+    Load, Loaded, Log, PartitionPage, PartitionRead, SMALL_LOAD, StreamRead,
+};
 use angzarr_coordinator::port::progress::{
     OutgoingId, Parked, Progress, RootProgress, SourceProgress,
 };
@@ -60,8 +62,10 @@ const MOST_LOADS: usize = 512;
 pub struct PostgresStore {
     pool: Arc<Pool>,
     growth: Arc<Growth>,
-    /// Loads that wait together, with the numbers of their domains.
-    loads: Batcher<(Load, Option<i32>), Result<Loaded, Error>>,
+    /// Small loads, of which those that wait together share a statement.
+    small_loads: Loads,
+    /// The others.
+    large_loads: Loads,
     partitions: Partitions,
     _tasks: JoinSet<()>,
 }
@@ -76,21 +80,14 @@ impl PostgresStore {
         let pool = Arc::new(Pool::new(settings, identity, first));
         let growth = Arc::new(Growth::default());
         let mut tasks = heads::start(&pool, &growth, heads);
-        let reader = Arc::clone(&pool);
-        let (loads, loading) = Batcher::start(Bounds::of_requests(MOST_LOADS), move |batch| {
-            let pool = Arc::clone(&reader);
-            async move { load::load(&pool, batch).await }
-        });
-        tasks.spawn(async move {
-            if let Err(error) = loading.await {
-                tracing::error!(%error, "the task that loads ended");
-            }
-        });
+        let small_loads = start_loads(&pool, &mut tasks, MOST_LOADS);
+        let large_loads = start_loads(&pool, &mut tasks, 1);
         Ok(Arc::new(Self {
             partitions: Partitions::new(&pool),
             pool,
             growth,
-            loads,
+            small_loads,
+            large_loads,
             _tasks: tasks,
         }))
     }
@@ -104,6 +101,24 @@ impl PostgresStore {
     pub fn load_trips(&self) -> Trips {
         self.pool.trips(Operation::Load)
     }
+}
+
+/// Loads with the numbers of their domains.
+type Loads = Batcher<(Load, Option<i32>), Result<Loaded, Error>>;
+
+/// Starts a task that loads, so many at a time.
+fn start_loads(pool: &Arc<Pool>, tasks: &mut JoinSet<()>, most: usize) -> Loads {
+    let reader = Arc::clone(pool);
+    let (loads, loading) = Batcher::start(Bounds::of_requests(most), move |batch| {
+        let pool = Arc::clone(&reader);
+        async move { load::load(&pool, batch).await }
+    });
+    tasks.spawn(async move {
+        if let Err(error) = loading.await {
+            tracing::error!(%error, "a task that loads ended");
+        }
+    });
+    loads
 }
 
 #[async_trait]
@@ -137,7 +152,11 @@ impl Writer for PostgresStore {
 impl Log for PostgresStore {
     async fn load(&self, load: Load) -> Result<Loaded, Error> {
         let partition = self.partitions.find(&load.stream.domain).await?;
-        let loaded = self.loads.ask((load, partition)).await;
+        let loads = match load.limit {
+            ..=SMALL_LOAD => &self.small_loads,
+            _ => &self.large_loads,
+        };
+        let loaded = loads.ask((load, partition)).await;
         loaded.map_err(|ended| Error::Unavailable(Arc::new(ended)))?
     }
 

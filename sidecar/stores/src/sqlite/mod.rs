@@ -30,7 +30,9 @@ use angzarr_coordinator::model::{
 use angzarr_coordinator::port::backlog::{Backlog, KeptWork, WorkHead, WorkState};
 use angzarr_coordinator::port::catalog::{CORRELATED_APPENDS, Catalog};
 use angzarr_coordinator::port::leases::{Grant, Leases};
-use angzarr_coordinator::port::log::{Load, Loaded, Log, PartitionPage, PartitionRead, StreamRead};
+use angzarr_coordinator::port::log::{
+    Load, Loaded, Log, PartitionPage, PartitionRead, SMALL_LOAD, StreamRead,
+};
 use angzarr_coordinator::port::progress::{
     OutgoingId, Parked, Progress, RootProgress, SourceProgress,
 };
@@ -107,7 +109,12 @@ impl Writer for SqliteStore {
 #[async_trait]
 impl Log for SqliteStore {
     async fn load(&self, load: Load) -> Result<Loaded, Error> {
-        self.threads.read(move |conn| load::load(conn, &load)).await
+        let limit = load.limit;
+        let read = move |conn: &Connection| load::load(conn, &load);
+        match limit {
+            ..=SMALL_LOAD => self.threads.read(read).await,
+            _ => self.threads.read_large(read).await,
+        }
     }
 
     async fn read_stream(&self, read: StreamRead) -> Result<Vec<Append>, Error> {

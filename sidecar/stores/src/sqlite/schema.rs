@@ -15,7 +15,7 @@ const FORMAT: u32 = 1;
 /// The oldest SQLite without the fault that can corrupt a WAL when it is reset.
 const NEEDED: (i32, &str) = (3_051_003, "3.51.3");
 /// Connections for reads.
-const READERS: usize = 3;
+const READERS: usize = 4;
 /// Statements that a connection keeps prepared.
 const STATEMENTS: usize = 64;
 /// How long a connection waits for another one of this process.

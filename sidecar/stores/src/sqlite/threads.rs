@@ -3,7 +3,7 @@
 //! # Design
 //! Writes that wait together share one transaction and so one flush. A piece of work that fails may have written something, so the transaction is
 //! rolled back and each piece is run again in one of its own. Reads that wait together are parted among the readers, and each takes its part in one
-//! snapshot: few wake-ups under load, and a large history holds up only what was taken with it.
+//! snapshot: few wake-ups under load. Large reads have a reader of their own, so that they hold up none of the others.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -28,6 +28,7 @@ type Reading = Box<dyn FnOnce(&Connection) + Send>;
 pub(super) struct Threads {
     writes: mpsc::Sender<Box<dyn Write>>,
     reads: mpsc::Sender<Reading>,
+    large_reads: mpsc::Sender<Reading>,
 }
 
 /// Awaits the threads; they end when the last handle on the store is gone.
@@ -51,30 +52,35 @@ fn closed() -> Error {
 }
 
 impl Threads {
-    /// Starts the threads over their connections.
+    /// Starts the threads over their connections; the last reader is for large reads.
     pub(super) fn start(
         writer: Connection,
-        readers: Vec<Connection>,
+        mut readers: Vec<Connection>,
     ) -> std::io::Result<(Self, Running)> {
         let (writes, incoming) = mpsc::channel(QUEUE);
-        let (reads, waiting) = mpsc::channel(QUEUE);
-        let waiting = Arc::new(Reads {
-            waiting: Mutex::new(waiting),
-            readers: readers.len(),
-        });
+        let large = readers.split_off(readers.len() - 1);
+        let (reads, waiting) = Reads::new(readers.len());
+        let (large_reads, large_waiting) = Reads::new(large.len());
         let mut running = Running(Vec::with_capacity(readers.len() + 1));
         let writing = std::thread::Builder::new().name("store-write".to_owned());
         running
             .0
             .push(writing.spawn(move || write(&writer, incoming))?);
-        for reader in readers {
-            let waiting = Arc::clone(&waiting);
+        let readers = readers.into_iter().map(|reader| (reader, &waiting));
+        let large = large.into_iter().map(|reader| (reader, &large_waiting));
+        for (reader, waiting) in readers.chain(large) {
+            let waiting = Arc::clone(waiting);
             let reading = std::thread::Builder::new().name("store-read".to_owned());
             running
                 .0
                 .push(reading.spawn(move || read(&reader, &waiting))?);
         }
-        Ok((Self { writes, reads }, running))
+        let threads = Self {
+            writes,
+            reads,
+            large_reads,
+        };
+        Ok((threads, running))
     }
 
     /// Runs a piece of work in a transaction; after `Ok` it is durable. It may be run twice, the first time without effect.
@@ -100,15 +106,30 @@ impl Threads {
         &self,
         work: impl FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Error> {
-        let (reply, answer) = oneshot::channel();
-        let reading: Reading = Box::new(move |conn| {
-            let read = in_snapshot(conn, work);
-            // The caller may be gone.
-            let _ = reply.send(read.map_err(Fault::reading));
-        });
-        self.reads.send(reading).await.map_err(|_| closed())?;
-        answer.await.unwrap_or_else(|_| Err(closed()))
+        read_by(&self.reads, work).await
     }
+
+    /// As [`Threads::read`], for what may take long.
+    pub(super) async fn read_large<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Error> {
+        read_by(&self.large_reads, work).await
+    }
+}
+
+async fn read_by<T: Send + 'static>(
+    reads: &mpsc::Sender<Reading>,
+    work: impl FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Error> {
+    let (reply, answer) = oneshot::channel();
+    let reading: Reading = Box::new(move |conn| {
+        let read = in_snapshot(conn, work);
+        // The caller may be gone.
+        let _ = reply.send(read.map_err(Fault::reading));
+    });
+    reads.send(reading).await.map_err(|_| closed())?;
+    answer.await.unwrap_or_else(|_| Err(closed()))
 }
 
 /// Runs a piece of work in the snapshot that others share with it, or else in one of its own.
@@ -132,6 +153,12 @@ struct Reads {
 }
 
 impl Reads {
+    fn new(readers: usize) -> (mpsc::Sender<Reading>, Arc<Self>) {
+        let (reads, waiting) = mpsc::channel(QUEUE);
+        let waiting = Mutex::new(waiting);
+        (reads, Arc::new(Self { waiting, readers }))
+    }
+
     /// Waits for work and takes one reader's part of it; returns nothing once the store is closed.
     fn take(&self) -> Vec<Reading> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
