@@ -63,6 +63,7 @@ impl Owners for Logs {
         if self.places.aggregates.executor(domain).is_some() {
             return Some(Owner::Here(self.own.clone()));
         }
-        self.places.routes.source(domain).map(Owner::There)
+        let (channel, moved) = self.places.routes.source(domain)?;
+        Some(Owner::There { channel, moved })
     }
 }

@@ -30,7 +30,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// The current routing document, with connections to those it names.
 pub struct Routes {
     current: watch::Sender<Arc<Routing>>,
-    channels: Mutex<HashMap<Vec<Endpoint>, Channel>>,
+    connections: Mutex<Connections>,
     problem: watch::Sender<Option<String>>,
 }
 
@@ -39,7 +39,7 @@ impl Routes {
     pub fn new(routing: Routing) -> Self {
         Self {
             current: watch::Sender::new(Arc::new(routing)),
-            channels: Mutex::default(),
+            connections: Mutex::default(),
             problem: watch::Sender::new(None),
         }
     }
@@ -66,12 +66,16 @@ impl Routes {
         self.channel(endpoints)
     }
 
-    /// A connection to a sidecar that hands out the events of a domain, if a route leads there.
-    pub fn source(&self, domain: &Domain) -> Option<Channel> {
+    /// A connection to a sidecar that hands out the events of a domain, if a route leads there, with what is cancelled when the route changes.
+    pub fn source(&self, domain: &Domain) -> Option<(Channel, CancellationToken)> {
+        // The route is read under the lock, so that a change of it cannot be missed.
+        let mut connections = self.locked();
         let routing = self.current();
-        let named = routing.sources.get(domain.as_str());
-        let endpoints = named.or_else(|| routing.owners.get(domain.as_str()))?;
-        self.channel(endpoints)
+        let endpoints = source_of(&routing, domain.as_str())?;
+        let channel = connections.channel(endpoints)?;
+        let known = connections.sources.entry(domain.as_str().to_owned());
+        let (_, moved) = known.or_insert_with(|| (endpoints.clone(), CancellationToken::new()));
+        Some((channel, moved.clone()))
     }
 
     /// A connection to a sidecar that owns a domain.
@@ -113,9 +117,8 @@ impl Routes {
 
     /// Takes over another document.
     pub fn replace(&self, routing: Routing) {
-        let in_use = endpoints_of(&routing);
-        self.locked()
-            .retain(|endpoints, _| in_use.contains(&endpoints));
+        let mut connections = self.locked();
+        connections.leave(&routing);
         self.current.send_replace(Arc::new(routing));
     }
 
@@ -168,20 +171,52 @@ impl Routes {
     }
 
     fn channel(&self, endpoints: &[Endpoint]) -> Option<Channel> {
+        self.locked().channel(endpoints)
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Connections> {
+        // Entries are put in whole, so a panic elsewhere does not spoil the maps.
+        let locked = self.connections.lock();
+        locked.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What was opened under the current document.
+#[derive(Default)]
+struct Connections {
+    channels: HashMap<Vec<Endpoint>, Channel>,
+    /// Where the events of a domain are read, and what ends the reading.
+    sources: HashMap<String, (Vec<Endpoint>, CancellationToken)>,
+}
+
+impl Connections {
+    fn channel(&mut self, endpoints: &[Endpoint]) -> Option<Channel> {
         if endpoints.is_empty() {
             return None;
         }
-        let mut channels = self.locked();
-        let channel = channels
-            .entry(endpoints.to_vec())
-            .or_insert_with(|| connect(endpoints));
-        Some(channel.clone())
+        let known = self.channels.entry(endpoints.to_vec());
+        Some(known.or_insert_with(|| connect(endpoints)).clone())
     }
 
-    fn locked(&self) -> MutexGuard<'_, HashMap<Vec<Endpoint>, Channel>> {
-        // Entries are put in whole, so a panic elsewhere does not spoil the map.
-        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Drops what another document does not name any more.
+    fn leave(&mut self, routing: &Routing) {
+        let in_use = endpoints_of(routing);
+        self.channels
+            .retain(|endpoints, _| in_use.contains(&endpoints));
+        self.sources.retain(|domain, (endpoints, moved)| {
+            let stays = source_of(routing, domain) == Some(endpoints);
+            if !stays {
+                moved.cancel();
+            }
+            stays
+        });
     }
+}
+
+/// Where the events of a domain are read.
+fn source_of<'a>(routing: &'a Routing, domain: &str) -> Option<&'a Vec<Endpoint>> {
+    let named = routing.sources.get(domain);
+    named.or_else(|| routing.owners.get(domain))
 }
 
 fn endpoints_of(routing: &Routing) -> Vec<&Vec<Endpoint>> {

@@ -28,7 +28,10 @@ struct Place {
 
 impl Owners for Place {
     fn owner(&self, _: &Domain) -> Option<Owner> {
-        Some(Owner::There(self.channel.read().unwrap().0.clone()))
+        Some(Owner::There {
+            channel: self.channel.read().unwrap().0.clone(),
+            moved: CancellationToken::new(),
+        })
     }
 }
 

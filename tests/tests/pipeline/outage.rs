@@ -162,3 +162,33 @@ async fn an_aggregate_whose_logic_dies_in_a_call_replies_and_continues_when_it_i
     let read = pages(place.channel(), "tally", root(1)).await.unwrap();
     assert_eq!(read.len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_consumer_whose_source_is_routed_to_nobody_says_so_although_its_connection_stands() {
+    let probes = Probes::start().await;
+    let owner = Place::new(PROGRAM, &aggregates(probes.port));
+    let _owner = owner.start_ready().await;
+    let reader = Place::new(PROGRAM, &consumers(probes.port));
+    reader.route_to(&owner);
+    let _reader = reader.start_ready().await;
+    let sources = async || {
+        let status = reader.status().await;
+        let consumers = status["consumers"].as_array().unwrap().clone();
+        let sources = consumers.into_iter().map(|it| it["sources"][0].clone());
+        sources.collect::<Vec<_>>()
+    };
+    until(async || sources().await.iter().all(|it| it["state"] == "live")).await;
+
+    let nobody = free_port();
+    reader.route(&format!(
+        "{{\"schemaVersion\":1,\"owners\":{{\"tally\":[\"http://127.0.0.1:{nobody}\"]}}}}"
+    ));
+    let is_told = |source: &serde_json::Value| {
+        let reason = source["reason"].as_str().unwrap_or_default();
+        source["state"] == "paused" && reason.contains("reach the source")
+    };
+    until(async || sources().await.iter().all(is_told)).await;
+
+    reader.route_to(&owner);
+    until(async || sources().await.iter().all(|it| it["state"] == "live")).await;
+}

@@ -63,8 +63,8 @@ impl Bus for DirectBus {
             .map_err(Error::unavailable)?;
         match owner {
             Owner::Here(source) => source.subscribe(subscribe).await,
-            Owner::There(channel) => {
-                let opening = remote::subscribe(channel, subscribe);
+            Owner::There { channel, moved } => {
+                let opening = remote::subscribe(channel, moved, subscribe);
                 let opened = tokio::time::timeout(self.answer_within, opening).await;
                 let subscription = opened.map_err(|_| {
                     Error::unavailable(format!(
@@ -99,7 +99,9 @@ impl Appends for DirectBus {
                 let appends = source.log.read_stream(read).await;
                 appends.map_err(|failure| error::decode_store(&failure))
             }
-            Owner::There(channel) => self.bounded(remote::fetch(channel, history, read)).await,
+            Owner::There { channel, .. } => {
+                self.bounded(remote::fetch(channel, history, read)).await
+            }
         }
     }
 }

@@ -14,6 +14,7 @@ use angzarr_wire::{decode_opened, decode_record, encode_cover, encode_start};
 use async_trait::async_trait;
 use futures::Stream;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 
 use super::error::{decode_bus, decode_call, unavailable};
@@ -28,6 +29,7 @@ fn client(channel: Channel) -> DeliveryClient<Channel> {
 /// Opens a subscription at an owner.
 pub(super) async fn subscribe(
     channel: Channel,
+    moved: CancellationToken,
     subscribe: Subscribe,
 ) -> Result<RemoteSubscription, Error> {
     let (credit, granted) = watch::channel(0_u64);
@@ -41,6 +43,7 @@ pub(super) async fn subscribe(
         .map_err(|breach| Error::Corrupt(breach.to_string()))?;
     Ok(RemoteSubscription {
         incoming,
+        moved,
         credit,
         opened,
         last: opened.position,
@@ -74,6 +77,7 @@ fn requests(
 /// A running subscription at another sidecar.
 pub(super) struct RemoteSubscription {
     incoming: tonic::Streaming<internal::Delivered>,
+    moved: CancellationToken,
     credit: watch::Sender<u64>,
     opened: Cursor,
     last: Position,
@@ -91,7 +95,12 @@ impl Subscription for RemoteSubscription {
         if let Some(end) = &self.end {
             return Err(end.clone());
         }
-        let delivery = match receive(&mut self.incoming).await {
+        let received = tokio::select! {
+            biased;
+            () = self.moved.cancelled() => Err(Error::unavailable("the routing names another owner")),
+            received = receive(&mut self.incoming) => received,
+        };
+        let delivery = match received {
             Ok(message) => self.read(message),
             Err(error) => Err(error),
         };

@@ -200,7 +200,7 @@ impl Bench {
             heads,
             closing,
             near: bus(Owner::Here(source)),
-            far: bus(Owner::There(channel)),
+            far: bus(there(channel)),
             server,
         }
     }
@@ -209,6 +209,13 @@ impl Bench {
         self.log.commit(root, payloads);
         let head = self.log.all().last().unwrap().last_position;
         self.heads.announce(&till(), head);
+    }
+}
+
+fn there(channel: Channel) -> Owner {
+    Owner::There {
+        channel,
+        moved: CancellationToken::new(),
     }
 }
 
@@ -462,7 +469,7 @@ async fn an_absent_owner_is_unavailable() {
     let channel = Endpoint::from_shared(format!("http://{at}"))
         .unwrap()
         .connect_lazy();
-    let bus = bus(Owner::There(channel));
+    let bus = bus(there(channel));
     let refused = bus.subscribe(subscribe(From::Beginning, 1)).await;
     assert!(matches!(refused, Err(Error::Unavailable(_))));
     let refused = fetch(&bus, till()).await;
@@ -476,10 +483,29 @@ async fn a_silent_owner_is_unavailable_in_time() {
     let channel = Endpoint::from_shared(format!("http://{at}"))
         .unwrap()
         .connect_lazy();
-    let table = HashMap::from([(till(), Owner::There(channel))]);
+    let table = HashMap::from([(till(), there(channel))]);
     let bus = DirectBus::new(Arc::new(Table(table)), Duration::from_millis(50));
     let refused = bus.subscribe(subscribe(From::Beginning, 1)).await;
     assert!(matches!(refused, Err(Error::Unavailable(_))));
     let refused = fetch(&bus, till()).await;
     assert_eq!(refused.unwrap_err().code, Code::Unavailable);
+}
+
+#[tokio::test]
+async fn a_subscription_ends_when_its_owner_is_elsewhere() {
+    let bench = Bench::start().await;
+    let moved = CancellationToken::new();
+    let Some(Owner::There { channel, .. }) = bench.far.owners.owner(&till()) else {
+        panic!("the far bus reaches its owner over a connection");
+    };
+    let bus = bus(Owner::There {
+        channel,
+        moved: moved.clone(),
+    });
+    let mut subscription = bus.subscribe(subscribe(From::Now, 1)).await.unwrap();
+    let caught_up = next(&mut subscription).await;
+    assert_eq!(caught_up.unwrap(), Delivery::CaughtUp(Position::ORIGIN));
+    moved.cancel();
+    let ended = next(&mut subscription).await;
+    assert!(matches!(ended, Err(Error::Unavailable(_))), "{ended:?}");
 }
