@@ -4,6 +4,7 @@
 //! localize.rs what replaces servers and replicas
 //! images.rs   local.yaml: the commands that a machine runs in place of images
 //! connections.rs the Secrets of stores, as files
+//! lock.rs     one of us for each data folder
 //! ports.rs    the port of each process, kept with the data
 //! folder.rs   the data folder, which processes and other programs read
 //! stage.rs    what runs, on which ports, with which command; written before any process starts
@@ -17,6 +18,7 @@ mod console;
 mod folder;
 mod images;
 mod localize;
+mod lock;
 mod ports;
 mod process;
 pub(crate) mod shim;
@@ -86,6 +88,7 @@ pub(crate) async fn run(local: Local) -> Result<()> {
     let system = validate(&found.resources).map_err(all)?;
     let sidecar = find_sidecar(local.sidecar)?;
     let data = local.data.unwrap_or_else(|| beside.join(".angzarr"));
+    let _lock = lock::hold(&data)?;
     let stage = Stage::prepare(system, &beside, &data, &sidecar)?;
     let console = Console::stdout(width(&stage));
     for notice in notices {
