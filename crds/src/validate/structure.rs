@@ -132,7 +132,10 @@ impl Walk {
             match value {
                 Value::String(text) => self.text(schema, text, path),
                 Value::Number(number) if number.is_u64() => {}
-                other => self.report(path, wrong_type("a number or a string like 128Mi", other)),
+                other => self.report(
+                    path,
+                    wrong_type("a whole number or a string like 128Mi", other),
+                ),
             }
             return;
         }

@@ -70,6 +70,10 @@ fn each_mistake_names_its_place_and_what_to_do() {
             "spec.replicas: must be a whole number, found 1.5",
         ),
         (
+            json!({ "sidecar": { "resources": { "limits": { "cpu": 0.5 } } } }),
+            "spec.sidecar.resources.limits.cpu: must be a whole number or a string like 128Mi, found 0.5",
+        ),
+        (
             json!({ "replicas": -1 }),
             "spec.replicas: is -1; write at least 0",
         ),
