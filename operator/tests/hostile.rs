@@ -118,6 +118,21 @@ fn links_in_a_circle_are_named() {
 }
 
 #[test]
+fn what_editors_and_macos_leave_is_passed_over_with_a_notice() {
+    let folder = folder("lake.yaml", STORE.to_owned() + &plain("a", "d"));
+    symlink("ada@heron.17:4", folder.path().join(".#lake.yaml")).unwrap();
+    fs::write(folder.path().join("._lake.yaml"), [0, 5, 22, 7, 0xff]).unwrap();
+    let said = render(folder.path());
+    assert_eq!(said.code, Some(0), "{}", said.told);
+    for part in [
+        ".#lake.yaml is passed over: it is the lock of an editor",
+        "._lake.yaml is passed over: it is the attributes",
+    ] {
+        assert!(said.told.contains(part), "{}", said.told);
+    }
+}
+
+#[test]
 fn a_pipe_is_not_waited_for() {
     let folder = tempfile::tempdir().unwrap();
     let pipe = folder.path().join("pipe.yaml");

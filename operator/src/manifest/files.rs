@@ -16,14 +16,17 @@ const MOST_BYTES: u64 = 16 << 20;
 /// # Errors
 /// Every mistake in every file.
 pub fn read(path: &Path) -> Result<Found, Vec<Mistake>> {
-    let files = list(path).map_err(|error| {
+    let Listing { files, notices } = list(path).map_err(|error| {
         let message = format!("cannot be read ({error}); name a file or folder of resources");
         vec![of_file(path, message)]
     })?;
     if files.is_empty() {
         return Err(vec![of_file(path, "holds no *.yaml file")]);
     }
-    let mut found = Found::default();
+    let mut found = Found {
+        notices,
+        ..Found::default()
+    };
     let mut mistakes = Vec::new();
     for file in files {
         let text = text(&file).map_err(|message| vec![of_file(&file, message)]);
@@ -48,20 +51,47 @@ pub(super) fn of_file(file: &Path, message: impl Into<String>) -> Mistake {
     Mistake::new("", message).of(file.display().to_string())
 }
 
-fn list(path: &Path) -> io::Result<Vec<PathBuf>> {
+/// The files of a path.
+#[derive(Debug, Default)]
+struct Listing {
+    /// Those that hold resources.
+    files: Vec<PathBuf>,
+    /// What was passed over, a sentence each.
+    notices: Vec<String>,
+}
+
+fn list(path: &Path) -> io::Result<Listing> {
+    let mut listing = Listing::default();
     if !fs::metadata(path)?.is_dir() {
-        return Ok(vec![path.to_owned()]);
+        listing.files.push(path.to_owned());
+        return Ok(listing);
     }
-    let mut files = Vec::new();
     for entry in fs::read_dir(path)? {
         let file = entry?.path();
         let extension = file.extension().and_then(|extension| extension.to_str());
-        if matches!(extension, Some("yaml" | "yml")) {
-            files.push(file);
+        if !matches!(extension, Some("yaml" | "yml")) {
+            continue;
+        }
+        match left_by_program(&file) {
+            Some(what) => listing
+                .notices
+                .push(format!("{} is passed over: it is {what}", file.display())),
+            None => listing.files.push(file),
         }
     }
-    files.sort();
-    Ok(files)
+    listing.files.sort();
+    listing.notices.sort();
+    Ok(listing)
+}
+
+/// What a file is that a program and not a person has put beside the resources.
+fn left_by_program(file: &Path) -> Option<&'static str> {
+    let name = file.file_name()?.as_encoded_bytes();
+    if name.starts_with(b".#") {
+        return Some("the lock of an editor");
+    }
+    name.starts_with(b"._")
+        .then_some("the attributes that macOS keeps of another file")
 }
 
 /// The text of a file, or a sentence that says why it cannot be read. Pipes and devices are not opened, since reading them may block forever.
