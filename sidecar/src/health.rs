@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use angzarr_coordinator::consumer::{Consumer, Holder};
+use angzarr_coordinator::consumer::{Consumer, Holder, Snapshot, SourceState};
 use angzarr_coordinator::model::ConsumerKind;
 use angzarr_coordinator::port::logic::{self, AggregateLogic, ConsumerLogic};
 use tokio::sync::watch;
@@ -192,13 +192,7 @@ impl Health {
         for consumer in &self.watched.consumers {
             let snapshot = consumer.snapshot();
             if !snapshot.is_ready {
-                let (kind, name) = (snapshot.id.kind.as_str(), &snapshot.id.name);
-                reasons.push(match snapshot.holder {
-                    Holder::Twin => format!(
-                        "another sidecar with the same service endpoint acts for {kind} {name}; set {SERVICE_ENDPOINT} of each to its own address"
-                    ),
-                    Holder::Unknown | Holder::Here(_) | Holder::Elsewhere(_) => format!("{kind} {name} has not stored the start of every source"),
-                });
+                reasons.push(unready(&snapshot));
             }
         }
         reasons
@@ -288,6 +282,32 @@ impl Health {
         // Each state is replaced as a whole, so a panic elsewhere does not spoil them.
         self.logic.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Why a consumer is not ready, with what its sources wait for.
+fn unready(snapshot: &Snapshot) -> String {
+    let (kind, name) = (snapshot.id.kind.as_str(), &snapshot.id.name);
+    if snapshot.holder == Holder::Twin {
+        return format!(
+            "another sidecar with the same service endpoint acts for {kind} {name}; set {SERVICE_ENDPOINT} of each to its own address"
+        );
+    }
+    let waits = snapshot.sources.iter().filter_map(|source| {
+        let domain = &source.domain;
+        match &source.state {
+            SourceState::Paused(why) => Some(format!("{domain} is paused: {why}")),
+            SourceState::Stopped(why) => Some(format!("{domain} is stopped: {why}")),
+            SourceState::Connecting | SourceState::CatchingUp | SourceState::Live => None,
+        }
+    });
+    let waits: Vec<_> = waits.collect();
+    if waits.is_empty() {
+        return format!("{kind} {name} has not stored the start of every source");
+    }
+    format!(
+        "{kind} {name} cannot read its sources: {}",
+        waits.join("; ")
+    )
 }
 
 #[cfg(test)]

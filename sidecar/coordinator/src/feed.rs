@@ -193,25 +193,23 @@ async fn read(
 
 async fn verify(log: &dyn Log, domain: &Domain, cursor: Cursor) -> Result<(), bus::Error> {
     let own = log.identity();
-    if cursor.identity.store_id != own.store_id {
-        return diverged("it was read from another store");
-    }
-    if cursor.identity.incarnation != own.incarnation {
-        return diverged("the store was restored since");
+    if cursor.identity != own {
+        return Err(bus::Error::of_histories(cursor.identity, own));
     }
     let page = read(log, domain, cursor.position, 0).await?;
+    let (position, head) = (cursor.position.0, page.head.0);
     if cursor.position > page.head {
-        return diverged("it is beyond the head");
+        return Err(bus::Error::Diverged(format!(
+            "position {position} was read, and the source ends at {head}"
+        )));
     }
     let is_within = page.previous.is_none() && cursor.position > Position::ORIGIN;
     if is_within || page.previous != cursor.append_id {
-        return diverged("another append stands at its position");
+        return Err(bus::Error::Diverged(format!(
+            "at position {position} the source has another append than the one that was read"
+        )));
     }
     Ok(())
-}
-
-fn diverged(why: &str) -> Result<(), bus::Error> {
-    Err(bus::Error::Diverged(why.to_owned()))
 }
 
 /// The bus within one process: subscribers read the log directly.

@@ -13,7 +13,7 @@ use angzarr_coordinator::port::peers::{Appends, Commands};
 use anyhow::{Context, Result};
 
 use super::base::Base;
-use super::fleet::{self, Fleet, read_sources};
+use super::fleet::{self, Constant, Fleet, read_sources};
 use crate::dispatch::Dispatch;
 use crate::grpc::OwnSaga;
 use crate::health::{Component, ComponentKind, Logic};
@@ -36,6 +36,7 @@ struct Shared<'a> {
     base: &'a Base,
     namespace: Arc<str>,
     holder: String,
+    start_over: Arc<str>,
     bus: Arc<dyn bus::Bus>,
     appends: Arc<dyn Appends>,
     commands: Arc<dyn Commands>,
@@ -57,6 +58,7 @@ impl Consumers {
             base,
             namespace: Arc::from(boot.namespace.as_str()),
             holder,
+            start_over: fleet::start_over(boot),
             bus: bus.clone(),
             appends: bus,
             commands: Arc::new(Dispatch {
@@ -111,7 +113,13 @@ impl Consumers {
             name: id.name.to_string(),
             logic: Logic::Consumer(Arc::clone(&logic)),
         });
-        let settings = fleet::settings(id, sources, shared.holder.clone(), &shared.routing);
+        let constant = Constant {
+            id,
+            sources,
+            holder: shared.holder.clone(),
+            start_over: Arc::clone(&shared.start_over),
+        };
+        let settings = fleet::settings(constant, &shared.routing);
         let consumer = Arc::new(Consumer::new(settings, shared.ports(logic)));
         self.fleet.add(Arc::clone(&consumer));
         (consumer, domains)

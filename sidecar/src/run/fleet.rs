@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use angzarr_config::Boot;
 use angzarr_config::boot::{self, Start};
 use angzarr_config::routing::Routing;
 use angzarr_coordinator::consumer::{Consumer, Error, OutgoingBound, Settings, Source};
@@ -43,8 +44,13 @@ impl Fleet {
     pub(super) fn configure(&self, routing: &Routing) {
         for consumer in &self.consumers {
             let before = consumer.settings();
-            let (id, sources) = (before.id.clone(), before.sources.clone());
-            consumer.configure(settings(id, sources, before.holder.clone(), routing));
+            let constant = Constant {
+                id: before.id.clone(),
+                sources: before.sources.clone(),
+                holder: before.holder.clone(),
+                start_over: before.start_over.clone(),
+            };
+            consumer.configure(settings(constant, routing));
         }
     }
 
@@ -109,13 +115,26 @@ impl Running {
     }
 }
 
+/// The settings of a consumer that no routing changes.
+pub(super) struct Constant {
+    /// Who it is.
+    pub(super) id: ConsumerId,
+    /// What it reads.
+    pub(super) sources: Vec<Source>,
+    /// The address in its lease.
+    pub(super) holder: String,
+    /// What a person does to go on when a source has another history.
+    pub(super) start_over: Arc<str>,
+}
+
 /// The settings of a consumer under a routing.
-pub(super) fn settings(
-    id: ConsumerId,
-    sources: Vec<Source>,
-    holder: String,
-    routing: &Routing,
-) -> Settings {
+pub(super) fn settings(constant: Constant, routing: &Routing) -> Settings {
+    let Constant {
+        id,
+        sources,
+        holder,
+        start_over,
+    } = constant;
     let delivery = &routing.delivery;
     Settings {
         id,
@@ -134,7 +153,41 @@ pub(super) fn settings(
         },
         outgoing: OUTGOING,
         grace: GRACE,
+        start_over,
     }
+}
+
+/// What a person does to go on when a source has another history than the progress in a store.
+pub(super) fn start_over(boot: &Boot) -> Arc<str> {
+    let reads_only = |component: &boot::Component| match component {
+        boot::Component::Aggregate(_) => false,
+        boot::Component::Projector(_) | boot::Component::Saga(_) => true,
+    };
+    let advice = "put back the data of the source that was read, or start this consumer over";
+    match &boot.storage {
+        boot::Storage::File(file) if boot.components.iter().all(reads_only) => {
+            let [store, log, index] = ["", "-wal", "-shm"].map(|end| {
+                let path = format!("{}{end}", file.path.display());
+                quote(&path)
+            });
+            format!(
+                "{advice}, which also drops what it parked and has not sent: stop it, run `rm -f {store} {log} {index}`, and start it"
+            )
+        }
+        boot::Storage::File(_) | boot::Storage::Server(_) => {
+            format!("{advice}: give it another name")
+        }
+    }
+    .into()
+}
+
+/// A path as a word of a shell.
+fn quote(path: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+:@,".contains(&byte);
+    if path.bytes().all(is_plain) {
+        return path.to_owned();
+    }
+    format!("'{}'", path.replace('\'', "'\\''"))
 }
 
 /// Reads the sources of a component.

@@ -169,8 +169,12 @@ async fn a_consumer_whose_source_is_routed_to_nobody_says_so_although_its_connec
     let owner = Place::new(PROGRAM, &aggregates(probes.port));
     let _owner = owner.start_ready().await;
     let reader = Place::new(PROGRAM, &consumers(probes.port));
+    let _reader = reader.start(None);
+    until(async || reader.is_listening()).await;
+    let unready = "cannot read its sources: tally is paused: reach the source: ";
+    until(async || reader.ask_http("GET", "/readyz").await.contains(unready)).await;
     reader.route_to(&owner);
-    let _reader = reader.start_ready().await;
+    reader.ready().await;
     let sources = async || {
         let status = reader.status().await;
         let consumers = status["consumers"].as_array().unwrap().clone();
@@ -191,4 +195,43 @@ async fn a_consumer_whose_source_is_routed_to_nobody_says_so_although_its_connec
 
     reader.route_to(&owner);
     until(async || sources().await.iter().all(|it| it["state"] == "live")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_saga_whose_target_is_routed_to_nobody_says_so_and_sends_when_it_is_back() {
+    let probes = Probes::start().await;
+    let owner = Place::new(PROGRAM, &aggregates(probes.port));
+    let _owner = owner.start_ready().await;
+    let saga = Place::new(PROGRAM, &consumers(probes.port));
+    let route = |mirror: u16| {
+        let owners = [
+            ("tally", owner.grpc),
+            ("notes", owner.grpc),
+            ("mirror", mirror),
+        ];
+        let owners = owners.map(|(domain, at)| format!("\"{domain}\":[\"http://127.0.0.1:{at}\"]"));
+        let owners = owners.join(",");
+        saga.route(&format!("{{\"schemaVersion\":1,\"owners\":{{{owners}}}}}"));
+    };
+    route(free_port());
+    let _saga = saga.start_ready().await;
+    let added = execute(owner.channel(), command("Add", root(1), "first")).await;
+    added.unwrap();
+    let waits = async || {
+        let status = saga.status().await;
+        let consumers = status["consumers"].as_array().unwrap().clone();
+        let mirror = consumers.into_iter().find(|it| it["name"] == "mirror");
+        mirror.unwrap()["outgoingWaits"].clone()
+    };
+    until(async || {
+        let waits = waits().await;
+        waits
+            .as_str()
+            .is_some_and(|it| it.starts_with("mirror (1 waiting): "))
+    })
+    .await;
+    route(owner.grpc);
+    until(async || waits().await.is_null()).await;
+    let mirrored = pages(owner.channel(), "mirror", root(1)).await;
+    assert_eq!(mirrored.unwrap().len(), 1);
 }

@@ -49,8 +49,8 @@ pub(super) fn check_history(own: StoreIdentity, asked: StoreIdentity) -> Result<
     if own == asked {
         return Ok(());
     }
-    let message = "the owner has another history than the consumer's progress";
-    Err(Status::new(Code::FailedPrecondition, message))
+    let diverged = bus::Error::of_histories(asked, own);
+    Err(Status::new(Code::FailedPrecondition, diverged.to_string()))
 }
 
 pub(super) fn unavailable(message: String) -> Status {

@@ -48,6 +48,14 @@ impl Error {
         }
     }
 
+    /// Whether a source has another history than the consumer's progress.
+    pub(super) fn is_diverged(&self) -> bool {
+        match self {
+            Self::Source { cause, .. } => matches!(cause, bus::Error::Diverged(_)),
+            Self::Fenced { .. } | Self::Store { .. } | Self::Panicked { .. } => false,
+        }
+    }
+
     pub(super) fn from_store(consumer: &impl ToString, error: store::Error) -> Self {
         match error {
             store::Error::Fenced { name } => Self::Fenced { name },

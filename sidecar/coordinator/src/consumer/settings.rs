@@ -45,6 +45,8 @@ pub struct Settings {
     pub outgoing: OutgoingBound,
     /// How long running calls may go on after the shutdown began.
     pub grace: Duration,
+    /// What a person does to go on when a source has another history; shown there.
+    pub start_over: Arc<str>,
 }
 
 /// How much outgoing work may wait in the store.

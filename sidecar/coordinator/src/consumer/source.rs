@@ -79,7 +79,10 @@ impl Reader {
             match halted {
                 Halt::Ending => return,
                 Halt::Stop(error) => {
-                    let reason = describe(&error);
+                    let mut reason = describe(&error);
+                    if error.is_diverged() {
+                        reason = format!("{reason}; {}", self.active.settings.start_over);
+                    }
                     tracing::error!(consumer = %self.active.settings.id, domain = %self.source.domain, error = reason, "a source is stopped");
                     self.set_state(SourceState::Stopped(reason));
                     self.active.fail(error);
@@ -170,9 +173,8 @@ impl Reader {
     async fn adopt(&mut self, opened: Cursor) -> Result<(), Halt> {
         if let Some(last) = self.last {
             if last.identity != opened.identity {
-                return Err(self.stop(bus::Error::Diverged(
-                    "the source has another store id or incarnation".into(),
-                )));
+                let (read, found) = (last.identity, opened.identity);
+                return Err(self.stop(bus::Error::of_histories(read, found)));
             }
             if last.position != opened.position {
                 let detail = format!(

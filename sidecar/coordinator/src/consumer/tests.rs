@@ -511,7 +511,12 @@ async fn another_history_stops_the_consumer_and_says_so() {
     };
     assert!(matches!(cause, bus::Error::Diverged(_)));
     let snapshot = running.consumer.snapshot();
-    assert!(matches!(snapshot.sources[0].state, SourceState::Stopped(_)));
+    let SourceState::Stopped(reason) = &snapshot.sources[0].state else {
+        panic!("{snapshot:?}")
+    };
+    for part in ["another history", " was read, this is ", "; drain the lake"] {
+        assert!(reason.contains(part), "{reason}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::store::Cause;
-use crate::model::{Append, ConsumerId, Cursor, Domain, Position};
+use crate::model::{Append, ConsumerId, Cursor, Domain, Position, StoreIdentity};
 
 /// Brings the appends of a domain to a consumer.
 ///
@@ -91,6 +91,18 @@ impl Error {
     /// An [`Error::Unavailable`] with its cause.
     pub fn unavailable(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Unavailable(cause.into().into())
+    }
+
+    /// An [`Error::Diverged`] of progress in one history at a source with another one.
+    pub fn of_histories(read: StoreIdentity, found: StoreIdentity) -> Self {
+        let why = if read.store_id == found.store_id {
+            let (read, found) = (read.incarnation, found.incarnation);
+            format!("the source was restored; incarnation {read} was read, this is {found}")
+        } else {
+            let (read, found) = (read.store_id, found.store_id);
+            format!("store {read} was read, this is store {found}")
+        };
+        Self::Diverged(why)
     }
 
     /// Whether a new subscription may succeed.

@@ -74,6 +74,8 @@ struct Target {
     sending: usize,
     bytes: usize,
     delayed: usize,
+    /// The last attempt that ended was put off: so are those under way, until one has a final reply.
+    is_put_off: bool,
     /// Why the piece that was delayed last is.
     reason: String,
 }
@@ -159,6 +161,7 @@ impl Queue {
         self.stop_sending(&piece.head);
         let target = self.target(&piece.head.target);
         target.delayed += 1;
+        target.is_put_off = true;
         target.reason = reason;
         let trigger = piece.head.trigger.clone();
         self.delayed
@@ -178,7 +181,9 @@ impl Queue {
                 self.lanes.remove(&head.trigger);
             }
         }
-        if self.target(&head.target).is_idle() {
+        let target = self.target(&head.target);
+        target.is_put_off = false;
+        if target.is_idle() {
             self.targets.remove(&head.target);
         }
     }
@@ -188,19 +193,19 @@ impl Queue {
         self.delayed.first_key_value().map(|((until, _), _)| *until)
     }
 
-    /// Why work waits, by target; absent when none is delayed.
+    /// Why work waits, by target; absent when no target puts it off.
     pub(super) fn waits(&self) -> Option<String> {
         let mut waiting: Vec<_> = self
             .targets
             .iter()
-            .filter(|(_, target)| target.delayed > 0)
+            .filter(|(_, target)| target.delayed > 0 || target.is_put_off)
             .collect();
         waiting.sort_by(|a, b| a.0.cmp(b.0));
         let shown = waiting.iter().take(SHOWN).map(|(name, target)| {
             let name = name.as_ref().map_or("no target", Domain::as_str);
             format!(
                 "{name} ({} waiting): {}",
-                target.delayed + target.due.len(),
+                target.delayed + target.due.len() + target.sending,
                 target.reason
             )
         });

@@ -218,6 +218,7 @@ impl World {
                 bytes: 1 << 20,
             },
             grace: seconds(10),
+            start_over: "drain the lake".into(),
         }
     }
 
