@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::local::{self, Local, shim};
+use crate::local::{self, Local, guard, shim};
 use crate::render::{self, Render};
 
 /// Runs event-sourced systems from their resources.
@@ -22,7 +22,14 @@ enum Command {
     Local(Local),
     /// Prints every object that a cluster would get from the resources of a folder.
     Render(Render),
-    /// Runs a program that ends with its parent.
+    /// Runs a program, and ends all that it started when it or the parent ends.
+    #[command(name = guard::NAME, hide = true)]
+    Guard {
+        /// The program and its arguments.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+        words: Vec<OsString>,
+    },
+    /// Starts a program that ends with its parent.
     #[command(name = shim::NAME, hide = true)]
     Shim {
         /// The id of the parent process.
@@ -35,13 +42,15 @@ enum Command {
 
 /// Runs the command line of this process.
 pub async fn main() -> ExitCode {
+    let succeeded = |()| ExitCode::SUCCESS;
     let done = match Cli::parse().command {
-        Command::Local(local) => local::run(local).await,
-        Command::Render(render) => render::run(&render),
-        Command::Shim { parent, words } => shim::run(parent, &words),
+        Command::Local(local) => local::run(local).await.map(succeeded),
+        Command::Render(render) => render::run(&render).map(succeeded),
+        Command::Guard { words } => guard::run(&words).await,
+        Command::Shim { parent, words } => shim::run(parent, &words).map(succeeded),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("angzarr: {error:#}");
             ExitCode::FAILURE

@@ -89,11 +89,11 @@ fn plain(name: &str, domain: &str) -> String {
 #[test]
 fn a_path_that_holds_no_resources_says_so() {
     let empty = tempfile::tempdir().unwrap();
-    refused(empty.path(), &["holds no *.yaml file"]);
+    refused(empty.path(), &["holds no *.yaml, *.yml or *.json file"]);
     refused(Path::new("/nowhere"), &["/nowhere: cannot be read"]);
     refused(
         folder("notes.txt", "a: 1").path(),
-        &["holds no *.yaml file"],
+        &["holds no *.yaml, *.yml or *.json file"],
     );
     refused(
         Path::new("/dev/zero"),
@@ -118,18 +118,74 @@ fn links_in_a_circle_are_named() {
 }
 
 #[test]
-fn what_editors_and_macos_leave_is_passed_over_with_a_notice() {
+fn what_editors_and_macos_leave_is_skipped_with_a_notice() {
     let folder = folder("lake.yaml", STORE.to_owned() + &plain("a", "d"));
     symlink("ada@heron.17:4", folder.path().join(".#lake.yaml")).unwrap();
     fs::write(folder.path().join("._lake.yaml"), [0, 5, 22, 7, 0xff]).unwrap();
     let said = render(folder.path());
     assert_eq!(said.code, Some(0), "{}", said.told);
     for part in [
-        ".#lake.yaml is passed over: it is the lock of an editor",
-        "._lake.yaml is passed over: it is the attributes",
+        ".#lake.yaml is skipped: it is the lock of an editor",
+        "._lake.yaml is skipped: it is the attributes",
     ] {
         assert!(said.told.contains(part), "{}", said.told);
     }
+}
+
+#[test]
+fn lists_are_unfolded_at_every_depth_and_json_is_read() {
+    let (store, ledger) = (
+        r#"{"apiVersion": "angzarr.io/v1alpha1", "kind": "EventStore", "metadata": {"name": "main"},
+            "spec": {"storage": {"type": "sqlite"}, "bus": {"type": "direct"}}}"#,
+        r#"{"metadata": {"name": "ledger"}, "spec": {"eventStoreRef": {"name": "main"}, "domain": "ledger",
+            "template": {"spec": {"containers": [{"name": "logic", "image": "acme/ledger:1"}]}}}}"#,
+    );
+    let typed = format!(
+        r#"{{"apiVersion": "angzarr.io/v1alpha1", "kind": "AggregateList", "items": [{ledger}]}}"#
+    );
+    let nested = format!(
+        r#"{{"apiVersion": "v1", "kind": "List", "items": [{store}, {{"apiVersion": "v1", "kind": "List", "items": [{typed}]}}]}}"#
+    );
+    let alone = render(folder("all.yaml", &nested).path());
+    let apart = folder("store.yaml", store);
+    fs::write(apart.path().join("ledger.json"), typed.replace("  ", "\t")).unwrap();
+    for said in [alone, render(apart.path())] {
+        assert_eq!((said.code, said.told.as_str()), (Some(0), ""));
+        assert_eq!(said.out.matches("---\n").count(), 8);
+    }
+    fs::write(apart.path().join("ledger.json"), &typed[1..]).unwrap();
+    refused(apart.path(), &["ledger.json: is not valid JSON: "]);
+}
+
+#[test]
+fn what_looks_like_resources_and_is_not_read_is_named() {
+    let good = STORE.to_owned() + &plain("a", "d");
+    let folder = folder("lake.yaml", &good);
+    let path = folder.path();
+    for file in [
+        "old.yaml.bak",
+        "LAKE.YAML",
+        "lake.txt",
+        "more/lake.yml",
+        ".git/lake.yml",
+    ] {
+        let file = path.join(file);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, format!("# Notes\n---{good}")).unwrap();
+    }
+    fs::write(path.join("README.md"), format!("# Lake\n\nAs in\n{good}")).unwrap();
+    let said = render(path);
+    assert_eq!(said.code, Some(0), "{}", said.told);
+    let lines: Vec<_> = said.told.lines().collect();
+    assert_eq!(lines.len(), 4, "{lines:?}");
+    for (line, name) in lines
+        .iter()
+        .zip(["LAKE.YAML", "lake.txt", "more", "old.yaml.bak"])
+    {
+        assert!(line.contains(&format!("{name} is skipped: it ")), "{line}");
+    }
+    fs::remove_file(path.join("lake.yaml")).unwrap();
+    refused(path, &["holds no *.yaml", "old.yaml.bak is skipped"]);
 }
 
 #[test]

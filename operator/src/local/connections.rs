@@ -34,7 +34,26 @@ pub(super) fn write(
     Ok(folders)
 }
 
+/// Whether a folder holds a Secret already; sidecars that run may read it at any time.
+fn is_written(folder: &Path, secret: &BTreeMap<String, Secret>) -> std::io::Result<bool> {
+    if !folder.exists() {
+        return Ok(false);
+    }
+    let mut known = BTreeMap::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        known.insert(name, fs::read(entry.path())?);
+    }
+    let wanted = secret.iter();
+    let wanted = wanted.map(|(part, value)| (part.clone(), value.reveal().as_bytes().to_vec()));
+    Ok(wanted.collect::<BTreeMap<_, _>>() == known)
+}
+
 fn write_secret(folder: &Path, secret: &BTreeMap<String, Secret>) -> std::io::Result<()> {
+    if is_written(folder, secret)? {
+        return Ok(());
+    }
     // What was there before may have other keys.
     if folder.exists() {
         fs::remove_dir_all(folder)?;

@@ -69,9 +69,9 @@ impl Folder {
         let routing = self.routing(key);
         fs::create_dir_all(&routing)
             .with_context(|| format!("make the folder {}", routing.display()))?;
-        write(&self.boot(key), &documents.boot)?;
-        write(&routing.join("directory.json"), directory)?;
-        write(&routing.join("routing.json"), &documents.routing)
+        self.write(&self.boot(key), &documents.boot)?;
+        self.write(&routing.join("directory.json"), directory)?;
+        self.write(&routing.join("routing.json"), &documents.routing)
     }
 
     /// Writes where everything is reached.
@@ -82,15 +82,18 @@ impl Folder {
         let addresses = Addresses {
             components: components.collect(),
         };
-        write(&self.path.join("addresses.json"), &addresses)
+        self.write(&self.path.join("addresses.json"), &addresses)
     }
-}
 
-/// Replaces a file as a whole: readers see the old one or the new one.
-fn write(file: &Path, content: &impl Serialize) -> Result<()> {
-    let text = serde_json::to_string_pretty(content)
-        .with_context(|| format!("write {}", file.display()))?;
-    let fresh = file.with_extension("new");
-    fs::write(&fresh, text).with_context(|| format!("write {}", fresh.display()))?;
-    fs::rename(&fresh, file).with_context(|| format!("write {}", file.display()))
+    /// Writes a file in the folder as a whole: whoever reads it meanwhile sees the old one or the new one.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(super) fn write(&self, file: &Path, content: &impl Serialize) -> Result<()> {
+        let text = serde_json::to_string_pretty(content)
+            .with_context(|| format!("write {}", file.display()))?;
+        let fresh = file.with_extension("new");
+        fs::write(&fresh, text).with_context(|| format!("write {}", fresh.display()))?;
+        fs::rename(&fresh, file).with_context(|| format!("write {}", file.display()))
+    }
 }

@@ -4,24 +4,23 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use angzarr_config::secret::Secret;
-use angzarr_config::{Error, Mistake, read};
-use anyhow::{Context, Result};
-use serde::{Deserialize, Serialize};
+use angzarr_config::{Mistake, nearest};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 /// Maps container images to commands of this machine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Images {
     /// The images by their full names, as the resources write them.
     pub(super) images: BTreeMap<String, Image>,
-    /// The Secrets that resources name, each with its keys; only read with `--as-declared`.
-    #[serde(default)]
+    /// The Secrets that resources name, each with its keys; only what is run as declared reads them.
     pub(super) secrets: BTreeMap<String, BTreeMap<String, Secret>>,
 }
 
-/// What runs in place of an image.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+/// What stands for an image.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Image {
     /// The program and its arguments. A program with a `/` is looked up from the folder of `local.yaml`, another one in `PATH`.
     pub(super) command: Vec<String>,
@@ -32,6 +31,13 @@ pub(super) struct Image {
     #[serde(default)]
     pub(super) env: BTreeMap<String, String>,
 }
+
+/// A placeholder without a value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "${{{0}}} is not known here; write ${{PORT}}, ${{PORT_name}} or ${{DATA}}, or $${{{0}}} for the text itself"
+)]
+pub(super) struct Unknown(pub String);
 
 /// What to run for one container.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,52 +51,139 @@ pub(super) struct Command {
 
 impl Images {
     /// Reads a `local.yaml`.
-    pub(super) fn parse(text: &str) -> Result<Self, Error> {
-        let read: Self = read(text)?;
-        let mut empty = read.images.iter().filter(|(_, it)| it.command.is_empty());
-        if let Some((image, _)) = empty.next() {
-            let path = format!("images.{image}.command");
-            let mistake = Mistake::new(path, "is empty; name a program");
-            return Err(Error::Mistakes(vec![mistake]));
+    ///
+    /// # Errors
+    /// Every mistake in it.
+    pub(super) fn parse(text: &str) -> Result<Self, Vec<Mistake>> {
+        let value: Value = serde_saphyr::from_str(text).map_err(|error| {
+            // The library shows the lines around the mistake below its sentence.
+            let said = error.to_string();
+            let sentence = said.lines().next().unwrap_or_default();
+            vec![Mistake::new("", format!("is not valid YAML: {sentence}"))]
+        })?;
+        let mut reader = Reader::default();
+        let images = match value {
+            Value::Null => reader.images(&Map::new()),
+            Value::Object(keys) => reader.images(&keys),
+            _ => {
+                reader.report("", "must be a mapping with the key images");
+                Self::default()
+            }
+        };
+        if reader.mistakes.is_empty() {
+            Ok(images)
+        } else {
+            Err(reader.mistakes)
         }
-        Ok(read)
+    }
+}
+
+/// Reads values and collects the mistakes in them.
+#[derive(Default)]
+struct Reader {
+    mistakes: Vec<Mistake>,
+}
+
+impl Reader {
+    fn report(&mut self, path: impl Into<String>, message: impl Into<String>) {
+        self.mistakes.push(Mistake::new(path, message));
+    }
+
+    fn images(&mut self, keys: &Map<String, Value>) -> Images {
+        const KEYS: [&str; 2] = ["images", "secrets"];
+        for key in keys.keys().filter(|key| !KEYS.contains(&key.as_str())) {
+            let hint = nearest(key, &KEYS).map_or_else(
+                || format!("known are {}", KEYS.join(", ")),
+                |near| format!("did you mean {near}?"),
+            );
+            self.report(key, format!("is not a known key; {hint}"));
+        }
+        let mut read = Images::default();
+        match keys.get("images") {
+            Some(Value::Object(images)) => {
+                for (name, value) in images {
+                    let image = self.image(&format!("images.{name}"), value);
+                    read.images
+                        .extend(image.map(|image| (name.clone(), image)));
+                }
+            }
+            None | Some(Value::Null) => self.report(
+                "images",
+                "is missing; map each image of the resources to a command, such as images: {shop/cart:1: {command: [./cart]}}",
+            ),
+            Some(_) => self.report("images", "must be a mapping of images to commands"),
+        }
+        if let Some(secrets) = keys.get("secrets").filter(|secrets| !secrets.is_null()) {
+            read.secrets = self.typed("secrets", secrets).unwrap_or_default();
+        }
+        read
+    }
+
+    fn image(&mut self, path: &str, value: &Value) -> Option<Image> {
+        let image: Image = self.typed(path, value)?;
+        if image.command.first().is_none_or(String::is_empty) {
+            self.report(format!("{path}.command"), "is empty; name a program");
+            return None;
+        }
+        let words = image.command.iter().enumerate();
+        let words = words.map(|(index, word)| (format!("{path}.command[{index}]"), word));
+        let env = image.env.iter();
+        let env = env.map(|(name, text)| (format!("{path}.env.{name}"), text));
+        for (place, text) in words.chain(env) {
+            let unknown = names(text).filter(|name| !is_known(name));
+            for name in unknown {
+                self.report(&place, Unknown(name.to_owned()).to_string());
+            }
+        }
+        Some(image)
+    }
+
+    fn typed<T: DeserializeOwned>(&mut self, path: &str, value: &Value) -> Option<T> {
+        let read = serde_path_to_error::deserialize(value);
+        let error = match read {
+            Ok(read) => return Some(read),
+            Err(error) => error,
+        };
+        let within = error.path().to_string();
+        let place = if within == "." {
+            path.to_owned()
+        } else {
+            format!("{path}.{within}")
+        };
+        self.report(place, error.inner().to_string());
+        None
     }
 }
 
 impl Image {
     /// The names of the extra ports that it asks for by `${PORT_name}`.
     pub(super) fn port_names(&self) -> Vec<String> {
-        let mut names = Vec::new();
+        let mut found = Vec::new();
         for text in self.command.iter().chain(self.env.values()) {
-            for (_, name) in placeholders(text) {
-                if let Some(name) = name
-                    .strip_prefix("PORT_")
-                    .filter(|name| !names.iter().any(|known| known == name))
-                {
-                    names.push(name.to_owned());
+            for name in names(text).filter_map(|name| name.strip_prefix("PORT_")) {
+                if !found.iter().any(|known| known == name) {
+                    found.push(name.to_owned());
                 }
             }
         }
-        names
+        found
     }
 
-    /// Replaces placeholders by values. `base` is the folder of `local.yaml`; `values` holds `PORT`, `DATA` and the like.
+    /// Puts values in the place of placeholders. `base` is the folder of `local.yaml`; `values` holds `PORT`, `DATA` and the like.
+    ///
+    /// # Errors
+    /// [`Unknown`] for a placeholder without a value.
     pub(super) fn resolve(
         &self,
         base: &Path,
         values: &BTreeMap<String, String>,
-    ) -> Result<Command> {
+    ) -> Result<Command, Unknown> {
         let mut words = Vec::with_capacity(self.command.len());
         for word in &self.command {
             words.push(fill(word, values)?);
         }
         let mut words = words.into_iter();
         let program = words.next().expect("a parsed image has a command");
-        let program = if program.contains('/') {
-            base.join(program)
-        } else {
-            PathBuf::from(program)
-        };
         let mut env = BTreeMap::new();
         for (key, text) in &self.env {
             env.insert(key.clone(), fill(text, values)?);
@@ -98,46 +191,90 @@ impl Image {
         for (key, value) in values.iter().filter(|(key, _)| key.starts_with("PORT")) {
             env.entry(key.clone()).or_insert_with(|| value.clone());
         }
-        let folder = self
-            .working_dir
-            .as_ref()
-            .map_or_else(|| base.to_owned(), |folder| base.join(folder));
         Ok(Command {
-            program,
+            program: program_from(base, &program),
             arguments: words.collect(),
-            folder,
+            folder: self.folder(base),
             env,
         })
     }
+
+    /// Where it runs.
+    pub(super) fn folder(&self, base: &Path) -> PathBuf {
+        let named = self.working_dir.as_ref();
+        named.map_or_else(|| base.to_owned(), |folder| base.join(folder))
+    }
 }
 
-/// The placeholders of a text, each with its range and its name.
-fn placeholders(text: &str) -> Vec<(std::ops::Range<usize>, &str)> {
+/// A program with a `/` is looked up from the folder of `local.yaml`.
+pub(super) fn program_from(base: &Path, program: &str) -> PathBuf {
+    if program.contains('/') {
+        base.join(program)
+    } else {
+        PathBuf::from(program)
+    }
+}
+
+/// Whether a text has placeholders.
+pub(super) fn has_placeholders(text: &str) -> bool {
+    names(text).next().is_some()
+}
+
+/// A part of a text.
+enum Piece<'a> {
+    /// It stays as it is.
+    Text(&'a str),
+    /// A value takes its place.
+    Placeholder(&'a str),
+}
+
+/// The parts of a text: `${name}` is a placeholder, and `$${` is the text `${`.
+fn pieces(text: &str) -> Vec<Piece<'_>> {
     let mut found = Vec::new();
-    let mut from = 0;
-    while let Some(start) = text[from..].find("${").map(|at| from + at) {
-        let Some(end) = text[start..].find('}').map(|at| start + at) else {
+    let mut rest = text;
+    while let Some(at) = rest.find("${") {
+        if let Some(before) = rest[..at].strip_suffix('$') {
+            found.extend([Piece::Text(before), Piece::Text("${")]);
+            rest = &rest[at + 2..];
+            continue;
+        }
+        let Some(length) = rest[at..].find('}') else {
             break;
         };
-        found.push((start..end + 1, &text[start + 2..end]));
-        from = end + 1;
+        found.push(Piece::Text(&rest[..at]));
+        found.push(Piece::Placeholder(&rest[at + 2..at + length]));
+        rest = &rest[at + length + 1..];
     }
+    found.push(Piece::Text(rest));
     found
 }
 
-fn fill(text: &str, values: &BTreeMap<String, String>) -> Result<String> {
+/// The names of the placeholders of a text.
+fn names(text: &str) -> impl Iterator<Item = &str> {
+    pieces(text).into_iter().filter_map(|piece| match piece {
+        Piece::Placeholder(name) => Some(name),
+        Piece::Text(_) => None,
+    })
+}
+
+fn is_known(name: &str) -> bool {
+    let is_port = name
+        .strip_prefix("PORT_")
+        .is_some_and(|port| !port.is_empty());
+    is_port || matches!(name, "PORT" | "DATA")
+}
+
+fn fill(text: &str, values: &BTreeMap<String, String>) -> Result<String, Unknown> {
     let mut filled = String::with_capacity(text.len());
-    let mut from = 0;
-    for (range, name) in placeholders(text) {
-        let value = values.get(name).with_context(|| {
-            let placeholder = &text[range.clone()];
-            format!("{placeholder} is not known here; write ${{PORT}}, ${{PORT_name}} or ${{DATA}}")
-        })?;
-        filled.push_str(&text[from..range.start]);
-        filled.push_str(value);
-        from = range.end;
+    for piece in pieces(text) {
+        filled.push_str(match piece {
+            Piece::Text(text) => text,
+            Piece::Placeholder(name) => {
+                let value = values.get(name);
+                value.ok_or_else(|| Unknown(name.to_owned()))?
+            }
+        });
     }
-    filled.push_str(&text[from..]);
     Ok(filled)
 }
 
@@ -196,21 +333,57 @@ images:
     }
 
     #[test]
-    fn mistakes_name_their_place() {
+    fn mistakes_name_their_place_and_all_are_found() {
         let cases = [
             ("images: {a: {command: []}}", "images.a.command: is empty"),
             (
                 "images: {a: {command: [x], workngDir: b}}",
                 "images.a.workngDir: is not a known key; did you mean workingDir?",
             ),
+            (
+                "images: {a: {command: 3}}",
+                "images.a.command: invalid type",
+            ),
+            (
+                "imges: {}",
+                "imges: is not a known key; did you mean images?",
+            ),
+            ("", "images: is missing; map each image"),
+            ("images:\n", "images: is missing; map each image"),
+            ("images: [a]", "images: must be a mapping"),
+            ("[a]", "must be a mapping with the key images"),
+            ("images: {", "is not valid YAML"),
+            (
+                "images: {a: {command: [x, '${HOME}/y']}}",
+                "images.a.command[1]: ${HOME} is not known here; write ${PORT}, ${PORT_name} or ${DATA}, or $${HOME} for the text itself",
+            ),
+            (
+                "images: {a: {command: [x], env: {Y: '${PORT_}'}}}",
+                "images.a.env.Y: ${PORT_} is not known here",
+            ),
         ];
         for (text, expected) in cases {
-            let error = Images::parse(text).unwrap_err().to_string();
+            let mistakes = Images::parse(text).unwrap_err();
+            let said: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
             assert!(
-                error.contains(expected),
-                "{error:?} does not say {expected:?}"
+                said.iter().any(|line| line.contains(expected)),
+                "{said:?} does not say {expected:?}"
             );
         }
+        let both = Images::parse("images: {a: {command: []}, b: {command: 3}}").unwrap_err();
+        assert_eq!(both.len(), 2);
+    }
+
+    #[test]
+    fn a_doubled_dollar_writes_a_placeholder_as_text() {
+        let text =
+            "images: {a: {command: [sh, -c, 'echo $${HOME} $$ ${PORT}'], env: {A: '$${PORT_x}'}}}";
+        let images = Images::parse(text).unwrap();
+        let image = &images.images["a"];
+        assert!(image.port_names().is_empty());
+        let command = image.resolve(Path::new("/"), &values()).unwrap();
+        assert_eq!(command.arguments[1], "echo ${HOME} $$ 7001");
+        assert_eq!(command.env["A"], "${PORT_x}");
     }
 
     #[test]
@@ -220,7 +393,9 @@ images:
             working_dir: None,
             env: BTreeMap::new(),
         };
-        let error = image.resolve(Path::new("/"), &values()).unwrap_err();
-        assert!(error.to_string().starts_with("${HOME} is not known here"));
+        assert_eq!(
+            image.resolve(Path::new("/"), &values()),
+            Err(Unknown("HOME".into()))
+        );
     }
 }

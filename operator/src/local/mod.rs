@@ -1,50 +1,69 @@
 //! `angzarr local`: runs the resources of a folder as processes on this machine, without a cluster.
 //!
 //! ```text
-//! localize.rs what replaces servers and replicas
-//! images.rs   local.yaml: the commands that a machine runs in place of images
+//! beside.rs   the folder in which local.yaml and the data are
+//! localize.rs what stands in for servers and replicas
+//! images.rs   local.yaml: what a machine runs where a cluster pulls an image
+//! programs.rs the programs that it names, looked up
+//! declared.rs resources and local.yaml, read and validated together
 //! connections.rs the Secrets of stores, as files
 //! lock.rs     one of us for each data folder
-//! ports.rs    the port of each process, kept with the data
-//! folder.rs   the data folder, which processes and other programs read
-//! stage.rs    what runs, on which ports, with which command; written before any process starts
-//! shim.rs     the step between this process and a child: the child dies with this process
+//! ports.rs    which port each process gets, kept with the data
+//! folder.rs   what processes and other programs read in the data folder
+//! history.rs  what the data folder holds of components as they ran before
+//! member.rs   the ports of a component
+//! changes.rs  what another declaration changes
+//! stage.rs    who runs, on which ports, with which command; written down before any starts
+//! shim.rs     the step between a parent and a child that dies with it
+//! guard.rs    the parent of a program: ends all that the program started
+//! restarts.rs which processes have to start again
 //! process.rs  one child: started, logged, restarted, stopped
+//! opener.rs   when clients are let in, and what is not ready
+//! troupe.rs   all components that run
+//! watch.rs    what changes on the disk meanwhile
 //! console.rs  lines of many children on one terminal
 //! ```
 
-mod connections;
-mod console;
-mod folder;
-mod images;
-mod localize;
-mod lock;
-mod ports;
-mod process;
+mod member;
+
+pub(crate) mod beside;
+pub(crate) mod changes;
+pub(crate) mod connections;
+pub(crate) mod console;
+pub(crate) mod declared;
+pub(crate) mod folder;
+pub(crate) mod guard;
+pub(crate) mod history;
+pub(crate) mod images;
+pub(crate) mod localize;
+pub(crate) mod lock;
+pub(crate) mod opener;
+pub(crate) mod ports;
+pub(crate) mod process;
+pub(crate) mod programs;
+pub(crate) mod restarts;
 pub(crate) mod shim;
-mod stage;
+pub(crate) mod stage;
+pub(crate) mod troupe;
+pub(crate) mod watch;
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
+use std::ffi::OsString;
+use std::path::PathBuf;
 
-use angzarr_admin::Client;
-use angzarr_admin::shape::Life;
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
-use futures::future::join_all;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::JoinSet;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
 
-use crate::manifest::{self, all};
-use crate::model::Key;
-use crate::validate::validate;
+use crate::manifest::all;
 use console::Console;
+use declared::{Declared, Source};
 use localize::Stores;
-use process::{Keeper, Process};
-use stage::{Part, Stage, title};
+use process::Process;
+use programs::Lookup;
+use stage::{Part, Places, Stage, running};
+use troupe::Troupe;
+use watch::{Change, LOOK_AGAIN, Watch};
 
 /// What to run, and where.
 #[derive(Debug, Args)]
@@ -60,46 +79,65 @@ pub(crate) struct Local {
     sidecar: Option<PathBuf>,
     /// Uses the stores as they are declared instead of SQLite; `local.yaml` holds the Secrets that they name.
     #[arg(long, env = "ANGZARR_AS_DECLARED")]
-    as_declared: bool,
+    pub as_declared: bool,
+    /// The current folder as the shell shows it.
+    #[arg(long, env = "PWD", hide = true)]
+    pub here: Option<PathBuf>,
+    /// Where programs are.
+    #[arg(long, env = "PATH", hide = true, default_value = "")]
+    pub path: OsString,
 }
 
-/// How often the readiness of a sidecar is checked.
-const LOOK_AGAIN: Duration = Duration::from_millis(200);
-/// How long a sidecar may take to reply on its admin port.
-const WITHIN: Duration = Duration::from_secs(5);
-
-/// Runs a folder of resources until SIGTERM or SIGINT.
+/// Runs a folder of resources until it is told to stop.
+///
+/// # Errors
+/// Every mistake in the resources, or why the processes cannot be run.
 pub(crate) async fn run(local: Local) -> Result<()> {
-    let folder = local
-        .folder
-        .canonicalize()
+    let stop = Stop::listen()?;
+    let source = source(&local)?;
+    let watch = Watch::new(source.clone());
+    let declared = source.read().map_err(all)?;
+    let beside = &source.lookup.base;
+    let sidecar = find_sidecar(local.sidecar)?;
+    let data = local.data.unwrap_or_else(|| beside.join(".angzarr"));
+    let _lock = lock::hold(&data)?;
+    let console = Console::stdout(width(&declared));
+    let places = Places {
+        beside,
+        data: &data,
+        sidecar: &sidecar,
+    };
+    let stage = Stage::prepare(declared, &places)?;
+    let followed = Followed {
+        troupe: Troupe::new(stage, console),
+        watch,
+        source: source.clone(),
+    };
+    play(followed, stop).await
+}
+
+fn source(local: &Local) -> Result<Source> {
+    let here = beside::here(local.here.clone()).context("find the current folder")?;
+    let base = beside::beside(&local.folder, &here)
         .with_context(|| format!("find the folder {}", local.folder.display()))?;
-    let beside = folder
-        .parent()
-        .map_or_else(|| folder.clone(), Path::to_owned);
-    let mut found = manifest::read(&folder).map_err(all)?;
-    let mut notices = found.notices;
     let stores = if local.as_declared {
         Stores::AsDeclared
     } else {
         Stores::Replaced
     };
-    notices.extend(localize::localize(&mut found.resources, stores).map_err(all)?);
-    let system = validate(&found.resources).map_err(all)?;
-    let sidecar = find_sidecar(local.sidecar)?;
-    let data = local.data.unwrap_or_else(|| beside.join(".angzarr"));
-    let _lock = lock::hold(&data)?;
-    let stage = Stage::prepare(system, &beside, &data, &sidecar)?;
-    let console = Console::stdout(width(&stage));
-    for notice in notices {
-        console.line("angzarr", &notice);
-    }
-    play(stage, &console).await
+    Ok(Source {
+        folder: local.folder.clone(),
+        stores,
+        lookup: Lookup {
+            base,
+            path: local.path.clone(),
+        },
+    })
 }
 
 /// The length of the longest name of a process.
-fn width(stage: &Stage) -> usize {
-    let names = stage.keys().map(|key| Process::new(key, Part::Logic).name);
+fn width(declared: &Declared) -> usize {
+    let names = running(&declared.system).map(|(key, _)| Process::new(key, Part::Logic).name);
     names.map(|name| name.len()).max().unwrap_or(0)
 }
 
@@ -120,89 +158,91 @@ fn find_sidecar(named: Option<PathBuf>) -> Result<PathBuf> {
     Ok(beside)
 }
 
-/// Starts everything, opens each sidecar once all are ready, and stops everything on a signal: sidecars first, so that they can finish.
-async fn play(stage: Stage, console: &Console) -> Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("listen to SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("listen to SIGINT")?;
-    let (stop_sidecars, stop_logic) = (CancellationToken::new(), CancellationToken::new());
-    let keeper = Arc::new(Keeper {
-        stage,
-        console: console.clone(),
-    });
-    let (mut sidecars, mut logic) = (JoinSet::new(), JoinSet::new());
-    for key in keeper.stage.keys() {
-        let keep = |part, stop: &CancellationToken| {
-            let process = Process::new(key, part);
-            keep(process, Arc::clone(&keeper), stop.clone())
-        };
-        logic.spawn(keep(Part::Logic, &stop_logic));
-        sidecars.spawn(keep(Part::Sidecar, &stop_sidecars));
-    }
-    let opening = tokio::spawn(Opener(Arc::clone(&keeper)).run());
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    opening.abort();
-    console.line("angzarr", "stopping; sidecars finish what is under way");
-    stop_sidecars.cancel();
-    while sidecars.join_next().await.is_some() {}
-    stop_logic.cancel();
-    while logic.join_next().await.is_some() {}
-    Ok(())
+/// The signals that stop everything.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+    /// Absent where hangups are ignored, as `nohup` asks.
+    hangup: Option<Signal>,
 }
 
-async fn keep(process: Process, keeper: Arc<Keeper>, stop: CancellationToken) {
-    process.run(&keeper, stop.cancelled()).await;
-}
-
-/// Lets clients in: to all sidecars when all are ready for the first time, and to each that was started later.
-struct Opener(Arc<Keeper>);
-
-impl Opener {
-    async fn run(self) {
-        let Keeper { stage, console } = &*self.0;
-        for key in stage.keys() {
-            self.ready(key).await;
-            console.line(&title(key), "ready");
-        }
-        for key in stage.keys() {
-            self.open(key).await;
-            console.line(&title(key), &stage.addresses(key));
-        }
-        console.line("angzarr", "all is ready; Ctrl-C stops it");
-        join_all(stage.keys().map(|key| self.open_again(key))).await;
+impl Stop {
+    fn listen() -> Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).context("listen to SIGTERM")?,
+            interrupt: signal(SignalKind::interrupt()).context("listen to SIGINT")?,
+            hangup: if is_hangup_ignored() {
+                None
+            } else {
+                Some(signal(SignalKind::hangup()).context("listen to SIGHUP")?)
+            },
+        })
     }
 
-    /// A sidecar that starts again starts closed.
-    async fn open_again(&self, key: &Key) {
-        loop {
-            self.0.stage.started(key).await;
-            self.ready(key).await;
-            self.open(key).await;
-        }
-    }
-
-    async fn ready(&self, key: &Key) {
-        loop {
-            let readiness = self.client(key).readiness().await;
-            if readiness.is_ok_and(|readiness| readiness.ready) {
-                return;
+    async fn next(&mut self) {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
             }
-            sleep(LOOK_AGAIN).await;
+        };
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+            _ = hangup => {}
         }
     }
+}
 
-    async fn open(&self, key: &Key) {
-        let opened: Result<Life, _> = self.client(key).post("/open", &[]).await;
-        if let Err(error) = opened {
-            let line = format!("is not opened yet: {:#}", anyhow!(error));
-            self.0.console.line(&title(key), &line);
+/// Whether this process was started with hangups ignored.
+fn is_hangup_ignored() -> bool {
+    const HANGUP: u64 = 1;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    ignored.is_some_and(|mask| mask & HANGUP != 0)
+}
+
+/// Starts everything, takes over what changes, and stops everything at the first signal: sidecars before their logic, so that they can finish. A
+/// second signal ends at once.
+async fn play(mut followed: Followed, mut stop: Stop) -> Result<()> {
+    followed.start();
+    loop {
+        tokio::select! {
+            () = stop.next() => break,
+            () = sleep(LOOK_AGAIN) => followed.look(),
         }
     }
+    let Followed { mut troupe, .. } = followed;
+    troupe.say("stops: sidecars finish what is under way");
+    tokio::select! {
+        stopped = troupe.stop() => stopped,
+        () = stop.next() => Err(anyhow!("a second signal ended it before everything was finished")),
+    }
+}
 
-    /// A client of the sidecar at its current port.
-    fn client(&self, key: &Key) -> Client {
-        Client::new(self.0.stage.admin(key), WITHIN)
+/// What runs, and where it is declared.
+struct Followed {
+    troupe: Troupe,
+    watch: Watch,
+    source: Source,
+}
+
+impl Followed {
+    fn start(&mut self) {
+        let programs = self.troupe.programs(&self.source.lookup);
+        self.watch.know(programs.keys());
+        self.troupe.start();
+    }
+
+    /// Takes over what has changed on the disk.
+    fn look(&mut self) {
+        let programs = self.troupe.programs(&self.source.lookup);
+        for change in self.watch.look(programs.keys()) {
+            match change {
+                Change::Declared => self.troupe.take_over(self.source.read()),
+                Change::Program(program) => self.troupe.renew(&programs[&program]),
+            }
+        }
     }
 }

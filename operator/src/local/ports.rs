@@ -8,7 +8,7 @@ use std::{fs, io};
 use anyhow::{Context, Result};
 
 /// The ports of a data folder, by what they are for, such as `cart-agg/grpc`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Ports {
     file: PathBuf,
     known: BTreeMap<String, u16>,

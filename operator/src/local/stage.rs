@@ -1,64 +1,48 @@
-//! What runs, on which ports, with which command. Documents are written before anything starts, and again when a port has to change.
+//! Who runs, on which ports, with which command. Documents are written before anything starts, and again when a port has to change or something
+//! else is declared.
 //!
 //! # Design
 //! A process that ended is asked for the ports that it had before it starts again: one that another program has taken meanwhile is chosen again,
 //! and all sidecars are informed. So no port has to be watched, and a port is left only when it cannot be had.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use angzarr_config::boot::Ports as Listening;
-use angzarr_config::endpoint::Endpoint;
-use anyhow::{Context, Result, anyhow};
-use tokio::sync::Notify;
+use anyhow::{Context, Result};
 use url::Url;
 
+use super::changes::{Changes, Performance};
 use super::connections;
+use super::declared::Declared;
 use super::folder::{Address, Folder};
-use super::images::{Command, Image, Images};
-use super::ports::{self, Ports};
+use super::history;
+use super::images::{Command, Image};
+use super::member::{Given, Member, local, place};
+use super::ports::Ports;
+use super::programs::Lookup;
+use super::restarts::Restarts;
 use crate::model::{Key, StoreKey, System};
 use crate::plan::{DirectoryKey, Place, documents};
 
 /// Everything that is to run.
 pub(super) struct Stage {
-    system: System,
-    images: BTreeMap<String, Image>,
-    /// The folders that say how to reach stores on servers.
-    connections: BTreeMap<StoreKey, PathBuf>,
     /// The folder of `local.yaml`.
     beside: PathBuf,
     sidecar: PathBuf,
     folder: Folder,
-    allocation: Mutex<Allocation>,
-    signals: BTreeMap<Key, Signals>,
+    cast: Mutex<Cast>,
 }
 
-/// The signals between the processes of a component.
-#[derive(Default)]
-struct Signals {
-    /// The sidecar was started.
-    started: Notify,
-    /// The logic has moved, so the sidecar has to start over.
-    moved: Notify,
-}
-
-struct Allocation {
+/// What changes while it runs.
+#[derive(Clone)]
+struct Cast {
+    declared: Declared,
+    /// The folders that say how to reach stores on servers.
+    connections: BTreeMap<StoreKey, PathBuf>,
     ports: Ports,
-    given: BTreeMap<Key, Given>,
-}
-
-/// The ports of one component.
-#[derive(Debug, Clone)]
-struct Given {
-    grpc: u16,
-    admin: u16,
-    logic: u16,
-    /// The further ports of the logic, by name.
-    further: BTreeMap<String, u16>,
+    members: BTreeMap<Key, Member>,
 }
 
 /// Which process of a component.
@@ -75,96 +59,137 @@ pub(super) struct Start {
     pub(super) has_moved: bool,
 }
 
+/// The programs of this machine and folders that a stage works with.
+pub(super) struct Places<'a> {
+    /// The folder of `local.yaml`.
+    pub(super) beside: &'a Path,
+    /// The data folder.
+    pub(super) data: &'a Path,
+    /// The program of the sidecar.
+    pub(super) sidecar: &'a Path,
+}
+
 impl Stage {
-    /// Chooses ports and writes documents into the data folder; `beside` holds `local.yaml`.
-    pub(super) fn prepare(
-        system: System,
-        beside: &Path,
-        data: &Path,
-        sidecar: &Path,
-    ) -> Result<Self> {
-        let folder = Folder::open(data)?;
-        let Images { images, secrets } = read_images(&beside.join("local.yaml"), &system)?;
-        let connections = connections::write(&system, &secrets, &folder.path)?;
-        let mut allocation = Allocation {
+    /// Chooses ports and writes documents into the data folder.
+    ///
+    /// # Errors
+    /// What is missing, with its name.
+    pub(super) fn prepare(declared: Declared, places: &Places) -> Result<Self> {
+        let folder = Folder::open(places.data)?;
+        let cast = Cast {
+            connections: BTreeMap::new(),
             ports: Ports::open(&folder.path)?,
-            given: BTreeMap::new(),
+            members: BTreeMap::new(),
+            declared,
         };
-        let mut signals = BTreeMap::new();
-        for (key, image) in running(&system) {
-            let ports = &mut allocation.ports;
-            let (grpc, admin) = give_sidecar(ports, key)?;
-            let (logic, further) = give_logic(ports, key, &images[image])?;
-            let given = Given {
-                grpc,
-                admin,
-                logic,
-                further,
-            };
-            allocation.given.insert(key.clone(), given);
-            signals.insert(key.clone(), Signals::default());
-        }
         let stage = Self {
-            system,
-            images,
-            connections,
-            beside: beside.to_owned(),
-            sidecar: sidecar.to_owned(),
+            beside: places.beside.to_owned(),
+            sidecar: places.sidecar.to_owned(),
             folder,
-            allocation: Mutex::new(allocation),
-            signals,
+            cast: Mutex::new(cast),
         };
-        stage.write(&stage.locked())?;
+        {
+            let mut cast = stage.locked();
+            *cast = stage.filled(cast.clone(), &BTreeMap::new())?;
+        }
         Ok(stage)
     }
 
-    pub(super) fn keys(&self) -> impl Iterator<Item = &Key> {
-        self.signals.keys()
+    /// Takes over what is declared now; returns what has to change among the processes.
+    ///
+    /// # Errors
+    /// What is missing, with its name; then nothing has changed.
+    pub(super) fn take_over(&self, declared: Declared) -> Result<Changes> {
+        let mut cast = self.locked();
+        let before = self.performances(&cast)?;
+        let next = Cast {
+            declared,
+            connections: BTreeMap::new(),
+            ports: cast.ports.clone(),
+            members: BTreeMap::new(),
+        };
+        let next = self.filled(next, &cast.members)?;
+        let after = self.performances(&next)?;
+        let known = cast.declared.notices.iter();
+        let known: BTreeSet<_> = known.cloned().collect();
+        let notices = next.declared.notices.iter();
+        let notices = notices.filter(|it| !known.contains(*it)).cloned();
+        let changes = Changes {
+            notices: notices.collect(),
+            ..Changes::between(&before, &after)
+        };
+        *cast = next;
+        Ok(changes)
+    }
+
+    /// The programs of all processes, each with the processes that it runs in; also the files that a command names.
+    pub(super) fn programs(&self, lookup: &Lookup) -> BTreeMap<PathBuf, Vec<(Key, Part)>> {
+        let cast = self.locked();
+        let mut programs: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for key in cast.members.keys() {
+            let sidecar = programs.entry(self.sidecar.clone()).or_default();
+            sidecar.push((key.clone(), Part::Sidecar));
+            let files = image(&cast, key).map(|image| lookup.files(image));
+            for file in files.into_iter().flatten() {
+                let logic = programs.entry(file).or_default();
+                logic.push((key.clone(), Part::Logic));
+            }
+        }
+        programs
+    }
+
+    /// What was skipped or replaced, a sentence each.
+    pub(super) fn notices(&self) -> Vec<String> {
+        self.locked().declared.notices.clone()
+    }
+
+    /// The components that run.
+    pub(super) fn keys(&self) -> Vec<Key> {
+        self.locked().members.keys().cloned().collect()
+    }
+
+    /// What the processes of a component are told.
+    pub(super) fn restarts(&self, key: &Key) -> Option<Arc<Restarts>> {
+        let cast = self.locked();
+        Some(Arc::clone(&cast.members.get(key)?.restarts))
     }
 
     /// What a process is to run now. Ports that another program has taken are chosen again; then all documents are rewritten.
+    ///
+    /// # Errors
+    /// No port is free, or a file cannot be written.
     pub(super) fn start(&self, key: &Key, part: Part) -> Result<Start> {
-        let mut allocation = self.locked();
-        let has_moved = self.reallocate(&mut allocation, key, part)?;
+        let mut cast = self.locked();
+        let image = image(&cast, key).cloned().context("find the image")?;
+        let Cast { ports, members, .. } = &mut *cast;
+        let member = members.get_mut(key).context("it is not declared")?;
+        let has_moved = member.reallocate((key, part), &image, ports)?;
         if has_moved {
-            self.write(&allocation)?;
+            self.write(&cast)?;
         }
+        let member = cast.members.get(key).context("it is not declared")?;
         if has_moved && part == Part::Logic {
-            self.signals[key].moved.notify_one();
+            member.restarts.want(Part::Sidecar, "its logic has moved");
         }
-        let given = &allocation.given[key];
         let command = match part {
-            Part::Sidecar => self.sidecar_command(key, given),
-            Part::Logic => self.logic_command(key, given)?,
+            Part::Sidecar => self.sidecar_command(key, &member.given),
+            Part::Logic => self.logic_command(&cast, key)?,
         };
         Ok(Start { command, has_moved })
     }
 
-    /// Waits until the logic of a component has moved.
-    pub(super) async fn moved(&self, key: &Key) {
-        self.signals[key].moved.notified().await;
-    }
-
-    /// Notes that the sidecar of a component was started.
-    pub(super) fn note_start(&self, key: &Key) {
-        self.signals[key].started.notify_one();
-    }
-
-    /// Waits until the sidecar of a component was started, unless it was since the last time.
-    pub(super) async fn started(&self, key: &Key) {
-        self.signals[key].started.notified().await;
-    }
-
-    /// The address of a sidecar's admin port.
-    pub(super) fn admin(&self, key: &Key) -> Url {
-        let address = local(self.locked().given[key].admin);
-        Url::parse(&address).expect("a host and a port are a URL")
+    /// The address of a sidecar's admin port, if its component runs.
+    pub(super) fn admin(&self, key: &Key) -> Option<Url> {
+        let address = local(self.locked().members.get(key)?.given.admin);
+        Some(Url::parse(&address).expect("a host and a port are a URL"))
     }
 
     /// Where a component is reached, for people.
     pub(super) fn addresses(&self, key: &Key) -> String {
-        let allocation = self.locked();
-        let given = &allocation.given[key];
+        let cast = self.locked();
+        let Some(Member { given, .. }) = cast.members.get(key) else {
+            return "nowhere".to_owned();
+        };
         let further = given
             .further
             .iter()
@@ -177,65 +202,80 @@ impl Stage {
         )
     }
 
-    fn locked(&self) -> MutexGuard<'_, Allocation> {
-        // Ports are put in whole, so a panic elsewhere does not spoil them.
-        self.allocation
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn locked(&self) -> MutexGuard<'_, Cast> {
+        // Members are put in whole, so a panic elsewhere does not spoil them.
+        self.cast.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Chooses the ports of a process again that it cannot have any more; returns whether there were any.
-    fn reallocate(&self, allocation: &mut Allocation, key: &Key, part: Part) -> Result<bool> {
-        let Allocation { ports, given } = allocation;
-        let given = given.get_mut(key).context("find the ports")?;
-        let had = given.clone();
-        match part {
-            Part::Sidecar if ports::are_free(&[had.grpc, had.admin]) => return Ok(false),
-            Part::Sidecar => (given.grpc, given.admin) = give_sidecar(ports, key)?,
-            Part::Logic => {
-                let all: Vec<_> = had.further.into_values().chain([had.logic]).collect();
-                if ports::are_free(&all) {
-                    return Ok(false);
-                }
-                let image = self.image(key).context("find the image")?;
-                (given.logic, given.further) = give_logic(ports, key, image)?;
-            }
+    /// Gives each component that runs its ports, those that it has if it is known, and writes everything.
+    fn filled(&self, mut cast: Cast, known: &BTreeMap<Key, Member>) -> Result<Cast> {
+        let notices = history::validate(&self.folder, &cast.declared)?;
+        cast.declared.notices.extend(notices);
+        let Declared { system, images, .. } = &cast.declared;
+        cast.connections = connections::write(system, &images.secrets, &self.folder.path)?;
+        for (key, image) in running(system) {
+            let image = images.images.get(image).context("find the image")?;
+            let member = match known.get(key) {
+                Some(member) => member.with_ports_of(key, image, &mut cast.ports)?,
+                None => Member::new(key, image, &mut cast.ports)?,
+            };
+            cast.members.insert(key.clone(), member);
         }
-        Ok(true)
+        self.write(&cast)?;
+        Ok(cast)
     }
 
-    fn image(&self, key: &Key) -> Option<&Image> {
-        self.images.get(self.system.components.get(key)?.image()?)
+    /// What each component runs.
+    fn performances(&self, cast: &Cast) -> Result<BTreeMap<Key, Performance>> {
+        let planned = documents(&cast.declared.system, &self.places(cast)?);
+        let mut performances = BTreeMap::new();
+        for (key, documents) in planned.components {
+            let performance = Performance {
+                boot: documents.boot,
+                logic: self.logic_command(cast, &key)?,
+            };
+            performances.insert(key, performance);
+        }
+        Ok(performances)
     }
 
     /// Writes ports, documents and addresses.
-    fn write(&self, allocation: &Allocation) -> Result<()> {
-        allocation.ports.keep()?;
+    fn write(&self, cast: &Cast) -> Result<()> {
+        cast.ports.keep()?;
+        let system = &cast.declared.system;
+        let planned = documents(system, &self.places(cast)?);
+        for (key, documents) in &planned.components {
+            let directory = DirectoryKey::of(key, &system.components[key]);
+            let directory = &planned.directories[&directory];
+            self.folder.write_documents(key, documents, directory)?;
+            history::keep(&self.folder, key, &cast.declared)?;
+        }
+        let reached = cast
+            .members
+            .iter()
+            .map(|(key, Member { given, .. })| Address {
+                kind: key.kind.as_str(),
+                namespace: &key.namespace,
+                name: &key.name,
+                grpc: local(given.grpc),
+                admin: local(given.admin),
+                ports: &given.further,
+            });
+        self.folder.write_addresses(reached)
+    }
+
+    fn places(&self, cast: &Cast) -> Result<BTreeMap<Key, Place>> {
         let mut places = BTreeMap::new();
-        for (key, given) in &allocation.given {
+        for (key, Member { given, .. }) in &cast.members {
             let folder = self.folder.of(key);
             fs::create_dir_all(&folder)
                 .with_context(|| format!("make the folder {}", folder.display()))?;
-            let connection = self.connections.get(&self.system.components[key].store);
-            let connection = connection.cloned().unwrap_or_default();
-            let placed = place(given, folder.join("store.db"), connection)?;
+            let store = &cast.declared.system.components[key].store;
+            let connection = cast.connections.get(store).cloned().unwrap_or_default();
+            let placed = place(given, folder.join(history::STORE), connection)?;
             places.insert(key.clone(), placed);
         }
-        let planned = documents(&self.system, &places);
-        for (key, documents) in &planned.components {
-            let directory = DirectoryKey::of(key, &self.system.components[key]);
-            let directory = &planned.directories[&directory];
-            self.folder.write_documents(key, documents, directory)?;
-        }
-        let reached = allocation.given.iter().map(|(key, given)| Address {
-            kind: key.kind.as_str(),
-            namespace: &key.namespace,
-            name: &key.name,
-            grpc: local(given.grpc),
-            admin: local(given.admin),
-            ports: &given.further,
-        });
-        self.folder.write_addresses(reached)
+        Ok(places)
     }
 
     fn sidecar_command(&self, key: &Key, given: &Given) -> Command {
@@ -257,18 +297,24 @@ impl Stage {
         }
     }
 
-    fn logic_command(&self, key: &Key, given: &Given) -> Result<Command> {
-        let image = self.image(key).context("find the image")?;
+    fn logic_command(&self, cast: &Cast, key: &Key) -> Result<Command> {
+        let image = image(cast, key).context("find the image")?;
+        let Given { logic, further, .. } = &cast.members[key].given;
         let mut values = BTreeMap::from([
-            ("PORT".to_owned(), given.logic.to_string()),
+            ("PORT".to_owned(), logic.to_string()),
             ("DATA".to_owned(), self.folder.of(key).display().to_string()),
         ]);
-        let further = given.further.iter();
+        let further = further.iter();
         values.extend(further.map(|(name, port)| (format!("PORT_{name}"), port.to_string())));
         image
             .resolve(&self.beside, &values)
             .with_context(|| format!("the command of {}", title(key)))
     }
+}
+
+fn image<'a>(cast: &'a Cast, key: &Key) -> Option<&'a Image> {
+    let Declared { system, images, .. } = &cast.declared;
+    images.images.get(system.components.get(key)?.image()?)
 }
 
 /// The name of a component on the terminal.
@@ -277,70 +323,10 @@ pub(super) fn title(key: &Key) -> String {
 }
 
 /// The components that run here, with the images of their logic; stopped ones do not.
-fn running(system: &System) -> impl Iterator<Item = (&Key, &str)> {
+pub(super) fn running(system: &System) -> impl Iterator<Item = (&Key, &str)> {
     system
         .components
         .iter()
         .filter(|(_, component)| component.scale.most() > 0)
         .filter_map(|(key, component)| Some((key, component.image()?)))
-}
-
-fn read_images(file: &Path, system: &System) -> Result<Images> {
-    let text = fs::read_to_string(file).with_context(|| {
-        format!(
-            "read {}; it maps the images of the resources to commands of this machine",
-            file.display()
-        )
-    })?;
-    let local = Images::parse(&text).with_context(|| file.display().to_string())?;
-    let missing: Vec<_> = running(system)
-        .map(|(_, image)| image)
-        .filter(|image| !local.images.contains_key(*image))
-        .collect();
-    if !missing.is_empty() {
-        return Err(anyhow!(
-            "{} has no command for {}; add it under images",
-            file.display(),
-            missing.join(", ")
-        ));
-    }
-    Ok(local)
-}
-
-fn use_of(key: &Key, name: &str) -> String {
-    format!("{}/{}/{name}", key.namespace, key.base_name())
-}
-
-fn give_sidecar(ports: &mut Ports, key: &Key) -> Result<(u16, u16)> {
-    let grpc = ports.give(&use_of(key, "grpc"))?;
-    Ok((grpc, ports.give(&use_of(key, "admin"))?))
-}
-
-fn give_logic(ports: &mut Ports, key: &Key, image: &Image) -> Result<(u16, BTreeMap<String, u16>)> {
-    let mut further = BTreeMap::new();
-    for name in image.port_names() {
-        let port = ports.give(&use_of(key, &name))?;
-        further.insert(name, port);
-    }
-    Ok((ports.give(&use_of(key, "logic"))?, further))
-}
-
-fn place(given: &Given, store: PathBuf, connection: PathBuf) -> Result<Place> {
-    let at = |port: u16| Endpoint::try_from(local(port));
-    Ok(Place {
-        grpc: at(given.grpc)?,
-        peers: at(given.grpc)?,
-        logic: at(given.logic)?,
-        ports: Listening {
-            bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
-            grpc: given.grpc,
-            admin: given.admin,
-        },
-        store,
-        connection,
-    })
-}
-
-fn local(port: u16) -> String {
-    format!("http://127.0.0.1:{port}")
 }

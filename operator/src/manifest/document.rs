@@ -9,6 +9,7 @@ use serde_json::Value;
 use serde_saphyr::options::Options;
 
 use super::files::of_file;
+use super::unfold::{NoItems, unfold};
 use super::{Found, Resource, Spec};
 
 /// The namespace of resources that name none.
@@ -35,8 +36,7 @@ fn options() -> Options {
 /// # Errors
 /// Every mistake in it.
 pub fn read_text(file: &Path, text: &str) -> Result<Found, Vec<Mistake>> {
-    let documents: Vec<Value> = serde_saphyr::from_multiple_with_options(text, options())
-        .map_err(|error| vec![of_file(file, format!("is not valid YAML: {error}"))])?;
+    let documents = parse(file, text).map_err(|message| vec![of_file(file, message)])?;
     let mut reader = Reader {
         file,
         found: Found::default(),
@@ -51,6 +51,17 @@ pub fn read_text(file: &Path, text: &str) -> Result<Found, Vec<Mistake>> {
     Err(reader.mistakes)
 }
 
+/// The documents of a file, which is JSON or YAML by its name; or a sentence that says what is wrong.
+fn parse(file: &Path, text: &str) -> Result<Vec<Value>, String> {
+    if file.extension() == Some("json".as_ref()) {
+        let documents = serde_json::Deserializer::from_str(text).into_iter();
+        let documents: Result<_, _> = documents.collect();
+        return documents.map_err(|error| format!("is not valid JSON: {error}"));
+    }
+    serde_saphyr::from_multiple_with_options(text, options())
+        .map_err(|error| format!("is not valid YAML: {error}"))
+}
+
 struct Reader<'a> {
     file: &'a Path,
     found: Found,
@@ -58,21 +69,22 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Reads a resource, or the resources of a List.
+    /// Reads a resource, or the resources of a list.
     fn read_document(&mut self, number: usize, document: Value) {
-        match document {
-            Value::Null => {}
-            Value::Object(mut list) if list.get("kind") == Some(&Value::from("List")) => {
-                if let Some(Value::Array(items)) = list.remove("items") {
-                    return items
-                        .into_iter()
-                        .for_each(|it| self.read_resource(number, it));
+        if document.is_null() {
+            return;
+        }
+        match unfold(document) {
+            Ok(resources) => {
+                for resource in resources {
+                    self.read_resource(number, resource);
                 }
-                let list = format!("{}: List in document {number}", self.file.display());
+            }
+            Err(NoItems { kind }) => {
+                let list = format!("{}: {kind} in document {number}", self.file.display());
                 let mistake = Mistake::new("items", "must be a list").of(list);
                 self.mistakes.push(mistake);
             }
-            single => self.read_resource(number, single),
         }
     }
 

@@ -6,25 +6,28 @@ use std::path::{Path, PathBuf};
 
 use angzarr_config::Mistake;
 
-use super::{Found, read_text};
+use super::{Found, read_text, skipped};
 
 /// The largest file that is read. Ten thousand resources fit in.
 const MOST_BYTES: u64 = 16 << 20;
 
-/// Reads a file, or all `*.yaml` and `*.yml` of a folder in the order of their names.
+/// Reads a file, or all `*.yaml`, `*.yml` and `*.json` of a folder in the order of their names.
 ///
 /// # Errors
 /// Every mistake in every file.
 pub fn read(path: &Path) -> Result<Found, Vec<Mistake>> {
-    let Listing { files, notices } = list(path).map_err(|error| {
+    let Listing { files, others } = list(path).map_err(|error| {
         let message = format!("cannot be read ({error}); name a file or folder of resources");
         vec![of_file(path, message)]
     })?;
     if files.is_empty() {
-        return Err(vec![of_file(path, "holds no *.yaml file")]);
+        let lines = skipped::notices(&others).into_iter();
+        let none = of_file(path, "holds no *.yaml, *.yml or *.json file");
+        let others = lines.map(|notice| Mistake::new("", notice));
+        return Err([none].into_iter().chain(others).collect());
     }
     let mut found = Found {
-        notices,
+        notices: skipped::notices(&others),
         ..Found::default()
     };
     let mut mistakes = Vec::new();
@@ -46,6 +49,14 @@ pub fn read(path: &Path) -> Result<Found, Vec<Mistake>> {
     }
 }
 
+/// The files of a path that hold resources.
+///
+/// # Errors
+/// The path cannot be read.
+pub fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
+    Ok(list(path)?.files)
+}
+
 /// A mistake of a file as a whole.
 pub(super) fn of_file(file: &Path, message: impl Into<String>) -> Mistake {
     Mistake::new("", message).of(file.display().to_string())
@@ -56,8 +67,8 @@ pub(super) fn of_file(file: &Path, message: impl Into<String>) -> Mistake {
 struct Listing {
     /// Those that hold resources.
     files: Vec<PathBuf>,
-    /// What was passed over, a sentence each.
-    notices: Vec<String>,
+    /// What else is there.
+    others: Vec<PathBuf>,
 }
 
 fn list(path: &Path) -> io::Result<Listing> {
@@ -68,33 +79,17 @@ fn list(path: &Path) -> io::Result<Listing> {
     }
     for entry in fs::read_dir(path)? {
         let file = entry?.path();
-        let extension = file.extension().and_then(|extension| extension.to_str());
-        if !matches!(extension, Some("yaml" | "yml")) {
-            continue;
-        }
-        match left_by_program(&file) {
-            Some(what) => listing
-                .notices
-                .push(format!("{} is passed over: it is {what}", file.display())),
-            None => listing.files.push(file),
+        if skipped::is_read(&file) {
+            listing.files.push(file);
+        } else {
+            listing.others.push(file);
         }
     }
     listing.files.sort();
-    listing.notices.sort();
     Ok(listing)
 }
 
-/// What a file is that a program and not a person has put beside the resources.
-fn left_by_program(file: &Path) -> Option<&'static str> {
-    let name = file.file_name()?.as_encoded_bytes();
-    if name.starts_with(b".#") {
-        return Some("the lock of an editor");
-    }
-    name.starts_with(b"._")
-        .then_some("the attributes that macOS keeps of another file")
-}
-
-/// The text of a file, or a sentence that says why it cannot be read. Pipes and devices are not opened, since reading them may block forever.
+/// The text of a file; else a sentence that says why there is none. Pipes and devices are not opened: they may never answer.
 fn text(file: &Path) -> Result<String, String> {
     let unreadable = |error: io::Error| format!("cannot be read: {error}");
     if !fs::metadata(file).map_err(unreadable)?.is_file() {

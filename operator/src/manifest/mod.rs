@@ -1,12 +1,16 @@
-//! Resources as people write them: files of YAML, each validated by itself.
+//! Resources as people write them: files of YAML or JSON, each judged by itself.
 //!
 //! ```text
-//! files.rs    the files of a folder
+//! files.rs    which files a folder has, and what is no file of resources
+//! skipped.rs what else is in a folder
+//! unfold.rs   lists of resources
 //! document.rs the documents of a file, and the resources in them
 //! ```
 
 mod document;
 mod files;
+mod skipped;
+mod unfold;
 
 use std::path::PathBuf;
 
@@ -14,13 +18,13 @@ use angzarr_config::Mistake;
 use angzarr_crds::{Aggregate, Component, EventStore, Kind, ProcessManager, Projector, Saga};
 
 pub use document::read_text;
-pub use files::read;
+pub use files::{files, read};
 
 /// Makes one error of mistakes, with a line for each.
 pub fn all(mistakes: Vec<Mistake>) -> anyhow::Error {
     let lines: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
     anyhow::anyhow!(
-        "the resources have {} mistake(s)\n{}",
+        "the files have {} mistake(s)\n{}",
         lines.len(),
         lines.join("\n")
     )

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use angzarr_admin::Client as Admin;
+use angzarr_admin::shape::Statusz;
 use rustix::process::{Pid, Signal, kill_process};
 use shop_contract::customer::v1::CreateCustomer;
 use shop_system::{Client, path_of_programs, wait};
@@ -28,6 +30,7 @@ spec: {storage: {type: sqlite}, bus: {type: direct}}
 pub(crate) const LOCAL: &str = "
 images:
   customer:1: {command: [shop-customer]}
+  logging:1: {command: [shop-logging]}
 ";
 
 /// A resource whose logic has the image `IMAGE:1`.
@@ -40,6 +43,16 @@ fn component(kind: &str, name: &str, image: &str, fields: &str) -> String {
 /// The aggregate of customers.
 pub(crate) fn aggregate(name: &str, domain: &str) -> String {
     component("Aggregate", name, "customer", &format!("domain: {domain}"))
+}
+
+/// A projector of customers.
+pub(crate) fn projector(name: &str) -> String {
+    component(
+        "Projector",
+        name,
+        "logging",
+        "sources: [{domain: customer}]",
+    )
 }
 
 /// The folder `sys` of resources with `local.yaml` beside it; removed at the end.
@@ -61,6 +74,11 @@ impl Desk {
         desk
     }
 
+    /// Writes other resources in the place of those that are there.
+    pub(crate) fn declare(&self, resources: &[String]) {
+        self.write("sys/all.yaml", &(STORE.to_owned() + &resources.concat()));
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -73,6 +91,16 @@ impl Desk {
         fs::rename(&fresh, file).unwrap();
     }
 
+    /// Writes a program.
+    pub(crate) fn write_program(&self, name: &str, text: &str) {
+        use std::os::unix::fs::PermissionsExt;
+        let file = self.path(name);
+        let fresh = file.with_extension("fresh");
+        fs::write(&fresh, text).unwrap();
+        fs::set_permissions(&fresh, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::rename(&fresh, file).unwrap();
+    }
+
     /// Starts `angzarr local -f sys`.
     pub(crate) fn start(&self) -> Local {
         self.start_on("sys", "log")
@@ -80,12 +108,17 @@ impl Desk {
 
     /// Starts `angzarr local` on a folder, with a file for its output.
     pub(crate) fn start_on(&self, folder: &str, log: &str) -> Local {
+        self.start_by(&["angzarr", "local", "-f", folder], log)
+    }
+
+    /// Starts a command that becomes `angzarr local`.
+    pub(crate) fn start_by(&self, words: &[&str], log: &str) -> Local {
         let log = self.path(log);
         let file = fs::File::create(&log).unwrap();
         let child = Command::new("angzarr")
             .arg("shim")
             .arg(std::process::id().to_string())
-            .args(["angzarr", "local", "-f", folder])
+            .args(words)
             .current_dir(self.folder.path())
             .env("PATH", &self.path)
             .env_remove("PWD")
@@ -170,6 +203,12 @@ impl Local {
         Some(component[which].as_str()?.to_owned())
     }
 
+    /// The status of a component's sidecar, once it replies.
+    pub(crate) async fn status(&self, name: &str) -> Option<Statusz> {
+        let address = self.address(name, "admin")?.parse().ok()?;
+        Admin::new(address, WITHIN).get("/statusz", &[]).await.ok()
+    }
+
     /// A client of a component's sidecar.
     pub(crate) fn client(&self, name: &str) -> Client {
         let address = self.address(name, "grpc").unwrap();
@@ -187,5 +226,11 @@ impl Local {
             .execute((domain, &root), &format!("create-{id}"), &command)
             .await
             .unwrap();
+    }
+
+    /// How many events a customer has.
+    pub(crate) async fn events(&self, through: &str, domain: &str, id: u8) -> usize {
+        let events = self.client(through).events(domain, &[id; 16]).await;
+        events.unwrap().len()
     }
 }

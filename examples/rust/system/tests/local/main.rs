@@ -6,4 +6,7 @@
 )]
 
 mod desk;
+mod groups;
+mod history;
+mod reload;
 mod start;
