@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use angzarr_config::secret::Secret;
-use angzarr_config::{Mistake, nearest};
-use serde::Deserialize;
+use angzarr_config::{Error, Mistake, nearest, read_value};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// Maps container images to commands of this machine.
@@ -19,8 +19,8 @@ pub(super) struct Images {
 }
 
 /// What stands for an image.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Image {
     /// The program and its arguments. A program with a `/` is looked up from the folder of `local.yaml`, another one in `PATH`.
     pub(super) command: Vec<String>,
@@ -138,19 +138,24 @@ impl Reader {
         Some(image)
     }
 
-    fn typed<T: DeserializeOwned>(&mut self, path: &str, value: &Value) -> Option<T> {
-        let read = serde_path_to_error::deserialize(value);
-        let error = match read {
+    fn typed<T: DeserializeOwned + Serialize>(&mut self, path: &str, value: &Value) -> Option<T> {
+        let mistakes = match read_value(value) {
             Ok(read) => return Some(read),
-            Err(error) => error,
+            Err(Error::Mistakes(mistakes)) => mistakes,
+            Err(syntax @ Error::Syntax(_)) => vec![Mistake::new(".", syntax.to_string())],
         };
-        let within = error.path().to_string();
-        let place = if within == "." {
-            path.to_owned()
-        } else {
-            format!("{path}.{within}")
-        };
-        self.report(place, error.inner().to_string());
+        for Mistake {
+            path: within,
+            message,
+            ..
+        } in mistakes
+        {
+            let place = match within.as_str() {
+                "." => path.to_owned(),
+                within => format!("{path}.{within}"),
+            };
+            self.report(place, message);
+        }
         None
     }
 }

@@ -22,5 +22,5 @@ pub mod secret;
 pub use boot::Boot;
 pub use directory::Directory;
 pub use nearest::nearest;
-pub use parse::{Error, Mistake, read};
+pub use parse::{Error, Mistake, read, read_value};
 pub use routing::Routing;

@@ -73,6 +73,14 @@ pub fn read<T: DeserializeOwned + Serialize>(text: &str) -> Result<T, Error> {
     typed(&value(text)?)
 }
 
+/// Reads a part of a document.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_value<T: DeserializeOwned + Serialize>(value: &Value) -> Result<T, Error> {
+    typed(value)
+}
+
 /// Reads YAML without looking at its meaning. An error names the place without the lines around it, which may hold secrets.
 pub(crate) fn value(text: &str) -> Result<Value, Error> {
     let options = serde_saphyr::options! { with_snippet: false };
