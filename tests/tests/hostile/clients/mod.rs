@@ -5,6 +5,7 @@ mod floods;
 mod memory;
 mod ports;
 mod requests;
+mod texts;
 
 use angzarr_proto::v1;
 use angzarr_tests::client::{command, execute, pages, root, sequences};
