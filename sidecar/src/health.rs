@@ -3,12 +3,15 @@
 //! Ready is a sidecar that has started and does not drain, has its routing, reaches the logic of each component, and has stored the start of every
 //! source of its consumers. Being closed for clients does not count: what opens a sidecar waits for it to be ready.
 
+use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use angzarr_coordinator::consumer::{Consumer, Holder, Snapshot, SourceState};
+use angzarr_coordinator::describe;
 use angzarr_coordinator::model::ConsumerKind;
+use angzarr_coordinator::port::catalog::Catalog;
 use angzarr_coordinator::port::logic::{self, AggregateLogic, ConsumerLogic};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
@@ -69,9 +72,9 @@ impl Logic {
     }
 }
 
-/// Whether a component's logic answers.
+/// Whether the logic of a component, or the store, answers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum LogicState {
+pub enum Reach {
     /// It was not asked yet.
     #[default]
     Unknown,
@@ -105,6 +108,23 @@ impl Default for Periods {
     }
 }
 
+impl Periods {
+    /// Awaits a probe; returns what it showed, and how long to wait before the next.
+    async fn probe<E: Error>(
+        &self,
+        probing: impl Future<Output = Result<(), E>>,
+    ) -> (Reach, Duration) {
+        match timeout(self.patience, probing).await {
+            Ok(Ok(())) => (Reach::Reachable, self.answered),
+            Ok(Err(error)) => (Reach::Unreachable(describe(&error)), self.unanswered),
+            Err(_) => {
+                let reason = format!("no answer in {:?}", self.patience);
+                (Reach::Unreachable(reason), self.unanswered)
+            }
+        }
+    }
+}
+
 /// What [`Health`] looks at.
 pub struct Watched {
     /// The life of the sidecar.
@@ -113,6 +133,8 @@ pub struct Watched {
     pub components: Vec<Component>,
     /// Its consumers.
     pub consumers: Vec<Arc<Consumer>>,
+    /// Where it keeps what it owns. A sidecar stays ready without it: others have the same store, and none of them could do more.
+    pub store: Arc<dyn Catalog>,
     /// The full names of its gRPC services; each has the state of the whole.
     pub services: Vec<String>,
     /// How often to look.
@@ -123,7 +145,8 @@ pub struct Watched {
 pub struct Health {
     watched: Watched,
     /// In the order of the components; every section is short.
-    logic: Mutex<Vec<LogicState>>,
+    logic: Mutex<Vec<Reach>>,
+    store: Mutex<Reach>,
     is_routing_loaded: AtomicBool,
     is_ready: watch::Sender<bool>,
     reporter: HealthReporter,
@@ -132,10 +155,11 @@ pub struct Health {
 impl Health {
     /// Makes a health that is not ready yet, and says so over gRPC from the start.
     pub async fn new(watched: Watched) -> Self {
-        let states = vec![LogicState::Unknown; watched.components.len()];
+        let states = vec![Reach::Unknown; watched.components.len()];
         let health = Self {
             watched,
             logic: Mutex::new(states),
+            store: Mutex::default(),
             is_routing_loaded: AtomicBool::new(false),
             is_ready: watch::Sender::new(false),
             reporter: HealthReporter::new(),
@@ -180,11 +204,11 @@ impl Health {
         for (component, state) in self.components() {
             let (kind, name) = (component.kind.as_str(), &component.name);
             match state {
-                LogicState::Reachable => {}
-                LogicState::Unknown => {
+                Reach::Reachable => {}
+                Reach::Unknown => {
                     reasons.push(format!("the logic of {kind} {name} was not asked yet"));
                 }
-                LogicState::Unreachable(why) => {
+                Reach::Unreachable(why) => {
                     reasons.push(format!("the logic of {kind} {name} does not answer: {why}"));
                 }
             }
@@ -199,9 +223,14 @@ impl Health {
     }
 
     /// The components with the state of their logic.
-    pub fn components(&self) -> Vec<(&Component, LogicState)> {
+    pub fn components(&self) -> Vec<(&Component, Reach)> {
         let states = self.states().clone();
         self.watched.components.iter().zip(states).collect()
+    }
+
+    /// Whether the store answers.
+    pub fn store(&self) -> Reach {
+        locked(&self.store).clone()
     }
 
     /// Looks until the shutdown; after it nothing is ready.
@@ -214,6 +243,8 @@ impl Health {
             let health = Arc::clone(&self);
             probes.spawn(async move { health.probe(index).await });
         }
+        let health = Arc::clone(&self);
+        probes.spawn(async move { health.probe_store().await });
         let mut life = self.watched.lifecycle.watch();
         loop {
             self.judge().await;
@@ -263,25 +294,40 @@ impl Health {
         let periods = self.watched.periods;
         let component = &self.watched.components[index];
         loop {
-            let probing = timeout(periods.patience, component.logic.probe()).await;
-            let state = match probing {
-                Ok(Ok(())) => LogicState::Reachable,
-                Ok(Err(error)) => LogicState::Unreachable(error.to_string()),
-                Err(_) => LogicState::Unreachable(format!("no answer in {:?}", periods.patience)),
-            };
-            let pause = match state {
-                LogicState::Reachable => periods.answered,
-                LogicState::Unknown | LogicState::Unreachable(_) => periods.unanswered,
-            };
+            let (state, pause) = periods.probe(component.logic.probe()).await;
             self.states()[index] = state;
             sleep(pause).await;
         }
     }
 
-    fn states(&self) -> std::sync::MutexGuard<'_, Vec<LogicState>> {
-        // Each state is replaced as a whole, so a panic elsewhere does not spoil them.
-        self.logic.lock().unwrap_or_else(PoisonError::into_inner)
+    async fn probe_store(&self) -> ! {
+        let periods = self.watched.periods;
+        loop {
+            let (state, pause) = periods.probe(self.watched.store.probe()).await;
+            match (&state, self.store()) {
+                (Reach::Unreachable(_), Reach::Unreachable(_)) => {}
+                (Reach::Unreachable(reason), _) => {
+                    tracing::error!(
+                        reason,
+                        "the store does not answer; commands are refused and consumers wait"
+                    );
+                }
+                (_, Reach::Unreachable(_)) => tracing::info!("the store answers again"),
+                _ => {}
+            }
+            *locked(&self.store) = state;
+            sleep(pause).await;
+        }
     }
+
+    fn states(&self) -> MutexGuard<'_, Vec<Reach>> {
+        locked(&self.logic)
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Each state is replaced as a whole, so a panic elsewhere does not spoil it.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Why a consumer is not ready, with what its sources wait for.
@@ -311,8 +357,11 @@ fn unready(snapshot: &Snapshot) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use angzarr_coordinator::model::{Command, Decision, History};
+pub(crate) mod tests {
+    use angzarr_coordinator::model::{
+        Append, Command, CorrelationId, Decision, Domain, History, Position, Root, RootHead,
+    };
+    use angzarr_coordinator::port::store::{self, Durability};
     use async_trait::async_trait;
     use tonic::Request;
     use tonic_health::pb::HealthCheckRequest;
@@ -320,7 +369,8 @@ mod tests {
 
     use super::*;
 
-    struct Switch(AtomicBool);
+    /// Logic and a store that answer when they are on.
+    pub(crate) struct Switch(pub(crate) AtomicBool);
 
     #[async_trait]
     impl AggregateLogic for Switch {
@@ -342,7 +392,45 @@ mod tests {
         }
     }
 
+    #[async_trait]
+    impl Catalog for Switch {
+        async fn list_roots(
+            &self,
+            _: &Domain,
+            _: Option<Root>,
+            _: usize,
+        ) -> Result<Vec<RootHead>, store::Error> {
+            Ok(Vec::new())
+        }
+
+        async fn read_correlated(
+            &self,
+            _: &Domain,
+            _: &CorrelationId,
+            _: Position,
+            _: usize,
+        ) -> Result<Vec<Append>, store::Error> {
+            Ok(Vec::new())
+        }
+
+        async fn probe(&self) -> Result<(), store::Error> {
+            if self.0.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            let cause = std::io::Error::other("the cable is cut");
+            Err(store::Error::Unavailable(Arc::new(cause)))
+        }
+
+        fn durability(&self) -> Durability {
+            Durability::Process
+        }
+    }
+
     async fn with_logic(logic: Arc<Switch>) -> (Arc<Lifecycle>, Arc<Health>) {
+        with(logic, Arc::new(Switch(AtomicBool::new(true)))).await
+    }
+
+    async fn with(logic: Arc<Switch>, store: Arc<Switch>) -> (Arc<Lifecycle>, Arc<Health>) {
         let lifecycle = Arc::new(Lifecycle::new_open());
         let component = Component {
             kind: ComponentKind::Aggregate,
@@ -353,6 +441,7 @@ mod tests {
             lifecycle: Arc::clone(&lifecycle),
             components: vec![component],
             consumers: Vec::new(),
+            store,
             services: vec!["angzarr.v1.EventQuery".to_owned()],
             periods: Periods::default(),
         });
@@ -397,6 +486,25 @@ mod tests {
         stop.cancel();
         running.await.unwrap().unwrap();
         assert_eq!(serving(&health, "").await, 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_is_away_is_told_and_does_not_count() {
+        let (logic, store) = (AtomicBool::new(true), AtomicBool::new(false));
+        let (logic, store) = (Arc::new(Switch(logic)), Arc::new(Switch(store)));
+        let (lifecycle, health) = with(logic, Arc::clone(&store)).await;
+        lifecycle.mark_started();
+        health.note_routing();
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(Arc::clone(&health).run(stop.clone()));
+        health.watch().wait_for(|ready| *ready).await.unwrap();
+        let told = Reach::Unreachable("reach the store: the cable is cut".to_owned());
+        assert_eq!(health.store(), told);
+        store.0.store(true, Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(health.store(), Reach::Reachable);
+        stop.cancel();
+        running.await.unwrap().unwrap();
     }
 
     #[tokio::test(start_paused = true)]

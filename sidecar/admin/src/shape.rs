@@ -64,6 +64,10 @@ pub struct StoreStatus {
     pub incarnation: String,
     /// What an acknowledged write survives: `process`, `disk` or `majority`.
     pub durability: String,
+    /// Whether it answers: `unknown`, `reachable` or `unreachable`.
+    pub state: String,
+    /// Why it does not.
+    pub reason: Option<String>,
 }
 
 /// Where a sidecar is in its life.
@@ -114,7 +118,7 @@ pub struct ConsumerStatus {
     pub kind: String,
     /// Its name.
     pub name: String,
-    /// Who acts for it: `here`, `elsewhere` or `unknown`.
+    /// Who acts for it: `here`, `elsewhere`, `unknown`, or `twin` for another sidecar with the address of this one.
     pub holder: String,
     /// The epoch of its lease, when it acts here.
     pub epoch: Option<u64>,

@@ -135,6 +135,8 @@ fn router(shared: Arc<Shared>) -> Router {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicBool;
+
     use angzarr_coordinator::model::{Incarnation, StoreId};
     use axum::body::Body;
     use axum::extract::ConnectInfo;
@@ -142,6 +144,7 @@ mod tests {
     use tonic::codegen::Service;
 
     use super::*;
+    use crate::health::tests::Switch;
     use crate::health::{Periods, Watched};
 
     /// Every path that changes something.
@@ -161,6 +164,7 @@ mod tests {
             lifecycle: Arc::clone(&lifecycle),
             components: Vec::new(),
             consumers: Vec::new(),
+            store: Arc::new(Switch(AtomicBool::new(true))),
             services: Vec::new(),
             periods: Periods::default(),
         };

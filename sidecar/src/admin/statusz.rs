@@ -14,7 +14,7 @@ use axum::Json;
 use axum::extract::State;
 
 use super::{Admin, Shared};
-use crate::health::{Component, LogicState};
+use crate::health::{Component, Reach};
 use crate::lifecycle::Lifecycle;
 
 pub(super) async fn statusz(State(shared): State<Arc<Shared>>) -> Json<Statusz> {
@@ -25,11 +25,7 @@ pub(super) async fn statusz(State(shared): State<Arc<Shared>>) -> Json<Statusz> 
         process: std::process::id(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         namespace: admin.namespace.clone(),
-        store: StoreStatus {
-            id: admin.identity.store_id.to_string(),
-            incarnation: admin.identity.incarnation.to_string(),
-            durability: durability(admin.durability).to_owned(),
-        },
+        store: store(admin),
         lifecycle: life(&admin.lifecycle),
         readiness: Readiness {
             ready: reasons.is_empty(),
@@ -73,18 +69,35 @@ fn routing(admin: &Admin) -> RoutingStatus {
     }
 }
 
-fn component((component, state): (&Component, LogicState)) -> ComponentStatus {
-    let (logic, reason) = match state {
-        LogicState::Unknown => ("unknown", None),
-        LogicState::Reachable => ("reachable", None),
-        LogicState::Unreachable(why) => ("unreachable", Some(why)),
-    };
+fn store(admin: &Admin) -> StoreStatus {
+    let (state, reason) = reach(admin.health.store());
+    StoreStatus {
+        id: admin.identity.store_id.to_string(),
+        incarnation: admin.identity.incarnation.to_string(),
+        durability: durability(admin.durability).to_owned(),
+        state,
+        reason,
+    }
+}
+
+fn component((component, state): (&Component, Reach)) -> ComponentStatus {
+    let (logic, reason) = reach(state);
     ComponentStatus {
         kind: component.kind.as_str().to_owned(),
         name: component.name.clone(),
-        logic: logic.to_owned(),
+        logic,
         reason,
     }
+}
+
+/// The word for it, and why it does not answer.
+fn reach(reach: Reach) -> (String, Option<String>) {
+    let (word, reason) = match reach {
+        Reach::Unknown => ("unknown", None),
+        Reach::Reachable => ("reachable", None),
+        Reach::Unreachable(why) => ("unreachable", Some(why)),
+    };
+    (word.to_owned(), reason)
 }
 
 fn consumer(snapshot: Snapshot) -> ConsumerStatus {

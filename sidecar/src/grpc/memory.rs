@@ -68,6 +68,16 @@ impl Memory {
         self.queries.resize(limits.query_bytes);
     }
 
+    /// The budgets, with what each is for.
+    pub fn list(&self) -> [(&'static str, &Budget); 4] {
+        [
+            ("gateway", &self.gateway),
+            ("calls", &self.calls),
+            ("histories", &self.histories),
+            ("queries", &self.queries),
+        ]
+    }
+
     /// What holds for a call; nothing for the protocol's own services and those between sidecars, whose messages are small or follow credit.
     fn of(&self, path: &str) -> Option<Rule<'_>> {
         let service = path.strip_prefix("/angzarr.v1.")?.split('/').next()?;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use angzarr_buses::direct::server::DeliveryService;
 use angzarr_config::boot;
 use angzarr_config::routing::Routing;
+use angzarr_coordinator::port::catalog::Catalog;
 use anyhow::{Context, Result, ensure};
 use prometheus::Registry;
 use tokio::task::JoinHandle;
@@ -25,7 +26,7 @@ use crate::places::Places;
 use crate::routes::Routes;
 use crate::routing_file;
 use crate::settings::{SERVICE_ENDPOINT, Settings};
-use crate::telemetry::{observe_aggregates, observe_consumers};
+use crate::telemetry::{observe_aggregates, observe_consumers, observe_memory, observe_store};
 
 /// A sidecar that does not run yet.
 pub(super) struct Sidecar {
@@ -70,9 +71,12 @@ impl Sidecar {
         let services = build_services(&base, &consumers, &lifecycle);
         let health = watch(
             &lifecycle,
-            base.components,
-            consumers.components,
+            base.components
+                .into_iter()
+                .chain(consumers.components)
+                .collect(),
             &consumers.fleet,
+            Arc::clone(&base.store.catalog),
         )
         .await;
         let closing = CancellationToken::new();
@@ -83,6 +87,8 @@ impl Sidecar {
             .add_service(delivery.into_server())
             .add_service(health.service());
         observe_aggregates(&aggregates);
+        observe_memory(&base.memory);
+        observe_store(&health);
         observe_consumers(&consumers.fleet.list());
         let shown = Admin {
             lifecycle,
@@ -113,14 +119,15 @@ impl Sidecar {
 /// Begins to watch the health of what a sidecar consists of.
 async fn watch(
     lifecycle: &Arc<Lifecycle>,
-    aggregates: Vec<Component>,
-    consumers: Vec<Component>,
+    components: Vec<Component>,
     fleet: &Fleet,
+    store: Arc<dyn Catalog>,
 ) -> Arc<Health> {
     let watched = Watched {
         lifecycle: Arc::clone(lifecycle),
-        components: aggregates.into_iter().chain(consumers).collect(),
+        components,
         consumers: fleet.list(),
+        store,
         services: SERVICES.map(str::to_owned).to_vec(),
         periods: Periods::default(),
     };

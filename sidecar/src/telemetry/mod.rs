@@ -7,9 +7,11 @@ mod consumers;
 mod logs;
 mod measures;
 mod metrics;
+mod process;
 
 pub use aggregates::observe_aggregates;
 pub use consumers::observe_consumers;
 pub use logs::start_logs;
 pub use measures::Measures;
 pub use metrics::start_metrics;
+pub use process::{observe_memory, observe_store};

@@ -6,6 +6,7 @@ use std::time::Instant;
 use angzarr_servers::postgres::{Database, Server};
 use angzarr_tests::client::{command, execute, execute_simple, pages, root, sequences};
 use angzarr_tests::probe::{Behaviour, Probes, aggregates};
+use angzarr_tests::proxy::{Mode, Proxy};
 use angzarr_tests::sidecar::{Place, Process, until};
 use angzarr_tests::soak::guarantees::parked_roots;
 use angzarr_tests::soak::reader::Reader;
@@ -286,4 +287,35 @@ async fn sidecars_with_one_service_endpoint_do_not_steal_leases_and_one_names_th
     }
     assert!(unready().await.contains("ANGZARR_SERVICE_ENDPOINT"));
     assert_eq!(epochs().await, before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_does_not_answer_is_told_and_the_sidecar_stays_ready() {
+    let probes = Probes::start().await;
+    let database = Server::shared().await.database().await;
+    let mut url: url::Url = database.url().parse().unwrap();
+    let proxy = Proxy::start(url.port().unwrap()).await;
+    url.set_port(Some(proxy.port)).unwrap();
+    let place = Place::over(PROGRAM, url.as_str(), &probes.components());
+    place.route(ROUTING);
+    let _process = place.start_ready().await;
+    let store = async || place.status().await["store"].clone();
+    let gauge = async || {
+        let metrics = place.ask_http("GET", "/metrics").await;
+        let mut lines = metrics.lines();
+        let line = lines.find(|line| line.starts_with("angzarr_store_reachable"));
+        line.unwrap().rsplit(' ').next().unwrap().to_owned()
+    };
+    until(async || store().await["state"] == "reachable").await;
+    assert_eq!(gauge().await, "1");
+    for mode in [Mode::Cuts, Mode::Swallows] {
+        proxy.set(mode);
+        until(async || store().await["state"] == "unreachable").await;
+        assert!(store().await["reason"].is_string(), "{mode:?}");
+        assert_eq!(gauge().await, "0");
+        let ready = place.ask_http("GET", "/readyz").await;
+        assert!(ready.starts_with("HTTP/1.0 200"), "{ready}");
+        proxy.set(Mode::Passes);
+        until(async || store().await["state"] == "reachable").await;
+    }
 }
