@@ -227,6 +227,52 @@ async fn a_batch_that_waits_for_a_lock_past_its_deadline_records_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_that_the_network_holds_up_past_its_deadline_records_nothing() {
+    let database = fresh().await;
+    let port = database.url().parse::<url::Url>().unwrap().port().unwrap();
+    let proxy = Proxy::start(port).await;
+    let store = open(through(&database, proxy.port)).await;
+    let before = Entry::Proposal(propose(1, "before"));
+    store.write(vec![before]).await.unwrap();
+    let limited = |id: &str, left: u64| Proposal {
+        deadline: Some(tokio::time::Instant::now() + Duration::from_millis(left)),
+        ..propose(1, id)
+    };
+    proxy.set(Mode::Delays(Duration::from_secs(1)));
+    let batch = vec![limited("late", 500), limited("in time", 60_000)];
+    let outcomes = store.write(batch.into_iter().map(Entry::Proposal).collect());
+    let outcomes = outcomes.await.unwrap();
+    assert_eq!(outcomes[0], Outcome::Late);
+    assert!(
+        matches!(outcomes[1], Outcome::Appended { .. }),
+        "{outcomes:?}"
+    );
+    let witness = open(database.settings()).await;
+    assert_eq!(length(&witness, 1).await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_of_the_server_that_was_misread_is_read_again() {
+    let database = fresh().await;
+    let port = database.url().parse::<url::Url>().unwrap().port().unwrap();
+    let proxy = Proxy::start(port).await;
+    // What it shows comes so late that it seems to be behind.
+    proxy.set(Mode::Delays(Duration::from_millis(250)));
+    let store = open(through(&database, proxy.port)).await;
+    proxy.set(Mode::Passes);
+    // A slow machine may really be late, but not always.
+    until(async || {
+        let proposal = Proposal {
+            deadline: Some(tokio::time::Instant::now() + Duration::from_millis(220)),
+            ..propose(1, "in time")
+        };
+        let outcomes = store.write(vec![Entry::Proposal(proposal)]).await;
+        matches!(outcomes.unwrap()[0], Outcome::Appended { .. })
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_small_load_does_not_wait_for_large_ones() {
     let folder = tempfile::tempdir().unwrap();
     let file = SqliteStore::open(&folder.path().join("store.db")).unwrap();

@@ -23,8 +23,8 @@ use crate::model::{
 /// - Sequences of a stream are contiguous from 0; positions of a partition (a domain) are dense from 1 and in commit order: a reader that saw a
 ///   position has seen all below it.
 /// - A command key is looked up before the sequence is compared; it is kept as long as the events. The first result is returned whole.
-/// - Nothing of a proposal is recorded once its deadline has passed, also when the batch waited in the store and nobody waits for it any more. The
-///   time that is left is counted from when the batch was handed over. A key that is known is found first.
+/// - Nothing of a proposal is recorded once its deadline has passed, also when the batch waited in the store, or was held up on its way there, and
+///   nobody waits for it any more. A key that is known is found first.
 /// - A snapshot replaces only an older one (lower sequence, or another version).
 /// - A root's next sequence and a source's cursor never move backwards.
 /// - Outgoing work gets its place in the order of entries; writing the same outgoing work twice (same id) keeps the first.

@@ -92,6 +92,11 @@ impl<'a> Proposals<'a> {
         Some((before + 1, count(&self.facts)))
     }
 
+    /// The deadline of each, if it has one.
+    pub(super) fn deadlines(&self) -> Vec<Option<Instant>> {
+        each(&self.lines, |line| line.proposal.deadline)
+    }
+
     /// Binds the arrays, which come first in the arguments.
     pub(super) fn bind<'q>(&'q self, asked: Asked<'q>, is_repeat: bool) -> Asked<'q> {
         let now = Instant::now();

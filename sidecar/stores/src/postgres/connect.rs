@@ -7,10 +7,10 @@ use angzarr_config::postgres::{Connection, Keys, Postgres};
 use angzarr_coordinator::model::StoreIdentity;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{ConnectOptions, Connection as _, Row};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::error::{Fault, OpenError};
-use crate::stored::{Columns, read_identity};
+use crate::stored::{Columns, column, read_identity};
 
 /// How long opening a connection may take.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -196,6 +196,34 @@ pub(super) async fn check_durable(
         }
     }
     Ok(())
+}
+
+/// The server's clock, as it was read at a moment of ours.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ServerClock {
+    /// Microseconds since 1970.
+    shown: i64,
+    /// When the answer was here: the server's clock had moved on by then.
+    at: Instant,
+}
+
+impl ServerClock {
+    /// What the server's clock shows at a moment, at least.
+    pub(super) fn at(&self, moment: Instant) -> i64 {
+        let since = moment.saturating_duration_since(self.at).as_micros();
+        let before = self.at.saturating_duration_since(moment).as_micros();
+        self.shown
+            .saturating_add(column(since))
+            .saturating_sub(column(before))
+    }
+}
+
+/// Reads the server's clock.
+pub(super) async fn read_clock(conn: &mut PgConnection) -> Result<ServerClock, Fault> {
+    const CLOCK: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+    let shown = sqlx::query_scalar(CLOCK).fetch_one(conn).await?;
+    let at = Instant::now();
+    Ok(ServerClock { shown, at })
 }
 
 /// Checks that the database is still the one that was opened.

@@ -76,8 +76,8 @@ impl PostgresStore {
     /// # Errors
     /// [`OpenError`], a sentence that says what to do.
     pub async fn open(settings: Postgres, heads: Heads) -> Result<Arc<Self>, OpenError> {
-        let (first, identity) = schema::open(&settings).await?;
-        let pool = Arc::new(Pool::new(settings, identity, first));
+        let opened = schema::open(&settings).await?;
+        let pool = Arc::new(Pool::new(settings, opened));
         let growth = Arc::new(Growth::default());
         let mut tasks = heads::start(&pool, &growth, heads);
         let small_loads = start_loads(&pool, &mut tasks, MOST_LOADS);

@@ -18,8 +18,9 @@ use sqlx::{Connection, Postgres};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep};
 
-use super::connect::{self, within};
+use super::connect::{self, ServerClock, within};
 use super::error::Fault;
+use super::schema::Opened;
 use crate::stored::{Columns, Corrupt};
 
 /// How long a lost statement is sent again, beside the time that it takes.
@@ -115,27 +116,44 @@ pub(super) struct Pool {
     idle: Mutex<Vec<Idle>>,
     permits: Semaphore,
     counters: [Counter; 3],
+    /// As it was read last.
+    clock: Mutex<ServerClock>,
 }
 
 impl Pool {
-    /// Makes a pool over a database that was opened before; `first` is a connection to it.
-    pub(super) fn new(settings: Settings, identity: StoreIdentity, first: PgConnection) -> Self {
+    /// Makes a pool over a database that was opened before.
+    pub(super) fn new(settings: Settings, opened: Opened) -> Self {
         let meter = global::meter("angzarr");
         let most = usize::try_from(settings.max_connections.get()).unwrap_or(usize::MAX);
         Self {
             permits: Semaphore::new(most.min(Semaphore::MAX_PERMITS)),
             settings,
-            identity,
+            identity: opened.identity,
             idle: Mutex::new(vec![Idle {
-                conn: first,
+                conn: opened.conn,
                 since: Instant::now(),
             }]),
             counters: ["write", "load", "other"].map(|operation| Counter::new(&meter, operation)),
+            clock: Mutex::new(opened.clock),
         }
     }
 
     pub(super) fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// The clock of the server.
+    pub(super) fn clock(&self) -> ServerClock {
+        *self.clock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads the clock of the server again.
+    pub(super) async fn read_clock(&self) -> Result<(), Error> {
+        let (mut conn, _permit) = self.borrow().await?;
+        let clock = within(MARGIN, connect::read_clock(&mut conn)).await?;
+        *self.clock.lock().unwrap_or_else(PoisonError::into_inner) = clock;
+        self.give_back(conn);
+        Ok(())
     }
 
     pub(super) fn identity(&self) -> StoreIdentity {

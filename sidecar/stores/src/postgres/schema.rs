@@ -15,7 +15,7 @@ use sqlx::postgres::PgConnection;
 use sqlx::{Acquire, Executor, PgTransaction, Row};
 use tokio::time::sleep;
 
-use super::connect::{self, server};
+use super::connect::{self, ServerClock, server};
 use super::error::{Fault, OpenError};
 use crate::stored::{Columns, read_identity};
 
@@ -36,8 +36,15 @@ const STEPS: [(i32, &[&str]); 2] = [
 const OPEN_WITHIN: Duration = Duration::from_secs(20);
 const PAUSES: Policy = Policy::every(Duration::from_millis(250));
 
-/// Opens a database, makes or migrates its tables, and returns the connection and which history it holds.
-pub(super) async fn open(settings: &Postgres) -> Result<(PgConnection, StoreIdentity), OpenError> {
+/// A database with our tables.
+pub(super) struct Opened {
+    pub(super) conn: PgConnection,
+    pub(super) identity: StoreIdentity,
+    pub(super) clock: ServerClock,
+}
+
+/// Opens a database, and makes or migrates its tables.
+pub(super) async fn open(settings: &Postgres) -> Result<Opened, OpenError> {
     let mut retries = Retries::new(PAUSES, Bound::Within(OPEN_WITHIN));
     loop {
         let fault = match open_once(settings).await {
@@ -98,13 +105,17 @@ fn is_distrust(error: &sqlx::Error) -> bool {
     }
 }
 
-async fn open_once(settings: &Postgres) -> Result<(PgConnection, StoreIdentity), Fault> {
+async fn open_once(settings: &Postgres) -> Result<Opened, Fault> {
     let mut conn = connect::connect(settings).await?;
     connect::check_durable(&mut conn, settings).await?;
     let mut migration = conn.begin().await?;
     let identity = migrate(&mut migration, settings).await?;
     migration.commit().await?;
-    Ok((conn, identity))
+    Ok(Opened {
+        clock: connect::read_clock(&mut conn).await?,
+        conn,
+        identity,
+    })
 }
 
 /// Brings the tables to our format, unless they are newer.

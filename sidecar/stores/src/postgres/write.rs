@@ -1,6 +1,10 @@
 //! Writing a batch of entries by one statement.
 //!
 //! The function `write_v2` of the schema judges; here its arrays are filled and its answers read.
+//!
+//! # Design
+//! A deadline travels as the time that is left and as a moment of the server's clock, whichever is earlier: a statement that was held up on its way
+//! begins late, and a clock can be set back. When it was set forward, deadlines to come seem to have passed; it is then read again.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,7 +13,7 @@ use angzarr_coordinator::port::writer::{Entry, Outcome};
 use sqlx::postgres::PgRow;
 
 use super::append::{Proposals, fenced, unasked};
-use super::pool::{Operation, Pool};
+use super::pool::{Operation, Pool, each};
 use super::steps::Groups;
 use crate::stored::Corrupt;
 
@@ -86,14 +90,37 @@ impl<'a> Arguments<'a> {
 }
 
 async fn write_part(pool: &Pool, part: &[Placed<'_>]) -> Result<Vec<Outcome>, Error> {
-    const WRITE: &str = "SELECT * FROM write_v2($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51, $52, $53, $54)";
+    const WRITE: &str = "SELECT * FROM write_v2($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, ARRAY(SELECT least(q.left_micros, q.until - (extract(epoch FROM statement_timestamp()) * 1000000)::bigint) FROM unnest($33::bigint[], $55::bigint[]) WITH ORDINALITY q(left_micros, until, no) ORDER BY q.no), $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51, $52, $53, $54)";
     let arguments = Arguments::fill(part);
-    let sent_before = AtomicBool::new(false);
-    let asking = pool.fetch(Operation::Write, |sent| {
-        sent_before.store(sent > 0, Ordering::Relaxed);
-        let asked = arguments.proposals.bind(sqlx::query(WRITE), sent > 0);
-        arguments.groups.bind(asked)
-    });
-    let rows = asking.await?;
-    Ok(arguments.read(part, &rows, sent_before.into_inner())?)
+    let (sent_before, mut clock_was_read) = (AtomicBool::new(false), false);
+    loop {
+        let clock = pool.clock();
+        let asking = pool.fetch(Operation::Write, |sent| {
+            let is_repeat = sent > 0 || clock_was_read;
+            sent_before.store(is_repeat, Ordering::Relaxed);
+            let asked = arguments.proposals.bind(sqlx::query(WRITE), is_repeat);
+            arguments
+                .groups
+                .bind(asked)
+                .bind(each(&arguments.proposals.deadlines(), |deadline| {
+                    Some(clock.at((*deadline)?))
+                }))
+        });
+        let rows = asking.await?;
+        let outcomes = arguments.read(part, &rows, sent_before.load(Ordering::Relaxed))?;
+        if clock_was_read || !is_early(part, &outcomes) {
+            return Ok(outcomes);
+        }
+        // The server's clock was set since it was read.
+        pool.read_clock().await?;
+        clock_was_read = true;
+    }
+}
+
+/// Whether a deadline that is still to come was judged to have passed.
+fn is_early(part: &[Placed<'_>], outcomes: &[Outcome]) -> bool {
+    let mut judged = part.iter().zip(outcomes);
+    judged.any(|((entry, _), outcome)| {
+        *outcome == Outcome::Late && entry.proposal().is_some_and(|proposal| !proposal.is_late())
+    })
 }
