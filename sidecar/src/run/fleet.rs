@@ -11,6 +11,7 @@ use angzarr_coordinator::consumer::{Consumer, Error, OutgoingBound, Settings, So
 use angzarr_coordinator::describe;
 use angzarr_coordinator::model::{ConsumerId, Domain};
 use angzarr_coordinator::port::bus::From;
+use angzarr_coordinator::port::store;
 use angzarr_coordinator::retry::{Jitter, Policy};
 use anyhow::{Context, Result};
 use tokio::task::JoinSet;
@@ -66,8 +67,8 @@ impl Fleet {
     }
 }
 
-/// Runs a consumer until the stop. One whose source has another history stands still, visible in the status, since a person must decide; the
-/// others go on.
+/// Runs a consumer until the stop. One whose source has another history, or whose progress cannot be read, stands still, visible in the status, since a
+/// person must decide; the others go on.
 async fn run(consumer: Arc<Consumer>, stop: CancellationToken) -> Result<()> {
     let name = consumer.settings().id.to_string();
     loop {
@@ -76,7 +77,13 @@ async fn run(consumer: Arc<Consumer>, stop: CancellationToken) -> Result<()> {
             Err(error) if error.is_retryable() => {
                 tracing::warn!(consumer = name, %error, "the consumer starts again")
             }
-            Err(error @ Error::Source { .. }) => {
+            Err(
+                error @ (Error::Source { .. }
+                | Error::Store {
+                    cause: store::Error::Corrupt(_),
+                    ..
+                }),
+            ) => {
                 let error = describe(&error);
                 tracing::error!(consumer = name, error, "the consumer stands still");
                 stop.cancelled().await;

@@ -19,8 +19,9 @@ use super::root::{DeliveryError, Failure};
 use super::settings::{Ports, Settings};
 use super::settlements::Settlements;
 use crate::describe;
-use crate::model::{Append, Cursor, Domain, Position, Sequence, StreamId};
+use crate::model::{Append, Code, Cursor, Domain, Position, Sequence, Status, StreamId};
 use crate::port::progress::{Parked, RootProgress, Step};
+use crate::port::store;
 use crate::turns::Turns;
 
 /// Bytes of the progress of roots that is kept in memory; what was unused longest is read from the store again.
@@ -143,7 +144,8 @@ impl Active {
         self.status.start(domain)
     }
 
-    /// How far the consumer got in a root; to be asked under the root's turn.
+    /// How far the consumer got in a root; to be asked under the root's turn. A root whose progress cannot be read is parked as long as the consumer
+    /// runs: nothing of it is handled, all others go on, and what it missed is fetched from its owner once it can be read.
     pub(super) async fn read_root(&self, stream: &StreamId) -> Result<RootProgress, DeliveryError> {
         if let Some(known) = lock(&self.roots).get(stream) {
             return Ok(known);
@@ -159,10 +161,28 @@ impl Active {
             Err(error) if error.is_retryable() => {
                 return Err(DeliveryError::Outage(Needed::Store, describe(&error)));
             }
+            Err(error @ store::Error::Corrupt(_)) => self.unreadable(stream, &error),
             Err(error) => return Err(DeliveryError::Fatal(Error::from_store(id, error))),
         };
         lock(&self.roots).insert(stream.clone(), progress.clone());
         Ok(progress)
+    }
+
+    fn unreadable(&self, stream: &StreamId, error: &store::Error) -> RootProgress {
+        let error = describe(error);
+        tracing::error!(
+            consumer = %self.settings.id, domain = %stream.domain, root = %stream.root, error,
+            "the progress of a root cannot be read; the root is parked"
+        );
+        self.status.parked_one();
+        RootProgress {
+            next_sequence: None,
+            parked: Some(Parked {
+                sequence: Sequence::FIRST,
+                attempts: 0,
+                error: Status::new(Code::DataLoss, error),
+            }),
+        }
     }
 
     /// Stores that a root is handled below `append`'s end, with what that caused; under the root's turn.

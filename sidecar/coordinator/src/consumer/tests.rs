@@ -535,6 +535,28 @@ async fn a_bus_that_leaves_something_out_stops_the_consumer() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_root_whose_progress_cannot_be_read_is_parked_until_it_can() {
+    let world = World::new();
+    world.change(|script| script.unreadable.push(root(1)));
+    let running = world.run(From::Beginning);
+    for _ in 0..3 {
+        world.append(1);
+        world.append(2);
+    }
+    world.until_done().await;
+    assert_eq!(world.handled(1), []);
+    assert_eq!(world.handled(2), [0, 1, 2]);
+    assert_eq!(running.consumer.snapshot().parked, 1);
+    running.stop().await.unwrap();
+    world.change(|script| script.unreadable.clear());
+    let running = world.run(From::Beginning);
+    world.append(1);
+    world.until_done().await;
+    assert_eq!(world.handled(1), [0, 1, 2, 3]);
+    running.stop().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_consumer_that_was_taken_over_stops() {
     let world = World::new();
     let running = world.run(From::Beginning);

@@ -20,6 +20,8 @@ pub(super) struct Script {
     pub(super) fails_writes: bool,
     /// Scripted answers per root; without any the logic takes note.
     pub(super) answers: HashMap<Root, Answers>,
+    /// Roots whose progress cannot be read.
+    pub(super) unreadable: Vec<Root>,
     /// Roots whose every append fails.
     pub(super) poisoned: Vec<Root>,
     /// Roots whose every call breaks.

@@ -245,7 +245,7 @@ impl World {
         let (writes, _) = WriteQueue::start(writer, Heads::default(), CancellationToken::new());
         Ports {
             bus: Arc::new(self.clone()),
-            progress: Arc::clone(&self.store.progress),
+            progress: Arc::new(self.clone()),
             writes,
             backlog: Arc::clone(&self.store.backlog),
             leases: Arc::new(self.clone()),
@@ -367,6 +367,39 @@ impl Subscription for Reading {
 
     fn grant(&mut self, appends: u32) {
         self.inner.grant(appends);
+    }
+}
+
+#[async_trait]
+impl Progress for World {
+    async fn open_source(
+        &self,
+        consumer: &ConsumerId,
+        domain: &Domain,
+        start: Cursor,
+    ) -> Result<SourceProgress, store::Error> {
+        let progress = &self.store.progress;
+        progress.open_source(consumer, domain, start).await
+    }
+
+    async fn read_source(
+        &self,
+        consumer: &ConsumerId,
+        domain: &Domain,
+    ) -> Result<Option<SourceProgress>, store::Error> {
+        self.store.progress.read_source(consumer, domain).await
+    }
+
+    async fn read_roots(
+        &self,
+        consumer: &ConsumerId,
+        streams: Vec<StreamId>,
+    ) -> Result<Vec<RootProgress>, store::Error> {
+        let is_unreadable = |stream: &StreamId| self.script().unreadable.contains(&stream.root);
+        if streams.iter().any(is_unreadable) {
+            return Err(store::Error::Corrupt("column 1: no number".to_owned()));
+        }
+        self.store.progress.read_roots(consumer, streams).await
     }
 }
 
