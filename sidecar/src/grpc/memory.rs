@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use angzarr_config::routing::Limits;
 use angzarr_coordinator::budget::{Budget, Share};
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 use futures::future::{BoxFuture, Either, MapOk, TryFutureExt};
 use http::{HeaderMap, Request, Response};
 use hyper::body::{Body as HttpBody, Frame};
@@ -159,7 +159,7 @@ impl<S: Service<Request<Body>, Response = Response<Body>>> Service<Request<Body>
             holds: rule.holds_request,
             taken: Arc::clone(&taken),
             most: expansion(request.headers()),
-            read: BytesMut::new(),
+            read: Bytes::new(),
             asking: None,
         };
         let request = request.map(|body| Body::new(Entering { body, ..entering }));
@@ -192,7 +192,7 @@ struct Entering {
     taken: Taken,
     most: usize,
     /// What came before the length was known.
-    read: BytesMut,
+    read: Bytes,
     asking: Option<BoxFuture<'static, Result<Share, Status>>>,
 }
 
@@ -233,13 +233,14 @@ impl Entering {
                 self.asking = None;
             }
             if self.has_entered() {
-                let read = std::mem::take(&mut self.read).freeze();
+                let read = std::mem::take(&mut self.read);
                 return Poll::Ready(Ok(Entry::Message(read)));
             }
             match ready!(Pin::new(&mut self.body).poll_frame(context)) {
                 None => return Poll::Ready(Ok(Entry::End)),
                 Some(frame) => match frame?.into_data() {
-                    Ok(data) => self.read.extend_from_slice(&data),
+                    Ok(data) if self.read.is_empty() => self.read = data,
+                    Ok(data) => self.read = [&self.read[..], &data[..]].concat().into(),
                     Err(trailers) => return Poll::Ready(Ok(Entry::Trailers(trailers))),
                 },
             }
