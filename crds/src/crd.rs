@@ -57,9 +57,9 @@ fn finish(schema: Value) -> Value {
         "type": "string",
         "description": "The kind of the resource. Required. Example: `Aggregate`.",
     });
+    // An API server refuses anything here except a type and the fields name and generateName; each field may have its own description and limits.
     schema["properties"]["metadata"] = json!({
         "type": "object",
-        "description": "The metadata of the resource, as of every object. Required. Example: `{name: order}`.",
         "properties": { "name": {
             "type": "string",
             "maxLength": 253,
