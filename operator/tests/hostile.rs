@@ -157,6 +157,101 @@ fn lists_are_unfolded_at_every_depth_and_json_is_read() {
     refused(apart.path(), &["ledger.json: is not valid JSON: "]);
 }
 
+/// Numbers as people write them, and as kubectl sends them.
+const NUMBERS: [(&str, &str); 14] = [
+    ("0400", "256"),
+    ("0644", "420"),
+    ("0o400", "256"),
+    ("-0644", "-420"),
+    ("0_644", "420"),
+    ("00", "0"),
+    ("0x1F", "31"),
+    ("0b101", "5"),
+    ("089", "89"),
+    ("644.0", "644"),
+    ("1e3", "1000"),
+    ("0.5", "0.5"),
+    ("18446744073709551615", "18446744073709551615"),
+    ("-9223372036854775808", "-9223372036854775808"),
+];
+
+#[test]
+fn numbers_are_read_as_kubectl_reads_them() {
+    let (mut yaml, mut expected) = (String::new(), String::new());
+    for (written, read) in NUMBERS {
+        let name = written.replace(['.', '-', '_'], "x");
+        write!(yaml, "n{name}: {written}, ").unwrap();
+        writeln!(expected, "n{name}: {read}").unwrap();
+    }
+    let pod = pod(&format!(
+        "{{containers: [{{name: egg, image: egg:3}}], volumes: [{{name: v, {yaml}}}]}}"
+    ));
+    let said = render(folder("lake.yaml", STORE.to_owned() + &aggregate("a", "d", &pod)).path());
+    assert_eq!((said.code, said.told.as_str()), (Some(0), ""));
+    for line in expected.lines() {
+        assert!(said.out.lines().any(|it| it.trim() == line), "{line}");
+    }
+}
+
+#[test]
+fn whole_numbers_of_json_are_written_without_a_point() {
+    let text = r#"{"kind": "List", "apiVersion": "v1", "items": [
+        {"apiVersion": "angzarr.io/v1alpha1", "kind": "EventStore", "metadata": {"name": "heron"},
+         "spec": {"storage": {"type": "sqlite"}, "bus": {"type": "direct"}}},
+        {"apiVersion": "angzarr.io/v1alpha1", "kind": "Aggregate", "metadata": {"name": "a"},
+         "spec": {"eventStoreRef": {"name": "heron"}, "domain": "d", "replicas": 1.0, "template": {"spec": {
+            "priority": 7.0, "containers": [{"name": "egg", "image": "egg:3"}]}}}}]}"#;
+    let said = render(folder("lake.json", text).path());
+    assert_eq!((said.code, said.told.as_str()), (Some(0), ""));
+    assert!(said.out.contains("      priority: 7\n"), "{}", said.out);
+    assert!(said.out.contains("  replicas: 1\n"), "{}", said.out);
+}
+
+#[test]
+fn text_that_looks_like_a_number_or_a_word_of_yaml_stays_text() {
+    let texts = [
+        "0400",
+        "0644",
+        "0o17",
+        "0_7",
+        "1_000",
+        "0x1F",
+        "0b11",
+        "089",
+        "1e3",
+        "7.0",
+        ".5",
+        "+7",
+        "-0",
+        "yes",
+        "off",
+        "n",
+        "Null",
+        "~",
+        "1:20",
+        "2026-01-02",
+        "=",
+        "<<",
+        ".inf",
+        ".NaN",
+    ];
+    let variables = texts.map(|text| format!("{{name: A, value: '{text}'}}"));
+    let env = variables.join(", ");
+    let pod = pod(&format!(
+        "{{containers: [{{name: egg, image: egg:3, env: [{env}]}}]}}"
+    ));
+    let said = render(folder("lake.yaml", STORE.to_owned() + &aggregate("a", "d", &pod)).path());
+    assert_eq!((said.code, said.told.as_str()), (Some(0), ""));
+    for text in texts {
+        let quoted = [format!("value: '{text}'"), format!("value: \"{text}\"")];
+        let is_quoted = said
+            .out
+            .lines()
+            .any(|line| quoted.iter().any(|it| it == line.trim()));
+        assert!(is_quoted, "{text} is not quoted");
+    }
+}
+
 #[test]
 fn what_looks_like_resources_and_is_not_read_is_named() {
     let good = STORE.to_owned() + &plain("a", "d");

@@ -9,6 +9,7 @@ use serde_json::Value;
 use serde_saphyr::options::Options;
 
 use super::files::of_file;
+use super::number::make_whole;
 use super::unfold::{NoItems, unfold};
 use super::{Found, Resource, Spec};
 
@@ -16,10 +17,11 @@ use super::{Found, Resource, Spec};
 const DEFAULT_NAMESPACE: &str = "default";
 
 /// Bounds that a file of ten thousand resources keeps, and that a small file which unfolds into a large one does not. Errors do not show the lines
-/// around the mistake.
+/// around the mistake. A leading zero means octal, as it does for kubectl, which reads YAML 1.1: file modes are written like that.
 fn options() -> Options {
     serde_saphyr::options! {
         with_snippet: false,
+        legacy_octal_numbers: true,
         budget: serde_saphyr::budget! {
             max_documents: 20_000,
             max_nodes: 2_000_000,
@@ -53,6 +55,12 @@ pub fn read_text(file: &Path, text: &str) -> Result<Found, Vec<Mistake>> {
 
 /// The documents of a file, which is JSON or YAML by its name; or a sentence that says what is wrong.
 fn parse(file: &Path, text: &str) -> Result<Vec<Value>, String> {
+    let mut documents = parse_as_written(file, text)?;
+    documents.iter_mut().for_each(make_whole);
+    Ok(documents)
+}
+
+fn parse_as_written(file: &Path, text: &str) -> Result<Vec<Value>, String> {
     if file.extension() == Some("json".as_ref()) {
         let documents = serde_json::Deserializer::from_str(text).into_iter();
         let documents: Result<_, _> = documents.collect();

@@ -5,10 +5,12 @@
 //! skipped.rs what else is in a folder
 //! unfold.rs   lists of resources
 //! document.rs the documents of a file, and the resources in them
+//! number.rs   numbers as kubectl reads them
 //! ```
 
 mod document;
 mod files;
+mod number;
 mod skipped;
 mod unfold;
 
