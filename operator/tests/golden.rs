@@ -128,6 +128,44 @@ fn sidecars_read_every_document() {
 }
 
 #[test]
+fn variables_refer_to_earlier_ones() {
+    let mut references = 0;
+    for case in cases() {
+        for (container, _) in objects(&planned(&case)).iter().flat_map(containers) {
+            let env = container["env"].as_array().into_iter().flatten();
+            let mut known: Vec<&str> = Vec::new();
+            for variable in env {
+                let name = variable["name"].as_str().unwrap();
+                let value = variable["value"].as_str().unwrap_or_default();
+                for other in value.split("$(").skip(1) {
+                    let other = other.split(')').next().unwrap();
+                    assert!(known.contains(&other), "{name} needs {other} of {known:?}");
+                    references += 1;
+                }
+                assert!(!known.contains(&name), "{name} is there twice");
+                known.push(name);
+            }
+        }
+    }
+    assert!(references > 2, "no case refers to a variable");
+}
+
+/// The containers of an object's pods with the pod of each.
+fn containers(object: &Value) -> Vec<(&Value, &Value)> {
+    let places = ["/spec/template/spec", "/template/spec"];
+    let pods = places.into_iter().filter_map(|place| object.pointer(place));
+    pods.flat_map(|pod| {
+        let lists = ["initContainers", "containers"].map(|key| pod[key].as_array());
+        lists
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(move |it| (it, pod))
+    })
+    .collect()
+}
+
+#[test]
 fn names_are_unique_and_short_enough() {
     for case in cases() {
         let mut seen = std::collections::BTreeSet::new();

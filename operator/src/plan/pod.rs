@@ -86,11 +86,12 @@ pub(super) fn spread(scope: &Scope, spec: &mut Map<String, Value>) {
     set_absent(spec, "topologySpreadConstraints", plain(&constraints));
 }
 
-/// The logic receives its port, and stops only after the sidecar has drained.
+/// The logic receives its port, and stops only after the sidecar has drained. The port comes first: Kubernetes resolves `$(PORT)` in later variables
+/// only.
 fn equip(logic: &mut Map<String, Value>, port: u16) {
     let env = list(logic, "env");
     if !env.iter().any(|variable| variable["name"] == "PORT") {
-        env.push(plain(&sidecar::variable("PORT", port.to_string())));
+        env.insert(0, plain(&sidecar::variable("PORT", port.to_string())));
     }
     let lifecycle = object(logic, "lifecycle");
     set_absent(lifecycle, "preStop", plain(&sidecar::wait_for_drain()));

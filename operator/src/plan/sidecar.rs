@@ -86,7 +86,23 @@ pub(super) fn wait_for_drain() -> LifecycleHandler {
     }
 }
 
+/// Our variables and those of the resource, which win. Kubernetes resolves `$(NAME)` only if NAME comes earlier, so ours come first, except those that
+/// refer to one that the resource sets.
 fn build_env(scope: &Scope) -> Vec<EnvVar> {
+    let further = &scope.component.sidecar.env;
+    let is_further = |name: &str| further.iter().any(|variable| variable.name == name);
+    let refers_to_further = |variable: &EnvVar| {
+        let value = variable.value.as_deref().unwrap_or_default();
+        let mut names = further.iter().map(|variable| &variable.name);
+        names.any(|name| value.contains(&format!("$({name})")))
+    };
+    let ours = own_env(scope).into_iter();
+    let ours = ours.filter(|variable| !is_further(&variable.name));
+    let (last, first): (Vec<_>, Vec<_>) = ours.partition(refers_to_further);
+    [first, further.clone(), last].concat()
+}
+
+fn own_env(scope: &Scope) -> Vec<EnvVar> {
     let ports = Ports::default();
     let pod_ip = EnvVar {
         name: "POD_IP".to_owned(),
@@ -99,7 +115,7 @@ fn build_env(scope: &Scope) -> Vec<EnvVar> {
         }),
         ..EnvVar::default()
     };
-    let mut env = vec![
+    vec![
         variable("ANGZARR_CONFIG", format!("{BOOT_FOLDER}/{}", config::BOOT)),
         variable("ANGZARR_ROUTING", ROUTING_FOLDER.to_owned()),
         variable(
@@ -112,12 +128,7 @@ fn build_env(scope: &Scope) -> Vec<EnvVar> {
             "ANGZARR_SERVICE_ENDPOINT",
             format!("http://$(POD_IP):{}", ports.grpc),
         ),
-    ];
-    for further in &scope.component.sidecar.env {
-        env.retain(|known| known.name != further.name);
-        env.push(further.clone());
-    }
-    env
+    ]
 }
 
 /// A variable with a value.
