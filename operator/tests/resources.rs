@@ -260,6 +260,39 @@ fn a_pod_that_the_sidecar_cannot_enter_is_refused_with_the_place() {
 }
 
 #[test]
+fn a_port_of_the_sidecar_is_taken_for_its_protocol_in_every_container() {
+    let port = |number: u16, rest: &str| format!("ports: [{{containerPort: {number}{rest}}}]");
+    let logic = |fields: &str| format!("containers: [{{name: egg, image: a:1, {fields}}}]");
+    let plain = logic("stdin: false");
+    let cases = [
+        (logic(&port(9090, ", protocol: UDP")), None),
+        (logic(&port(9000, ", protocol: SCTP")), None),
+        (logic(&port(9090, ", protocol: TCP")), Some("containers[0]")),
+        (
+            format!(
+                "{plain}, initContainers: [{{name: edge, image: e:1, restartPolicy: Always, {}}}]",
+                port(9000, "")
+            ),
+            Some("initContainers[0]"),
+        ),
+        (
+            format!(
+                "{plain}, initContainers: [{{name: edge, image: e:1, restartPolicy: Always, {}}}]",
+                port(9000, ", protocol: UDP")
+            ),
+            None,
+        ),
+    ];
+    for (spec, expected) in cases {
+        let text = nest(&format!("  template: {{spec: {{{spec}}}}}"));
+        match expected {
+            None => drop(judge(&text).unwrap()),
+            Some(place) => refused(&text, &format!("{place}.ports[0].containerPort: 9")),
+        }
+    }
+}
+
+#[test]
 fn what_is_not_supported_yet_is_refused_unless_it_is_the_default() {
     let template = "  template: {spec: {containers: [{name: egg, image: egg:3}]}}";
     let fields = [

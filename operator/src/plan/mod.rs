@@ -8,6 +8,7 @@
 //! documents.rs what sidecars read
 //! config.rs    ConfigMaps that hold documents
 //! sidecar.rs   the sidecar's container
+//! ports.rs     the ports that a pod declares
 //! pod.rs       the user's pod with the sidecar in it
 //! workload.rs  Deployment, or what is injected into a workload that exists
 //! service.rs   Services and NetworkPolicy
@@ -22,6 +23,7 @@ mod documents;
 pub(crate) mod names;
 mod places;
 mod pod;
+pub(crate) mod ports;
 mod scale;
 mod service;
 mod sidecar;

@@ -8,7 +8,7 @@ use k8s_openapi::api::networking::v1::{
 };
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::{Scope, names};
+use super::{Scope, names, ports};
 use crate::model::Workload;
 
 /// The Service for clients.
@@ -66,8 +66,8 @@ pub(super) fn build_network_policy(scope: &Scope) -> Option<NetworkPolicy> {
     }
     let own = Ports::default();
     let mut ports = vec![
-        allow(own.grpc.into(), "TCP"),
-        allow(own.admin.into(), "TCP"),
+        allow(own.grpc.into(), ports::TCP),
+        allow(own.admin.into(), ports::TCP),
     ];
     ports.extend(declared_ports(scope));
     Some(NetworkPolicy {
@@ -96,20 +96,16 @@ fn declared_ports(scope: &Scope) -> Vec<NetworkPolicyPort> {
     let Workload::Template(template) = &scope.component.workload else {
         return Vec::new();
     };
-    let containers = template.spec.get("containers").and_then(|it| it.as_array());
-    let declared = containers
-        .into_iter()
-        .flatten()
-        .filter_map(|container| container["ports"].as_array())
-        .flatten();
     let mut allowed: Vec<NetworkPolicyPort> = Vec::new();
-    for port in declared {
-        let number = port["containerPort"].as_i64();
-        let Some(number) = number.and_then(|number| i32::try_from(number).ok()) else {
+    let declared = ports::running(&template.spec).filter_map(|it| it["ports"].as_array());
+    for port in declared.flatten() {
+        let Some(number) = ports::number(port) else {
             continue;
         };
-        let rule = allow(number, port["protocol"].as_str().unwrap_or("TCP"));
-        if number != i32::from(scope.component.logic_port) && !allowed.contains(&rule) {
+        let protocol = ports::protocol(port);
+        let is_logic = number == i32::from(scope.component.logic_port) && protocol == ports::TCP;
+        let rule = allow(number, protocol);
+        if !is_logic && !allowed.contains(&rule) {
             allowed.push(rule);
         }
     }

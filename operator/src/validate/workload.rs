@@ -10,13 +10,13 @@ use serde_json::{Map, Value};
 
 use super::Report;
 use crate::model::{Existing, Template, Workload};
-use crate::plan::names;
+use crate::plan::{names, ports};
 
 const POD: &str = "spec.template.spec";
 
 /// The pods of a component.
 pub(super) fn read(spec: &ComponentSpec, report: &mut Report) -> Option<Workload> {
-    check_port(spec.logic.port, "spec.logic.port", report);
+    check_port(spec.logic.port.into(), "spec.logic.port", report);
     if let Some(template) = &spec.template {
         return read_template(template, spec.logic.container.as_deref(), report)
             .map(Workload::Template);
@@ -137,17 +137,17 @@ fn check_container(container: &Value, place: &str, report: &mut Report) {
         .flatten()
         .enumerate()
     {
-        let number = port["containerPort"].as_u64().unwrap_or_default();
-        if let Ok(number) = u16::try_from(number) {
+        // The sidecar listens on TCP, beside every init container too, since it starts before them.
+        if ports::protocol(port) == ports::TCP {
             let field = format!("{place}.ports[{index}].containerPort");
-            check_port(number, &field, report);
+            check_port(ports::number(port).unwrap_or_default(), &field, report);
         }
     }
 }
 
-fn check_port(port: u16, field: &str, report: &mut Report) {
+fn check_port(port: i32, field: &str, report: &mut Report) {
     let own = Ports::default();
-    if port == own.grpc || port == own.admin {
+    if [own.grpc, own.admin].map(i32::from).contains(&port) {
         report.say(
             field,
             format!("{port} is the sidecar's in the same pod; choose another"),
