@@ -20,6 +20,7 @@
 mod gate;
 mod guard;
 mod heartbeat;
+mod parameters;
 mod probes;
 mod refusal;
 mod refused;

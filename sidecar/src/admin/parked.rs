@@ -6,41 +6,19 @@ use angzarr_admin::shape::{BroughtBack, ParkedPage, ParkedRoot};
 use angzarr_coordinator::model::{Sequence, StreamId};
 use angzarr_coordinator::port::progress::Parked;
 use axum::Json;
-use axum::extract::{Query, State};
-use serde::Deserialize;
+use axum::extract::State;
 
 use super::Shared;
+use super::parameters::Parameters;
 use super::refusal::{Refusal, code_name};
 use super::which::{self, title};
 
 /// Entries of a page when the request does not say.
 const PAGE: usize = 100;
+/// What a root is named by.
+const ROOT: &str = "the root as domain/root or its UUID";
 /// The most entries of a page.
 const MAX_PAGE: usize = 1_000;
-
-/// Asks for a page of roots.
-#[derive(Debug, Deserialize)]
-pub(super) struct Page {
-    consumer: Option<String>,
-    after: Option<String>,
-    limit: Option<usize>,
-}
-
-/// Names one root of a consumer.
-#[derive(Debug, Deserialize)]
-pub(super) struct Which {
-    consumer: Option<String>,
-    root: String,
-}
-
-/// Names one append of a root of a consumer.
-#[derive(Debug, Deserialize)]
-pub(super) struct WhichAppend {
-    consumer: Option<String>,
-    root: String,
-    /// Its first sequence, at which the root is parked.
-    sequence: u32,
-}
 
 /// How many entries a page may have.
 pub(super) fn page_size(asked: Option<usize>) -> usize {
@@ -49,11 +27,14 @@ pub(super) fn page_size(asked: Option<usize>) -> usize {
 
 pub(super) async fn list(
     State(shared): State<Arc<Shared>>,
-    Query(page): Query<Page>,
+    parameters: Parameters,
 ) -> Result<Json<ParkedPage>, Refusal> {
-    let consumer = which::consumer(&shared.admin.consumers, page.consumer.as_deref())?;
-    let after = page.after.as_deref().map(which::stream).transpose()?;
-    let limit = page_size(page.limit);
+    let consumer = which::consumer(&shared.admin.consumers, parameters.optional("consumer"))?;
+    let after = parameters
+        .optional("after")
+        .map(which::stream)
+        .transpose()?;
+    let limit = page_size(parameters.number("limit")?);
     let listed = consumer.list_parked(after.as_ref(), limit).await?;
     let next = listed
         .last()
@@ -68,31 +49,34 @@ pub(super) async fn list(
 
 pub(super) async fn show(
     State(shared): State<Arc<Shared>>,
-    Query(which): Query<Which>,
+    parameters: Parameters,
 ) -> Result<Json<ParkedRoot>, Refusal> {
-    let consumer = which::consumer(&shared.admin.consumers, which.consumer.as_deref())?;
-    let stream = which::stream(&which.root)?;
+    let consumer = which::consumer(&shared.admin.consumers, parameters.optional("consumer"))?;
+    let stream = which::root(consumer, parameters.required("root", ROOT)?).await?;
     let parked = consumer.show_parked(&stream).await?;
     Ok(Json(root((stream, parked))))
 }
 
 pub(super) async fn replay(
     State(shared): State<Arc<Shared>>,
-    Query(which): Query<Which>,
+    parameters: Parameters,
 ) -> Result<Json<BroughtBack>, Refusal> {
-    let consumer = which::consumer(&shared.admin.consumers, which.consumer.as_deref())?;
-    let stream = which::stream(&which.root)?;
+    let consumer = which::consumer(&shared.admin.consumers, parameters.optional("consumer"))?;
+    let stream = which::root(consumer, parameters.required("root", ROOT)?).await?;
     let next = consumer.replay(&stream).await?;
     Ok(brought_back(&stream, next.0))
 }
 
 pub(super) async fn skip(
     State(shared): State<Arc<Shared>>,
-    Query(which): Query<WhichAppend>,
+    parameters: Parameters,
 ) -> Result<Json<BroughtBack>, Refusal> {
-    let consumer = which::consumer(&shared.admin.consumers, which.consumer.as_deref())?;
-    let stream = which::stream(&which.root)?;
-    let next = consumer.skip(&stream, Sequence(which.sequence)).await?;
+    let consumer = which::consumer(&shared.admin.consumers, parameters.optional("consumer"))?;
+    let stream = which::root(consumer, parameters.required("root", ROOT)?).await?;
+    let sequence = parameters.number("sequence")?.ok_or_else(|| {
+        Refusal::malformed("sequence= is missing; give the sequence at which the root is parked")
+    })?;
+    let next = consumer.skip(&stream, Sequence(sequence)).await?;
     Ok(brought_back(&stream, next.0))
 }
 

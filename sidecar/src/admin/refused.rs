@@ -8,10 +8,10 @@ use angzarr_coordinator::consumer::{Refused, Settlement};
 use angzarr_coordinator::model::Payload;
 use angzarr_coordinator::port::progress::{OutgoingId, Work};
 use axum::Json;
-use axum::extract::{Query, State};
-use serde::Deserialize;
+use axum::extract::State;
 
 use super::Shared;
+use super::parameters::Parameters;
 use super::parked::page_size;
 use super::refusal::{Refusal, code_name};
 use super::which::{self, title};
@@ -19,29 +19,17 @@ use super::which::{self, title};
 /// How long the reply to a command that is sent again is waited for.
 const RESEND_WITHIN: Duration = Duration::from_secs(5);
 
-/// Asks for a page of refused work.
-#[derive(Debug, Deserialize)]
-pub(super) struct Page {
-    consumer: Option<String>,
-    #[serde(default)]
-    after: u64,
-    limit: Option<usize>,
-}
-
-/// Names one piece of refused work.
-#[derive(Debug, Deserialize)]
-pub(super) struct Which {
-    consumer: Option<String>,
-    id: String,
-}
+/// What refused work is named by.
+const ID: &str = "the id of a refused command, as the list shows it";
 
 pub(super) async fn list(
     State(shared): State<Arc<Shared>>,
-    Query(page): Query<Page>,
+    parameters: Parameters,
 ) -> Result<Json<RefusedPage>, Refusal> {
-    let consumer = which::consumer(&shared.admin.consumers, page.consumer.as_deref())?;
-    let limit = page_size(page.limit);
-    let (listed, next) = consumer.list_refused(page.after, limit).await?;
+    let consumer = which::consumer(&shared.admin.consumers, parameters.optional("consumer"))?;
+    let limit = page_size(parameters.number("limit")?);
+    let after = parameters.number("after")?.unwrap_or(0);
+    let (listed, next) = consumer.list_refused(after, limit).await?;
     Ok(Json(RefusedPage {
         consumer: title(&consumer.snapshot().id),
         refused: listed.into_iter().map(work).collect(),
@@ -51,19 +39,19 @@ pub(super) async fn list(
 
 pub(super) async fn show(
     State(shared): State<Arc<Shared>>,
-    Query(which): Query<Which>,
+    parameters: Parameters,
 ) -> Result<Json<RefusedWork>, Refusal> {
-    let consumer = which::consumer(&shared.admin.consumers, which.consumer.as_deref())?;
-    let shown = consumer.show_refused(&OutgoingId(which.id)).await?;
+    let consumer = which::consumer(&shared.admin.consumers, parameters.optional("consumer"))?;
+    let shown = consumer.show_refused(&id(&parameters)?).await?;
     Ok(Json(work(shown)))
 }
 
 pub(super) async fn resend(
     State(shared): State<Arc<Shared>>,
-    Query(which): Query<Which>,
+    parameters: Parameters,
 ) -> Result<Json<Handled>, Refusal> {
-    let consumer = which::consumer(&shared.admin.consumers, which.consumer.as_deref())?;
-    let id = OutgoingId(which.id);
+    let consumer = which::consumer(&shared.admin.consumers, parameters.optional("consumer"))?;
+    let id = id(&parameters)?;
     let outcome = match consumer.resend(&id, RESEND_WITHIN).await? {
         Settlement::Done => "executed".to_owned(),
         Settlement::Refused(refusal) => {
@@ -80,12 +68,17 @@ pub(super) async fn resend(
 
 pub(super) async fn discard(
     State(shared): State<Arc<Shared>>,
-    Query(which): Query<Which>,
+    parameters: Parameters,
 ) -> Result<Json<Handled>, Refusal> {
-    let consumer = which::consumer(&shared.admin.consumers, which.consumer.as_deref())?;
-    let id = OutgoingId(which.id);
+    let consumer = which::consumer(&shared.admin.consumers, parameters.optional("consumer"))?;
+    let id = id(&parameters)?;
     consumer.discard(&id).await?;
     Ok(handled(id, "discarded".to_owned()))
+}
+
+fn id(parameters: &Parameters) -> Result<OutgoingId, Refusal> {
+    let id = parameters.required("id", ID)?;
+    Ok(OutgoingId(id.to_owned()))
 }
 
 fn handled(id: OutgoingId, outcome: String) -> Json<Handled> {

@@ -32,6 +32,11 @@ pub enum Error {
     /// The sidecar refused, or did not reply as one of this version does.
     #[error(transparent)]
     Sidecar(angzarr_admin::Error),
+    /// A root stands where refused work is meant.
+    #[error(
+        "{0:?} is a root; resend and discard take the ID of a refused command, as parked list shows it"
+    )]
+    NotWork(String),
     /// The output could not be written.
     #[error("write the output")]
     Output(#[from] fmt::Error),

@@ -7,9 +7,15 @@ use angzarr_admin::shape::{
     BroughtBack, Handled, ParkedPage, ParkedRoot, RefusedPage, RefusedWork, Statusz,
 };
 use clap::{Args, Subcommand};
+use uuid::Uuid;
 
 use super::table::{Table, line};
 use super::{Error, Target, write_json};
+
+/// The parameter that names a root.
+const ROOT: &str = "root";
+/// The parameter that names refused work.
+const ID: &str = "id";
 
 /// What to do with what was parked.
 #[derive(Debug, Subcommand)]
@@ -50,7 +56,7 @@ pub struct Scope {
 /// Which one.
 #[derive(Debug, Args)]
 pub struct Entry {
-    /// A root as the list shows it (domain/edition/root, or domain/root), or the id of a refused command.
+    /// A root as the list shows it (domain/root) or its UUID, or the id of a refused command.
     #[arg(value_name = "ROOT|ID")]
     pub which: String,
     /// The consumer, as name or kind/name; needed when the sidecar runs several.
@@ -73,11 +79,11 @@ pub(super) async fn ask(what: Parked, out: &mut dyn fmt::Write) -> Result<(), Er
     match what {
         Parked::List(scope) => list(&scope, out).await,
         Parked::Show(entry) if entry.is_root() => {
-            let root: ParkedRoot = entry.get("/parked/show").await?;
+            let root: ParkedRoot = entry.get("/parked/show", ROOT).await?;
             entry.write(out, &root, |out| write_root(out, &root))
         }
         Parked::Show(entry) => {
-            let work: RefusedWork = entry.get("/refused/show").await?;
+            let work: RefusedWork = entry.get("/refused/show", ID).await?;
             entry.write(out, &work, |out| write_work(out, &work))
         }
         Parked::Replay(entry) => bring_back(&entry, "/parked/replay", None, out).await,
@@ -91,29 +97,33 @@ pub(super) async fn ask(what: Parked, out: &mut dyn fmt::Write) -> Result<(), Er
 }
 
 impl Entry {
-    /// Roots have slashes, ids have none.
+    /// Roots have slashes or are UUIDs; ids are longer than a UUID and have no slash.
     fn is_root(&self) -> bool {
-        self.which.contains('/')
+        self.which.contains('/') || Uuid::parse_str(&self.which).is_ok()
     }
 
-    fn query(&self) -> Vec<(&'static str, &str)> {
-        let key = if self.is_root() { "root" } else { "id" };
+    fn query(&self, key: &'static str) -> Vec<(&'static str, &str)> {
         let mut query = vec![(key, self.which.as_str())];
         query.extend(self.consumer.as_deref().map(|named| ("consumer", named)));
         query
     }
 
-    async fn get<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
+    async fn get<T: serde::de::DeserializeOwned>(
+        &self,
+        path: &str,
+        key: &'static str,
+    ) -> Result<T, Error> {
         let client = self.target.client();
-        Ok(client.get(path, &self.query()).await?)
+        Ok(client.get(path, &self.query(key)).await?)
     }
 
     async fn post<T: serde::de::DeserializeOwned>(
         &self,
         path: &str,
+        key: &'static str,
         parameter: Option<(&'static str, &str)>,
     ) -> Result<T, Error> {
-        let mut query = self.query();
+        let mut query = self.query(key);
         query.extend(parameter);
         Ok(self.target.client().post(path, &query).await?)
     }
@@ -138,7 +148,7 @@ async fn bring_back(
     parameter: Option<(&'static str, &str)>,
     out: &mut dyn fmt::Write,
 ) -> Result<(), Error> {
-    let back: BroughtBack = entry.post(path, parameter).await?;
+    let back: BroughtBack = entry.post(path, ROOT, parameter).await?;
     entry.write(out, &back, |out| {
         let (stream, next) = (&back.stream, back.next_sequence);
         writeln!(out, "{stream} is back; its next sequence is {next}.")
@@ -146,7 +156,10 @@ async fn bring_back(
 }
 
 async fn handle(entry: &Entry, path: &str, out: &mut dyn fmt::Write) -> Result<(), Error> {
-    let handled: Handled = entry.post(path, None).await?;
+    if entry.is_root() {
+        return Err(Error::NotWork(entry.which.clone()));
+    }
+    let handled: Handled = entry.post(path, ID, None).await?;
     entry.write(out, &handled, |out| {
         writeln!(out, "{} is {}.", handled.id, handled.outcome)
     })
@@ -287,7 +300,7 @@ mod tests {
         let aside = Aside {
             consumer: "saga/heron".to_owned(),
             roots: vec![ParkedRoot {
-                stream: "fen/angzarr/1".to_owned(),
+                stream: "fen/1".to_owned(),
                 sequence: 7,
                 attempts: 5,
                 code: "INTERNAL".to_owned(),
@@ -295,9 +308,9 @@ mod tests {
             }],
             refused: vec![RefusedWork {
                 id: "ab12".to_owned(),
-                trigger: "fen/angzarr/1".to_owned(),
+                trigger: "fen/1".to_owned(),
                 kind: "command".to_owned(),
-                target: "reed/angzarr/2".to_owned(),
+                target: "reed/2".to_owned(),
                 correlation_id: "c".to_owned(),
                 pages: vec![PageSummary {
                     type_name: "reed.Grow".to_owned(),
@@ -310,11 +323,11 @@ mod tests {
         let mut out = String::new();
         write_all(&mut out, &[aside]).unwrap();
         let expected = "\
-CONSUMER    ROOT           SEQUENCE  ATTEMPTS  ERROR
-saga/heron  fen/angzarr/1  7         5         INTERNAL: out of fish
+CONSUMER    ROOT   SEQUENCE  ATTEMPTS  ERROR
+saga/heron  fen/1  7         5         INTERNAL: out of fish
 
-CONSUMER    ID    TARGET          PAGES                 REFUSAL
-saga/heron  ab12  reed/angzarr/2  reed.Grow (12 bytes)  FAILED_PRECONDITION: it is winter
+CONSUMER    ID    TARGET  PAGES                 REFUSAL
+saga/heron  ab12  reed/2  reed.Grow (12 bytes)  FAILED_PRECONDITION: it is winter
 ";
         assert_eq!(out, expected);
     }

@@ -415,6 +415,80 @@ async fn a_poisoned_root_is_parked_alone_and_replayed_on_request() {
 }
 
 #[tokio::test]
+async fn a_parked_root_is_named_as_it_is_listed_or_by_its_uuid() {
+    let system = System::start().await;
+    system.probes.ledger.poison(Some(root(1)));
+    system.add("Add", 1, "a").await.unwrap();
+    let (uuid, listed) = (
+        "01010101-0101-0101-0101-010101010101",
+        "tally/01010101-0101-0101-0101-010101010101",
+    );
+    until(async || {
+        let (_, said) = system.place.ask(&["parked", "list"]).await;
+        said.contains(&format!(" {listed} "))
+    })
+    .await;
+    let old = "tally/angzarr/01010101-0101-0101-0101-010101010101";
+    let without_dashes = "01010101010101010101010101010101";
+    for named in [uuid, without_dashes, listed, old] {
+        let words = ["parked", "show", named, "--consumer", "ledger"];
+        let (status, said) = system.place.ask(&words).await;
+        assert!(status.success(), "{named}: {said}");
+        assert!(said.contains(&format!("root      {listed}\n")), "{said}");
+    }
+    system.probes.ledger.poison(None);
+    let words = ["parked", "replay", uuid, "--consumer", "ledger"];
+    let (status, said) = system.place.ask(&words).await;
+    assert!(status.success(), "{said}");
+    assert_eq!(said, format!("{listed} is back; its next sequence is 1.\n"));
+}
+
+#[tokio::test]
+async fn what_is_missing_to_name_a_parked_root_is_said() {
+    let system = System::start().await;
+    let (uuid, listed) = (
+        "01010101-0101-0101-0101-010101010101",
+        "tally/01010101-0101-0101-0101-010101010101",
+    );
+    let cases: [(&[&str], &str); 6] = [
+        (
+            &["show", uuid],
+            "say which consumer is meant, with --consumer",
+        ),
+        (
+            &[
+                "replay",
+                "02020202-0202-0202-0202-020202020202",
+                "--consumer",
+                "ledger",
+            ],
+            "02020202-0202-0202-0202-020202020202 is not parked for projector/ledger",
+        ),
+        (
+            &["replay", "heron", "--consumer", "ledger"],
+            "\"heron\" names no root: it is neither a UUID nor has it a domain; write domain/root",
+        ),
+        (
+            &["skip", "tally/7", "--sequence", "0", "--consumer", "ledger"],
+            "\"tally/7\" names no root: the root is not a UUID; write domain/root",
+        ),
+        (
+            &["resend", uuid],
+            "is a root; resend and discard take the ID of a refused command",
+        ),
+        (
+            &["discard", listed],
+            "is a root; resend and discard take the ID of a refused command",
+        ),
+    ];
+    for (words, expected) in cases {
+        let (status, said) = system.place.ask(&[&["parked"], words].concat()).await;
+        assert!(!status.success(), "{words:?}: {said}");
+        assert!(said.contains(expected), "{words:?}: {said}");
+    }
+}
+
+#[tokio::test]
 async fn unimplemented_rpcs_return_a_message() {
     let system = System::start().await;
     let mut gateway = CommandGatewayClient::new(system.place.channel());

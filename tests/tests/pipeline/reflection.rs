@@ -1,4 +1,7 @@
-//! Lists the services of a sidecar, like `grpcurl list`.
+//! What grpcurl shows of a sidecar.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use angzarr_tests::probe::Probes;
 use angzarr_tests::sidecar::Place;
@@ -38,4 +41,56 @@ async fn reflection_lists_the_services_of_the_sidecar_and_none_of_logic() {
         "grpc.reflection.v1.ServerReflection",
     ];
     assert_eq!(names, expected);
+}
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Runs a command line in the repository with Bash; returns whether it succeeded, and all that it wrote.
+fn run(line: &str) -> (bool, String) {
+    let mut command = Command::new("bash");
+    let command = command.args(["-c", line]).current_dir(repository());
+    let output = command.output().unwrap();
+    let written = [output.stdout, output.stderr].map(|it| String::from_utf8(it).unwrap());
+    (output.status.success(), written.concat())
+}
+
+/// The command of the README that sends a command with grpcurl.
+fn line_of_the_readme() -> String {
+    let readme = std::fs::read_to_string(repository().join("README.md")).unwrap();
+    let lines = readme.lines().map(str::trim);
+    let lines: Vec<_> = lines
+        .skip_while(|line| !line.starts_with("grpcurl -plaintext -import-path"))
+        .take_while(|line| !line.is_empty())
+        .collect();
+    lines.join("\n")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_line_of_the_readme_shows_the_details_of_an_error() {
+    let probes = Probes::start().await;
+    let program = env!("CARGO_BIN_EXE_sidecar-under-test");
+    let place = Place::new(program, &probes.components());
+    let _process = place.start_ready().await;
+    let (built, grpcurl) = run("tests/tools/build.sh grpcurl 2>/dev/null");
+    assert!(
+        built,
+        "grpcurl cannot be built; run tests/tools/build.sh grpcurl"
+    );
+    let line = line_of_the_readme();
+    let line = line
+        .replace("grpcurl ", &format!("{} ", grpcurl.trim()))
+        .replace("127.0.0.1:PORT", &format!("127.0.0.1:{}", place.grpc))
+        .replace("\"domain\": \"customer\"", "\"domain\": \"tally\"")
+        .replace("[{\"command\":", "[{\"sequence\": 7, \"command\":");
+    let (succeeded, said) = run(&line);
+    assert!(!succeeded, "{said}");
+    for part in [
+        "Code: Aborted",
+        "angzarr.v1.SequenceConflict",
+        "\"expected\": 7",
+    ] {
+        assert!(said.contains(part), "{line}\n{said}");
+    }
 }

@@ -153,8 +153,7 @@ fn check_cover(cover: &DecisionCover, command: &Command) -> Result<(), String> {
     let other_edition = |found: &&str| Edition::parse(Some(found)).as_ref() != Ok(edition);
     if let Some(found) = cover.edition.as_deref().filter(other_edition) {
         return Err(format!(
-            "cover.edition is {found:?}, the command is for {}",
-            edition.as_str()
+            "cover.edition is {found:?}, the command is for {edition}"
         ));
     }
     if let Some(found) = cover

@@ -212,7 +212,17 @@ impl Edition {
     }
 }
 
-/// Names a stream: the events of one root of one edition.
+/// The edition for people.
+impl fmt::Display for Edition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Main => f.write_str("the main timeline"),
+            Self::Branch(name) => write!(f, "{name:?}"),
+        }
+    }
+}
+
+/// Names a stream: the events of one root of one edition. Shown as `domain/root` on the main timeline and as `domain/edition/root` on another.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StreamId {
     /// The partition that stores it.
@@ -225,7 +235,10 @@ pub struct StreamId {
 
 impl fmt::Display for StreamId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}/{}", self.domain, self.edition.as_str(), self.root)
+        match &self.edition {
+            Edition::Main => write!(f, "{}/{}", self.domain, self.root),
+            Edition::Branch(name) => write!(f, "{}/{name}/{}", self.domain, self.root),
+        }
     }
 }
 

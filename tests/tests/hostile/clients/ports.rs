@@ -128,6 +128,7 @@ async fn invalid_admin_requests_get_a_message() {
         let answer = system.place.ask_http(method, path).await;
         let line = answer.lines().next().unwrap_or_default();
         assert!(line.contains(code), "{method} {path}: {answer}");
+        assert!(!answer.contains("deserialize"), "{method} {path}: {answer}");
     }
     let root = uuid::Uuid::from_bytes(root(1).try_into().unwrap());
     let path = format!("/parked/replay?consumer=ledger&root=tally/{root}");
