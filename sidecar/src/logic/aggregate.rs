@@ -11,7 +11,7 @@ use async_trait::async_trait;
 
 use super::bounded::Bounded;
 use super::channel;
-use super::error::{probe, within};
+use super::error::{declared, probe, within};
 use crate::transport::{configured, request};
 
 /// Calls `BusinessLogic.Handle`.
@@ -43,9 +43,8 @@ impl AggregateLogic for GrpcAggregate {
             command.trace_parent.as_deref(),
         );
         let mut client = self.client.clone();
-        within(budget, client.handle(request))
-            .await
-            .map(decode_decision)
+        let called = within(budget, client.handle(request)).await;
+        declared(called, "an aggregate", "BusinessLogic.Handle").map(decode_decision)
     }
 
     async fn probe(&self) -> Result<(), Error> {

@@ -20,7 +20,7 @@ use async_trait::async_trait;
 
 use super::bounded::Bounded;
 use super::channel;
-use super::error::{probe, within};
+use super::error::{declared, probe, within};
 use crate::transport::{PROJECTOR, configured, put, request};
 
 /// Calls `Projector.Handle` or `Projector.HandleSync`, by its mode.
@@ -56,7 +56,12 @@ impl GrpcProjector {
         let mut request = request(book, correlation.as_deref(), trace);
         put(request.metadata_mut(), PROJECTOR, Some(&self.name));
         let mut client = self.client.clone();
-        let projection = within(budget, client.handle_sync(request)).await?;
+        let by = match self.mode {
+            Mode::Sync => "mode: Sync",
+            Mode::Async => "a call that wants a projection",
+        };
+        let called = within(budget, client.handle_sync(request)).await;
+        let projection = declared(called, by, "Projector.HandleSync")?;
         decode_projection(projection).map_err(|breach| Error::Contract(breach.to_string()))
     }
 }
@@ -75,9 +80,8 @@ impl ConsumerLogic for GrpcProjector {
                 let mut request = request(book, Some(append.correlation_id.as_str()), trace);
                 put(request.metadata_mut(), PROJECTOR, Some(&self.name));
                 let mut client = self.client.clone();
-                within(budget, client.handle(request))
-                    .await
-                    .map(|()| Reaction::Noted)
+                let called = within(budget, client.handle(request)).await;
+                declared(called, "mode: Async", "Projector.Handle").map(|()| Reaction::Noted)
             }
         }
     }
@@ -160,8 +164,8 @@ impl ConsumerLogic for GrpcSaga {
             {
                 let mut client = self.client.clone();
                 let call = client.handle(request(encode_append(append), correlation, trace));
-                within(budget, call)
-                    .await
+                let called = within(budget, call).await;
+                declared(called, "a saga", "Saga.HandleSync, or else Saga.Handle")
                     .map(|()| Reaction::Requested(Vec::new()))
             }
             Err(error) => Err(error),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use angzarr_config::endpoint::Endpoint;
 use angzarr_coordinator::model::{self, Code};
-use angzarr_coordinator::port::logic::Error;
+use angzarr_coordinator::port::logic::{Error, Said};
 use angzarr_wire::decode_status_of_logic;
 use tokio::time::timeout;
 use tonic::{Response, Status};
@@ -45,6 +45,22 @@ pub(super) async fn within<T>(
         Failure::Status => Error::Contract(message()),
         Failure::Unreachable => Error::Unreachable(message()),
         Failure::Broken => Error::Broken(message()),
+    })
+}
+
+/// Tells a logic that lacks an rpc from one that refuses a call: `by` is what asks for the rpc.
+pub(super) fn declared<T>(
+    called: Result<T, Error>,
+    by: &'static str,
+    rpc: &'static str,
+) -> Result<T, Error> {
+    called.map_err(|error| match error {
+        Error::Status(status) if status.code == Code::Unimplemented => Error::Unimplemented {
+            by,
+            rpc,
+            said: Said(status.message),
+        },
+        other => other,
     })
 }
 

@@ -137,6 +137,7 @@ impl Observer for Measures {
             Some(logic::Error::Unreachable(_)) => "unreachable",
             Some(logic::Error::Broken(_)) => "broken",
             Some(logic::Error::Status(_)) => "error",
+            Some(logic::Error::Unimplemented { .. }) => "unimplemented",
             Some(logic::Error::Contract(_)) => "contract",
         };
         let duration = match call.consumer.kind {

@@ -90,6 +90,7 @@ impl From<logic::Error> for Error {
         match error {
             logic::Error::Unreachable(_) | logic::Error::Broken(_) => Self::LogicUnavailable(error),
             logic::Error::Status(status) => Self::Refused(status),
+            logic::Error::Unimplemented { .. } => Self::Contract(error.to_string()),
             logic::Error::Contract(breach) => Self::Contract(breach),
         }
     }

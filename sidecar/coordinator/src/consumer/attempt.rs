@@ -180,11 +180,12 @@ fn give_up(active: &Active, stream: &StreamId, error: DeliveryError) -> Result<O
 }
 
 fn pause(active: &Active, stream: &StreamId, needed: Needed, reason: String) {
-    tracing::warn!(
-        consumer = %active.settings.id, domain = %stream.domain, root = %stream.root, reason,
-        "a delivery waits for something outside"
-    );
-    active.status.pause(needed, reason);
+    if active.status.pause(needed, reason.clone()) {
+        tracing::warn!(
+            consumer = %active.settings.id, domain = %stream.domain, root = %stream.root, reason,
+            "a delivery waits for something outside; until it is there, further ones wait without a line each"
+        );
+    }
 }
 
 async fn wait(active: &Active, stream: &StreamId, pause: Pause, backoff: &mut Backoff) {

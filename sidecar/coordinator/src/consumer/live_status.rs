@@ -149,8 +149,12 @@ impl LiveStatus {
         });
     }
 
-    pub(super) fn pause(&self, needed: Needed, reason: String) {
-        self.locked().pauses.insert(needed, reason);
+    /// Begins a pause, or gives it another reason; returns whether that is news.
+    pub(super) fn pause(&self, needed: Needed, reason: String) -> bool {
+        let mut state = self.locked();
+        let is_news = state.pauses.get(&needed) != Some(&reason);
+        state.pauses.insert(needed, reason);
+        is_news
     }
 
     /// Ends a pause; returns whether there was one.

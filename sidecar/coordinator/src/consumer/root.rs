@@ -304,6 +304,10 @@ fn blame(at: Sequence, error: logic::Error) -> DeliveryError {
         logic::Error::Status(status) if status.code == Code::Unavailable => {
             DeliveryError::Outage(Needed::Logic, format!("the logic is away: {status}"))
         }
+        // A wrong declaration says nothing about the append.
+        logic::Error::Unimplemented { .. } => {
+            DeliveryError::Outage(Needed::Logic, error.to_string())
+        }
         logic::Error::Status(status) => DeliveryError::Failed(Failure { at, status }),
         logic::Error::Contract(reason) => DeliveryError::Failed(Failure {
             at,

@@ -216,6 +216,7 @@ async fn ask_projection(
     });
     projected.map_err(|error| match error {
         logic::Error::Status(status) => status,
+        logic::Error::Unimplemented { .. } => Status::new(Code::Internal, error.to_string()),
         logic::Error::Contract(reason) => Status::new(Code::Internal, reason),
         logic::Error::Unreachable(_) | logic::Error::Broken(_) => not_reached(&error.to_string()),
     })

@@ -253,6 +253,44 @@ async fn logic_that_says_it_is_unavailable_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn logic_without_the_rpc_that_its_resource_asks_for_is_waited_for_and_parks_nothing() {
+    let world = World::new();
+    let lacking = || {
+        Err(logic::Error::Unimplemented {
+            by: "mode: Async",
+            rpc: "Projector.Handle",
+            said: logic::Said(String::new()),
+        })
+    };
+    world.append(1);
+    world.change(|script| {
+        let answers = (0..50).map(|_| lacking());
+        script.answers.insert(root(1), answers.collect());
+    });
+    let running = world.run(From::Beginning);
+    let reason = "mode: Async calls Projector.Handle, which the logic does not implement";
+    let paused = SourceState::Paused(reason.to_owned());
+    world
+        .until("the pause is shown", async || {
+            running.consumer.snapshot().sources[0].state == paused
+        })
+        .await;
+    let refused = running
+        .consumer
+        .handle_sync(Until::head(stream(2)), LONG)
+        .await;
+    assert!(refused.unwrap_err().message.contains(reason));
+    world.until_done().await;
+    assert_eq!(world.handled(1), [0]);
+    assert_eq!(running.consumer.snapshot().parked, 0);
+    assert_eq!(
+        running.consumer.snapshot().sources[0].state,
+        SourceState::Live
+    );
+    running.stop().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn roots_that_hang_or_wait_hold_up_no_other_root_of_the_source() {
     let world = World::new();
     world.change(|script| {

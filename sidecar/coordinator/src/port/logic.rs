@@ -1,5 +1,6 @@
 //! The user's logic, as the pipeline calls it.
 
+use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -19,9 +20,33 @@ pub enum Error {
     /// The logic returned a status other than OK; it is passed on unchanged.
     #[error("the logic returned {0}")]
     Status(#[source] Status),
+    /// The logic lacks the rpc that its resource asks for. It is told by UNIMPLEMENTED on that rpc, whatever the logic replied to other calls: a
+    /// status does not say whether it is meant for one call.
+    #[error("{by} calls {rpc}, which the logic does not implement{said}")]
+    Unimplemented {
+        /// What asks for it: a field of the resource with its value, or its kind.
+        by: &'static str,
+        /// Service and method.
+        rpc: &'static str,
+        /// What the logic said of it.
+        said: Said,
+    },
     /// What the logic returned breaks the contract.
     #[error("the logic broke the contract: {0}")]
     Contract(String),
+}
+
+/// The text of a status, which may be empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said(pub String);
+
+impl fmt::Display for Said {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        write!(out, " (it says: {})", self.0)
+    }
 }
 
 /// The logic of an aggregate.

@@ -69,7 +69,8 @@ async fn a_long_status_of_the_logic_keeps_its_code_and_is_cut_to_what_clients_re
     let system = with_scripted("").await;
     let (gateway, _running) = start_gateway(&system).await;
     for place in [&system.place, &gateway] {
-        for code in 1..=16 {
+        // UNIMPLEMENTED says that the logic lacks the rpc, which is no status for the caller.
+        for code in (1..=16).filter(|code| *code != 12) {
             let refused = refusal(place, to_hostile(&format!("Long{code}"))).await;
             expect_cut(&refused, Code::from(code));
         }
