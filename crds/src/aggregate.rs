@@ -4,7 +4,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{ComponentSpec, ComponentStatus, Duration, rules};
+use crate::{ComponentSpec, ComponentStatus, Duration, form, rules};
 
 /// A domain with the logic that handles its commands.
 #[derive(CustomResource, Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -277,12 +277,12 @@ pub struct Contract {
 #[serde(rename_all = "camelCase")]
 pub struct DescriptorRef {
     /// The name of the ConfigMap. Required. Example: `order-protos`.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = form::DNS_SUBDOMAIN))]
     pub name: String,
 
     /// The key in its binaryData. Default: `descriptor.binpb`. Example: `order.binpb`.
     #[serde(default = "descriptor_key")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = form::DATA_KEY))]
     pub key: String,
 }
 

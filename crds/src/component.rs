@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Autoscaling, Availability, Duration, Monitoring, Network, PodTemplate, Rollout, SecretRef,
-    Sidecar, Volume, WorkloadRef,
+    Sidecar, Volume, WorkloadRef, form,
 };
 
 /// The fields of every kind that runs pods, directly under `spec`.
@@ -94,14 +94,14 @@ pub struct ComponentSpec {
 #[serde(rename_all = "camelCase")]
 pub struct EventStoreRef {
     /// The name of the EventStore. Required, cannot change. Example: `shop`.
-    #[schemars(length(min = 1, max = 50))]
+    #[schemars(length(min = 1, max = 50), regex(pattern = form::DNS_LABEL))]
     pub name: String,
 
     /// The namespace of the EventStore, if it is another one; the store must allow it in
     /// allowedNamespaces, and the Secrets below are then needed. Cannot change. Default: the
     /// component's own namespace. Example: `platform`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 63))]
+    #[schemars(length(min = 1, max = 63), regex(pattern = form::DNS_LABEL))]
     pub namespace: Option<String>,
 
     /// A Secret in the component's own namespace with the credentials for the store's database,
@@ -123,7 +123,7 @@ pub struct EventStoreRef {
 pub struct Logic {
     /// The container with the logic. Default: the first one of the pod. Example: `logic`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 63))]
+    #[schemars(length(min = 1, max = 63), regex(pattern = form::DNS_LABEL))]
     pub container: Option<String>,
 
     /// The port on which the logic serves gRPC inside the pod; it gets it as environment variable
@@ -170,12 +170,12 @@ pub struct Metadata {
     /// Labels to add; those that the operator needs win. Default: none.
     /// Example: `{team: checkout}`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 64))]
+    #[schemars(extend("maxProperties" = 64), transform = form::labels)]
     pub labels: BTreeMap<String, String>,
 
     /// Annotations to add; those that the operator needs win. Default: none.
     /// Example: `{example.com/owner: checkout}`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 64))]
+    #[schemars(extend("maxProperties" = 64), transform = form::annotations)]
     pub annotations: BTreeMap<String, String>,
 }

@@ -18,6 +18,7 @@ mod component;
 mod crd;
 mod duration;
 mod event_store;
+mod form;
 mod kind;
 mod manual;
 mod process_manager;
@@ -44,6 +45,7 @@ pub use event_store::{
     AllowedFrom, AllowedNamespaces, EventStore, EventStoreSpec, Mongodb, Postgres, Redis, Restore,
     SchemaPolicy, SchemaSettings, Sqlite, Storage, StorageType, Tls,
 };
+pub use form::Form;
 pub use kind::{API_VERSION, Component, GROUP, Kind};
 pub use manual::manual;
 pub use process_manager::{Correlation, CorrelationBy, ProcessManager, ProcessManagerSpec, Timers};

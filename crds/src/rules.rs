@@ -12,6 +12,8 @@
 use kube::core::{Rule, validate};
 use schemars::Schema;
 
+use crate::form;
+
 /// Adds a rule to a schema.
 fn require(schema: &mut Schema, rule: &str, message: &str) {
     validate(schema, Rule::new(rule).message(message))
@@ -26,6 +28,19 @@ pub(crate) fn name(schema: &mut Schema) {
          self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
         "metadata.name must have at most 50 characters, only a-z, 0-9 and '-', begin with a \
          letter and end with a letter or digit: it becomes part of the names of Services",
+    );
+}
+
+/// The keys of labels or annotations; a schema has no other way to reach keys.
+pub(crate) fn keys(schema: &mut Schema, what: &str, pattern: &str) {
+    let (pattern, lengths) = (pattern.replace('\\', "\\\\"), form::KEY_LENGTHS);
+    require(
+        schema,
+        &format!("self.all(key, key.matches('{lengths}') && key.matches('{pattern}'))"),
+        &format!(
+            "each {what} key must be a name of at most 63 letters, digits, '-', '_' and '.' that begins and ends with a letter or digit, \
+             with a DNS name and '/' before it if you like, as in example.com/team"
+        ),
     );
 }
 

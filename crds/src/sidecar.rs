@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::EnvVar;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Duration, NamedSecretRef, Resources, Switch};
+use crate::{Duration, NamedSecretRef, Resources, Switch, form};
 
 /// The sidecar next to the logic in each pod.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -47,7 +47,8 @@ pub struct Sidecar {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 64),
-        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]),
+        transform = form::variables
     )]
     pub env: Vec<EnvVar>,
 }
@@ -171,7 +172,7 @@ pub struct ServiceSpec {
     /// Annotations of the Service only, for load balancers that are configured by annotations.
     /// Default: none. Example: `{example.com/internal: "true"}`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 64))]
+    #[schemars(extend("maxProperties" = 64), transform = form::annotations)]
     pub annotations: BTreeMap<String, String>,
 }
 

@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{Metadata, Quantity, rules};
+use crate::{Metadata, Quantity, form, rules};
 
 /// A pod template, passed through to the Deployment.
 ///
@@ -44,7 +44,7 @@ pub struct WorkloadRef {
     pub kind: WorkloadKind,
 
     /// The name of the workload in the component's namespace. Required. Example: `order`.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = form::DNS_SUBDOMAIN))]
     pub name: String,
 }
 
@@ -179,7 +179,7 @@ pub struct Volume {
     /// The class of the volume; use one that retains deleted volumes, since deleting the
     /// namespace deletes the claim. Default: the cluster's default class. Example: `retained`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = form::DNS_SUBDOMAIN))]
     pub storage_class_name: Option<String>,
 }
 

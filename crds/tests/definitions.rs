@@ -155,7 +155,7 @@ fn reached<'a>(rule: &str, schema: &'a Value, visit: &mut impl FnMut(&str, &'a V
         let words = path.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '.'));
         for word in words.take(1).flat_map(|path| path.split('.')) {
             let word = word.trim_matches('_');
-            if ["size", "matches"].contains(&word) {
+            if ["size", "matches", "all"].contains(&word) {
                 break;
             }
             at = &at["properties"][word];
@@ -169,6 +169,9 @@ fn is_bounded(schema: &Value) -> bool {
     match schema["type"].as_str() {
         Some("string") => schema["maxLength"].is_u64() || schema["enum"].is_array(),
         Some("array") => schema["maxItems"].is_u64(),
+        Some("object") if schema["additionalProperties"].is_object() => {
+            schema["maxProperties"].is_u64()
+        }
         _ => true,
     }
 }

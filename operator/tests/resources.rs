@@ -260,6 +260,76 @@ fn a_pod_that_the_sidecar_cannot_enter_is_refused_with_the_place() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
+fn names_in_a_pod_that_an_api_server_refuses_are_named() {
+    let logic = |fields: &str| format!("containers: [{{name: egg, image: a:1, {fields}}}]");
+    let plain = logic("stdin: false");
+    let cases = [
+        (
+            "containers: [{name: Egg, image: a:1}]".to_owned(),
+            "containers[0].name: ",
+        ),
+        (
+            "containers: [{name: 7, image: a:1}]".to_owned(),
+            "containers[0].name: must be a string",
+        ),
+        (
+            format!("{plain}, initContainers: [{{name: egg, image: a:1}}]"),
+            "containers[0].name: repeats egg",
+        ),
+        (
+            logic("ports: [{containerPort: 1, name: Page}]"),
+            "containers[0].ports[0].name: ",
+        ),
+        (
+            logic("ports: [{containerPort: 1, name: p}, {containerPort: 2, name: p}]"),
+            "containers[0].ports[1].name: repeats p",
+        ),
+        (
+            logic("ports: [{name: page}]"),
+            "containers[0].ports[0].containerPort: must be a whole number",
+        ),
+        (
+            logic("ports: [{containerPort: 70000}]"),
+            "containers[0].ports[0].containerPort: must be a whole number",
+        ),
+        (
+            logic("ports: [{containerPort: 1, protocol: udp}]"),
+            "containers[0].ports[0].protocol: \"udp\" is not one of TCP",
+        ),
+        (logic("env: [{name: 'A=B'}]"), "containers[0].env[0].name: "),
+        (
+            logic("env: [{value: b}]"),
+            "containers[0].env[0].name: is missing",
+        ),
+        (
+            format!("{plain}, volumes: [{{name: a_b}}]"),
+            "volumes[0].name: ",
+        ),
+        (
+            format!("{plain}, volumes: [{{name: a}}, {{name: a}}]"),
+            "volumes[1].name: repeats a",
+        ),
+        (
+            format!("{plain}, serviceAccountName: A"),
+            "serviceAccountName: ",
+        ),
+        (
+            format!("{plain}, nodeSelector: {{a b: c}}"),
+            "nodeSelector[\"a b\"]: ",
+        ),
+        (
+            format!("{plain}, nodeSelector: {{a: true}}"),
+            "nodeSelector[\"a\"]: must be a string",
+        ),
+    ];
+    for (spec, expected) in cases {
+        let text = nest(&format!("  template: {{spec: {{{spec}}}}}"));
+        refused(&text, &format!("spec.template.spec.{expected}"));
+    }
+}
+
+#[test]
 fn a_port_of_the_sidecar_is_taken_for_its_protocol_in_every_container() {
     let port = |number: u16, rest: &str| format!("ports: [{{containerPort: {number}{rest}}}]");
     let logic = |fields: &str| format!("containers: [{{name: egg, image: a:1, {fields}}}]");

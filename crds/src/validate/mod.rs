@@ -8,4 +8,5 @@ mod structure;
 
 pub use angzarr_config::Mistake;
 pub use cel::validate_cel;
+pub(crate) use structure::matches;
 pub use structure::validate_structure;

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use angzarr_config::nearest;
 
 use super::Mistake;
-use crate::{API_VERSION, Kind, schema};
+use crate::{API_VERSION, Form, Kind, form, schema};
 
 /// The fields of `metadata` that an API server knows; definitions do not list them.
 const METADATA: [&str; 15] = [
@@ -32,9 +32,6 @@ const METADATA: [&str; 15] = [
     "selfLink",
     "uid",
 ];
-
-/// The form of a namespace's name, which is a DNS label.
-const NAMESPACE: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
 
 /// Checks the shape of a resource against its schema and returns every mistake with its place.
 ///
@@ -100,7 +97,7 @@ impl Walk {
         }
         match metadata.get("namespace") {
             None | Some(Value::Null) => {}
-            Some(Value::String(text)) if text.len() <= 63 && matches(NAMESPACE, text) => {}
+            Some(Value::String(text)) if Form::DnsLabel.fault(text).is_none() => {}
             Some(Value::String(text)) => {
                 let message = format!(
                     "{text:?} is not the name of a namespace; write at most 63 lower-case letters, digits and dashes, like shop"
@@ -119,11 +116,40 @@ impl Walk {
         for key in ["labels", "annotations"] {
             let entries = metadata.get(key).and_then(Value::as_object);
             for (name, value) in entries.into_iter().flatten() {
-                if !value.is_string() {
-                    let path = join(&join("metadata", key), name);
-                    self.report(&path, wrong_type("a string", value));
+                let path = join(&join("metadata", key), name);
+                match value {
+                    Value::String(text) if key == "labels" => {
+                        let fault = Form::LabelValue.fault(text);
+                        self.report_all(&path, fault);
+                    }
+                    Value::String(_) => {}
+                    other => self.report(&path, wrong_type("a string", other)),
                 }
             }
+            if let Some(entries) = entries {
+                self.keys(entries, &join("metadata", key));
+            }
+        }
+    }
+
+    fn report_all(&mut self, path: &str, faults: impl IntoIterator<Item = String>) {
+        for fault in faults {
+            self.report(path, fault);
+        }
+    }
+
+    /// Checks the keys of labels and annotations.
+    fn keys(&mut self, entries: &Map<String, Value>, path: &str) {
+        let form = if path.ends_with("labels") {
+            Form::LabelKey
+        } else {
+            Form::AnnotationKey
+        };
+        for key in entries.keys() {
+            self.report_all(&join(path, key), form.fault(key));
+        }
+        if form == Form::AnnotationKey {
+            self.report_all(path, form::annotations_fault(entries.iter()));
         }
     }
 
@@ -168,6 +194,12 @@ impl Walk {
             );
         }
         let others = &schema["additionalProperties"];
+        let is_metadata = [".labels", ".annotations"]
+            .iter()
+            .any(|end| path.ends_with(end));
+        if is_metadata && others.is_object() {
+            self.keys(object, path);
+        }
         let open = path == "metadata" || schema["x-kubernetes-preserve-unknown-fields"] == true;
         for (key, value) in object.iter().filter(|(_, value)| !value.is_null()) {
             let place = join(path, key);
@@ -295,7 +327,7 @@ fn exceeds(length: usize, most: u64) -> bool {
 }
 
 /// Whether a text matches a pattern; schemas have few, so each is compiled once a thread.
-fn matches(pattern: &str, text: &str) -> bool {
+pub(crate) fn matches(pattern: &str, text: &str) -> bool {
     thread_local! {
         static COMPILED: RefCell<HashMap<String, Option<Regex>>> = RefCell::default();
     }

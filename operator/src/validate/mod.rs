@@ -3,11 +3,13 @@
 //! ```text
 //! index.rs    names, stores, owners of domains
 //! support.rs  fields without a function yet
+//! pod_names.rs the names in a pod template
 //! workload.rs the pods: what a template may contain, and which container is the logic
 //! role.rs     what a component does, and with which settings
 //! ```
 
 mod index;
+mod pod_names;
 mod role;
 mod support;
 mod workload;
@@ -72,6 +74,12 @@ impl<'a> Report<'a> {
 
     fn say(&mut self, field: &str, message: impl Into<String>) {
         self.mistakes.push(self.resource.mistake(field, message));
+    }
+
+    fn say_all(&mut self, field: &str, messages: impl IntoIterator<Item = String>) {
+        for message in messages {
+            self.say(field, message);
+        }
     }
 }
 

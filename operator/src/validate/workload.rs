@@ -2,13 +2,13 @@
 //!
 //! # Design
 //! The API server validates a pod. Here only what the sidecar's insertion touches is validated, so that nothing is lost or overwritten silently:
-//! lists must be lists, and the sidecar's names and ports must be free.
+//! lists must be lists, names must have their form, and the sidecar's names and ports must be free.
 
 use angzarr_config::boot::Ports;
 use angzarr_crds::{ComponentSpec, PodTemplate, Rollout};
 use serde_json::{Map, Value};
 
-use super::Report;
+use super::{Report, pod_names};
 use crate::model::{Existing, Template, Workload};
 use crate::plan::{names, ports};
 
@@ -51,6 +51,7 @@ fn read_template(
 ) -> Option<Template> {
     let pod = &template.spec;
     check_shape(pod, report);
+    pod_names::check(pod, report);
     let containers = list(pod, "containers", report);
     let initial = list(pod, "initContainers", report);
     for (key, listed) in [("containers", containers), ("initContainers", initial)] {
@@ -115,13 +116,9 @@ fn check_container(container: &Value, place: &str, report: &mut Report) {
     let Some(fields) = container.as_object() else {
         return report.say(place, "must be a container, like {name: logic, image: …}");
     };
-    match name_of(container) {
-        None => report.say(&format!("{place}.name"), "is missing"),
-        Some(names::SIDECAR) => {
-            let message = format!("{} is the sidecar's own; choose another", names::SIDECAR);
-            report.say(&format!("{place}.name"), message);
-        }
-        Some(_) => {}
+    if name_of(container) == Some(names::SIDECAR) {
+        let message = format!("{} is the sidecar's own; choose another", names::SIDECAR);
+        report.say(&format!("{place}.name"), message);
     }
     for key in ["env", "ports", "volumeMounts"] {
         if fields.get(key).is_some_and(|it| !it.is_array()) {

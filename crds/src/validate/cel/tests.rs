@@ -110,6 +110,55 @@ fn names_are_labels_of_at_most_fifty() {
 }
 
 #[test]
+fn keys_of_labels_and_annotations_are_names() {
+    let found = |pointer: &str, key: &str| {
+        let new = with(
+            Kind::Aggregate,
+            &[
+                ("/metadata", json!({ "labels": {}, "annotations": {} })),
+                ("/network", json!({ "service": { "annotations": {} } })),
+                (
+                    "/template/metadata",
+                    json!({ "labels": {}, "annotations": {} }),
+                ),
+                (&format!("{pointer}/{key}"), json!("x")),
+            ],
+        );
+        validate_cel(Kind::Aggregate, &new, None)
+    };
+    let maps = [
+        "/metadata/labels",
+        "/metadata/annotations",
+        "/network/service/annotations",
+        "/template/metadata/labels",
+        "/template/metadata/annotations",
+    ];
+    let long = "x".repeat(64);
+    for map in maps {
+        assert_eq!(found(map, "A.b_c-9"), []);
+        for key in ["", "a b", "-a", "a.", "ä", &long] {
+            let found = found(map, key);
+            assert_eq!(found.len(), 1, "{map} {key:?}");
+            assert_eq!(found[0].path, format!("spec{}", map.replace('/', ".")));
+        }
+    }
+    for (key, is_good) in [
+        ("example.com/team", true),
+        ("exa mple.com/team", false),
+        ("/team", false),
+        ("a/b/c", false),
+    ] {
+        let labels = json!({ "labels": { key: "x" } });
+        let new = with(Kind::Aggregate, &[("/metadata", labels)]);
+        assert_eq!(
+            validate_cel(Kind::Aggregate, &new, None).is_empty(),
+            is_good,
+            "{key}"
+        );
+    }
+}
+
+#[test]
 fn a_component_has_a_template_or_a_workload() {
     let workload = json!({ "name": "tern" });
     for kind in COMPONENTS {

@@ -38,6 +38,88 @@ fn a_sound_resource_has_no_violation() {
 
 #[test]
 #[expect(clippy::too_many_lines, reason = "a table of cases")]
+fn names_labels_and_annotations_are_what_an_api_server_accepts() {
+    let long = "x".repeat(64);
+    let cases = [
+        (
+            json!({ "metadata": { "labels": { "team": long } } }),
+            "spec.metadata.labels.team: ",
+        ),
+        (
+            json!({ "metadata": { "labels": { "a b": "c" } } }),
+            "spec.metadata.labels[\"a b\"]: ",
+        ),
+        (
+            json!({ "metadata": { "annotations": { "a/b/c": "c" } } }),
+            "spec.metadata.annotations[\"a/b/c\"]: ",
+        ),
+        (
+            json!({ "metadata": { "annotations": { "a": "c".repeat(300_000) } } }),
+            "spec.metadata.annotations: have ",
+        ),
+        (
+            json!({ "network": { "service": { "annotations": { "": "c" } } } }),
+            "spec.network.service.annotations",
+        ),
+        (
+            json!({ "template": { "metadata": { "labels": { "a": "ä" } }, "spec": {} } }),
+            "spec.template.metadata.labels.a: ",
+        ),
+        (
+            json!({ "template": { "metadata": { "annotations": { "ä": "" } }, "spec": {} } }),
+            "spec.template.metadata.annotations[\"ä\"]: ",
+        ),
+        (
+            json!({ "eventStoreRef": { "name": "La goon" } }),
+            "spec.eventStoreRef.name: ",
+        ),
+        (
+            json!({ "eventStoreRef": { "name": "a", "namespace": "a.b" } }),
+            "spec.eventStoreRef.namespace: ",
+        ),
+        (
+            json!({ "logic": { "container": "Logic" } }),
+            "spec.logic.container: ",
+        ),
+        (
+            json!({ "storage": { "storageClassName": "a_b" } }),
+            "spec.storage.storageClassName: ",
+        ),
+        (
+            json!({ "sidecar": { "env": [{ "name": "A=B" }] } }),
+            "spec.sidecar.env[0].name: ",
+        ),
+        (
+            json!({ "sidecar": { "env": [{ "name": "" }] } }),
+            "spec.sidecar.env[0].name: ",
+        ),
+        (
+            json!({ "workloadRef": { "name": "a_b" } }),
+            "spec.workloadRef.name: ",
+        ),
+    ];
+    for (spec, wanted) in cases {
+        let found = found(Kind::Aggregate, &aggregate(spec));
+        assert!(
+            found.len() == 1 && found[0].starts_with(wanted),
+            "{wanted}: {found:?}"
+        );
+    }
+    let mut own = aggregate(json!({}));
+    own["metadata"]["labels"] = json!({ "a b": "c", "d": "e f" });
+    own["metadata"]["annotations"] = json!({ "a b": "c", "d": "e f" });
+    assert_eq!(found(Kind::Aggregate, &own).len(), 3);
+    let store = json!({
+        "apiVersion": "angzarr.io/v1alpha1", "kind": "EventStore", "metadata": { "name": "a" },
+        "spec": { "bus": { "type": "direct" }, "storage": { "type": "postgres", "postgres": { "connection": {
+            "secretRef": { "name": "A", "keys": { "uri": "a/b" } } }, "database": "reef" } } },
+    });
+    let found = found(Kind::EventStore, &store);
+    assert_eq!(found.len(), 2, "{found:?}");
+}
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn each_mistake_names_its_place_and_what_to_do() {
     let long = "x".repeat(64);
     for (spec, wanted) in [
