@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use angzarr_crds::Form;
 use anyhow::{Context, Result};
 use clap::Args;
 use serde_json::Value;
@@ -21,12 +22,25 @@ pub(crate) struct Render {
     /// Prints which component reads and commands which as a Mermaid flowchart instead of the objects.
     #[arg(long)]
     graph: bool,
-    /// The image of the sidecar, for resources that do not name one.
-    #[arg(long, value_name = "IMAGE", default_value = concat!("angzarr-sidecar:", env!("CARGO_PKG_VERSION")))]
-    sidecar_image: String,
+    /// The namespace of resources that do not name one.
+    #[arg(short = 'n', long, value_name = "NAMESPACE", default_value = manifest::DEFAULT_NAMESPACE, value_parser = namespace)]
+    namespace: String,
+    /// The image of the sidecar, for resources that do not name one. A cluster can pull the default only if its nodes hold it already.
+    #[arg(long, value_name = "IMAGE")]
+    sidecar_image: Option<String>,
     /// Also prints PodMonitors, for clusters that have that kind.
     #[arg(long)]
     pod_monitors: bool,
+}
+
+/// The image of the sidecar as `Dockerfile.sidecar` builds it; it is in no registry.
+const DEFAULT_IMAGE: &str = concat!("angzarr-sidecar:", env!("CARGO_PKG_VERSION"));
+
+fn namespace(text: &str) -> Result<String, String> {
+    match Form::DnsLabel.fault(text) {
+        Some(fault) => Err(fault),
+        None => Ok(text.to_owned()),
+    }
 }
 
 /// No line of a text is folded: folded lines are hard to compare.
@@ -37,7 +51,7 @@ const WIDEST: usize = 1_000_000;
 /// # Errors
 /// Every mistake in the resources.
 pub(crate) fn run(render: &Render) -> Result<()> {
-    let (system, notices) = read(&render.folder)?;
+    let (system, notices) = read(&render.folder, &render.namespace)?;
     for notice in notices {
         eprintln!("angzarr: {notice}");
     }
@@ -45,16 +59,33 @@ pub(crate) fn run(render: &Render) -> Result<()> {
         print!("{}", graph::draw(&system));
         return Ok(());
     }
+    if let Some(warning) = image_warning(render, &system) {
+        println!("# {warning}");
+        eprintln!("angzarr: {warning}");
+    }
+    let sidecar_image = render.sidecar_image.as_deref().unwrap_or(DEFAULT_IMAGE);
     let installation = Installation {
-        sidecar_image: render.sidecar_image.clone(),
+        sidecar_image: sidecar_image.to_owned(),
         has_pod_monitors: render.pod_monitors,
     };
     print!("{}", yaml(&plan(&system, &installation))?);
     Ok(())
 }
 
-fn read(folder: &Path) -> Result<(System, Vec<String>)> {
-    let Found { resources, notices } = manifest::read(folder).map_err(all)?;
+/// Says that pods use an image that a cluster cannot pull.
+fn image_warning(render: &Render, system: &System) -> Option<String> {
+    let mut components = system.components.values();
+    let is_used = components.any(|component| component.sidecar.image.is_none());
+    (is_used && render.sidecar_image.is_none()).then(|| {
+        format!(
+            "the image {DEFAULT_IMAGE} is in no registry, so nodes that do not hold it cannot pull it; push it and name it with --sidecar-image REGISTRY/{DEFAULT_IMAGE}"
+        )
+    })
+}
+
+fn read(folder: &Path, namespace: &str) -> Result<(System, Vec<String>)> {
+    let found = manifest::read_in(folder, namespace).map_err(all)?;
+    let Found { resources, notices } = found;
     let system = validate(&resources).map_err(all)?;
     Ok((system, notices))
 }

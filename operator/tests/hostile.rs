@@ -26,10 +26,14 @@ struct Said {
 
 /// Runs `angzarr render` on a path, with bounded time and memory.
 fn render(path: &Path) -> Said {
+    render_with(path, "--sidecar-image registry.example/sidecar:9")
+}
+
+fn render_with(path: &Path, flags: &str) -> Said {
     let output = Command::new("sh")
         .arg("-c")
         .arg(format!(
-            "ulimit -v {MOST_MEMORY} && ulimit -t {MOST_TIME} && exec \"$0\" render -f \"$1\""
+            "ulimit -v {MOST_MEMORY} && ulimit -t {MOST_TIME} && exec \"$0\" render -f \"$1\" {flags}"
         ))
         .arg(env!("CARGO_BIN_EXE_angzarr"))
         .arg(path)
@@ -250,6 +254,65 @@ fn text_that_looks_like_a_number_or_a_word_of_yaml_stays_text() {
             .any(|line| quoted.iter().any(|it| it == line.trim()));
         assert!(is_quoted, "{text} is not quoted");
     }
+}
+
+#[test]
+fn a_namespace_is_set_where_none_is_written() {
+    let elsewhere = plain("b", "e").replace("{name: b}", "{name: b, namespace: pond}")
+        + &STORE
+            .replace("{name: heron}", "{name: heron, namespace: pond}")
+            .replace("\napi", "---\napi");
+    let folder = folder(
+        "lake.yaml",
+        STORE.to_owned() + &plain("a", "d") + &elsewhere,
+    );
+    let image = "--sidecar-image registry.example/sidecar:9";
+    let lake = render_with(folder.path(), &format!("-n lake {image}"));
+    assert_eq!((lake.code, lake.told.as_str()), (Some(0), ""));
+    assert!(
+        lake.out.contains("http://a-agg.lake.svc:9000"),
+        "{}",
+        lake.out
+    );
+    assert!(
+        lake.out.contains("http://b-agg.pond.svc:9000"),
+        "{}",
+        lake.out
+    );
+    assert!(lake.out.contains("  namespace: lake\n") && lake.out.contains("  namespace: pond\n"));
+    assert!(!lake.out.contains("default"), "{}", lake.out);
+    let unnamed = render(folder.path());
+    assert!(unnamed.out.contains("http://a-agg.default.svc:9000"));
+    let wrong = render_with(folder.path(), "--namespace La_ke");
+    assert!(
+        wrong.told.contains("is not a name; write"),
+        "{}",
+        wrong.told
+    );
+    assert_eq!((wrong.code, wrong.out.as_str()), (Some(2), ""));
+}
+
+#[test]
+fn an_image_that_no_registry_has_is_said_in_output_and_warning() {
+    let text = STORE.to_owned() + &plain("a", "d");
+    let said = render_with(folder("lake.yaml", &text).path(), "");
+    let first = said.out.lines().next().unwrap();
+    assert!(first.starts_with("# the image angzarr-sidecar:"), "{first}");
+    for told in [first, said.told.trim()] {
+        assert!(told.contains("is in no registry"), "{told}");
+        assert!(
+            told.contains("--sidecar-image REGISTRY/angzarr-sidecar:"),
+            "{told}"
+        );
+    }
+    assert_eq!(said.code, Some(0));
+    let own = text.replace(
+        "  domain: d",
+        "  domain: d\n  sidecar: {image: 'registry.example/s:1'}",
+    );
+    let said = render_with(folder("lake.yaml", own).path(), "");
+    assert_eq!((said.code, said.told.as_str()), (Some(0), ""));
+    assert!(said.out.starts_with("---\n"), "{}", said.out);
 }
 
 #[test]

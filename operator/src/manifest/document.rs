@@ -11,10 +11,7 @@ use serde_saphyr::options::Options;
 use super::files::of_file;
 use super::number::make_whole;
 use super::unfold::{NoItems, unfold};
-use super::{Found, Resource, Spec};
-
-/// The namespace of resources that name none.
-const DEFAULT_NAMESPACE: &str = "default";
+use super::{DEFAULT_NAMESPACE, Found, Resource, Spec};
 
 /// Bounds that a file of ten thousand resources keeps, and that a small file which unfolds into a large one does not. Errors do not show the lines
 /// around the mistake. A leading zero means octal, as it does for kubectl, which reads YAML 1.1: file modes are written like that.
@@ -38,9 +35,19 @@ fn options() -> Options {
 /// # Errors
 /// Every mistake in it.
 pub fn read_text(file: &Path, text: &str) -> Result<Found, Vec<Mistake>> {
+    read_text_in(file, text, DEFAULT_NAMESPACE)
+}
+
+/// Reads the documents of one file; resources that name no namespace are in the given one.
+pub(super) fn read_text_in(
+    file: &Path,
+    text: &str,
+    namespace: &str,
+) -> Result<Found, Vec<Mistake>> {
     let documents = parse(file, text).map_err(|message| vec![of_file(file, message)])?;
     let mut reader = Reader {
         file,
+        namespace,
         found: Found::default(),
         mistakes: Vec::new(),
     };
@@ -72,6 +79,8 @@ fn parse_as_written(file: &Path, text: &str) -> Result<Vec<Value>, String> {
 
 struct Reader<'a> {
     file: &'a Path,
+    /// Where resources are that name no namespace.
+    namespace: &'a str,
     found: Found,
     mistakes: Vec<Mistake>,
 }
@@ -104,7 +113,7 @@ impl Reader<'_> {
             (kind, name) => format!("{kind}/{name}"),
         };
         let place = format!("{}: {resource}", self.file.display());
-        match read_ours(self.file, value) {
+        match read_ours(self.file, value, self.namespace) {
             Ok(Some(resource)) => self.found.resources.push(resource),
             Ok(None) => {
                 let notice = format!("{place} is skipped: it belongs to another API group");
@@ -118,13 +127,13 @@ impl Reader<'_> {
 }
 
 /// Reads a resource of one of our kinds; `None` if it belongs to another API group.
-fn read_ours(file: &Path, value: Value) -> Result<Option<Resource>, Vec<Mistake>> {
+fn read_ours(file: &Path, value: Value, default: &str) -> Result<Option<Resource>, Vec<Mistake>> {
     let Some(kind) = kind_of(&value).map_err(|mistake| vec![mistake])? else {
         return Ok(None);
     };
     validate(kind, &value)?;
     let namespace = match word(&value, "/metadata/namespace") {
-        "" => DEFAULT_NAMESPACE,
+        "" => default,
         namespace => namespace,
     };
     Ok(Some(Resource {

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use angzarr_config::Mistake;
 
-use super::{Found, read_text, skipped};
+use super::document::read_text_in;
+use super::{DEFAULT_NAMESPACE, Found, skipped};
 
 /// The largest file that is read. Ten thousand resources fit in.
 const MOST_BYTES: u64 = 16 << 20;
@@ -16,6 +17,14 @@ const MOST_BYTES: u64 = 16 << 20;
 /// # Errors
 /// Every mistake in every file.
 pub fn read(path: &Path) -> Result<Found, Vec<Mistake>> {
+    read_in(path, DEFAULT_NAMESPACE)
+}
+
+/// Reads as [`read`] does; resources that name no namespace are in the given one.
+///
+/// # Errors
+/// Every mistake in every file.
+pub fn read_in(path: &Path, namespace: &str) -> Result<Found, Vec<Mistake>> {
     let Listing { files, others } = list(path).map_err(|error| {
         let message = format!("cannot be read ({error}); name a file or folder of resources");
         vec![of_file(path, message)]
@@ -33,7 +42,7 @@ pub fn read(path: &Path) -> Result<Found, Vec<Mistake>> {
     let mut mistakes = Vec::new();
     for file in files {
         let text = text(&file).map_err(|message| vec![of_file(&file, message)]);
-        match text.and_then(|text| read_text(&file, &text)) {
+        match text.and_then(|text| read_text_in(&file, &text, namespace)) {
             Ok(Found { resources, notices }) => {
                 found.resources.extend(resources);
                 found.notices.extend(notices);

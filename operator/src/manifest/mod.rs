@@ -20,7 +20,10 @@ use angzarr_config::Mistake;
 use angzarr_crds::{Aggregate, Component, EventStore, Kind, ProcessManager, Projector, Saga};
 
 pub use document::read_text;
-pub use files::{files, read};
+pub use files::{files, read, read_in};
+
+/// The namespace of resources that name none, unless another is chosen.
+pub const DEFAULT_NAMESPACE: &str = "default";
 
 /// Makes one error of mistakes, with a line for each.
 pub fn all(mistakes: Vec<Mistake>) -> anyhow::Error {
@@ -39,7 +42,7 @@ pub struct Resource {
     pub file: PathBuf,
     /// Its name.
     pub name: String,
-    /// Its namespace; `default` if it names none.
+    /// Its namespace; the chosen one if it names none.
     pub namespace: String,
     /// Its content.
     pub spec: Spec,
