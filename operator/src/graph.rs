@@ -13,7 +13,7 @@ use angzarr_config::boot::Mode;
 
 use crate::model::{Component, Key, Role, StoreKey, System};
 
-pub use analyse::analyse;
+pub use analyse::{analyse, unheard};
 
 /// Draws a system as a Mermaid flowchart, with the findings as comments above it.
 pub fn draw(system: &System) -> String {
@@ -93,9 +93,11 @@ fn short_names(types: &[String]) -> String {
     if types.is_empty() {
         return String::new();
     }
-    let short: Vec<_> = types
-        .iter()
-        .map(|name| name.rsplit('.').next().unwrap_or(name))
-        .collect();
+    let short: Vec<_> = types.iter().map(|name| short_name(name)).collect();
     format!("|{}|", short.join("<br/>"))
+}
+
+/// A type without its package.
+fn short_name(name: &str) -> &str {
+    name.rsplit('.').next().unwrap_or(name)
 }

@@ -64,6 +64,9 @@ pub(crate) fn run(render: &Render) -> Result<()> {
         eprintln!("angzarr: {warning}");
     }
     let sidecar_image = render.sidecar_image.as_deref().unwrap_or(DEFAULT_IMAGE);
+    for finding in graph::unheard(&system) {
+        eprintln!("angzarr: {finding}");
+    }
     let installation = Installation {
         sidecar_image: sidecar_image.to_owned(),
         has_pod_monitors: render.pod_monitors,

@@ -6,9 +6,10 @@
 )]
 
 use std::path::Path;
+use std::process::Command;
 
 use angzarr_config::boot::Mode;
-use angzarr_operator::graph::{analyse, draw};
+use angzarr_operator::graph::{analyse, draw, unheard};
 use angzarr_operator::manifest::read_text;
 use angzarr_operator::validate::validate;
 use angzarr_operator::{Role, System};
@@ -64,7 +65,7 @@ fn told(system: &System) -> Vec<String> {
 #[test]
 fn a_system_is_drawn_with_its_readers_and_commands() {
     let expected = "\
-%% default/Projector/map waits for lake.v1.Hatched, which the contract of brood does not list
+%% default/Projector/map waits for lake.v1.Hatched, which contract.events of brood does not list; it lists lake.v1.Laid
 %% an event of default/Aggregate/nest reaches the most: 2 readers, 3 components including those that their commands lead to
 flowchart LR
   subgraph store0[\"EventStore default/heron\"]
@@ -78,6 +79,47 @@ flowchart LR
   default_grow_saga -.->|commands| default_reed_agg
 ";
     assert_eq!(draw(&system(&lake())), expected);
+}
+
+#[test]
+fn a_type_that_is_not_listed_is_reported_with_the_one_that_is_meant() {
+    let mut parts = lake();
+    let events = "[lake.v1.Laid, lake.v2.Hatched, lake.v1.A, lake.v1.B, lake.v1.C, lake.v1.D]";
+    parts[1] = component(
+        "Aggregate",
+        "nest",
+        &format!("domain: brood\n  contract: {{events: {events}}}"),
+    );
+    let cases = [
+        ("lake.v1.Layd", "did you mean lake.v1.Laid?"),
+        ("lake.v1.Hatched", "did you mean lake.v2.Hatched?"),
+        ("Hatched", "did you mean lake.v2.Hatched?"),
+        (
+            "lake.v1.Moulted",
+            "it lists lake.v1.Laid, lake.v2.Hatched, lake.v1.A, lake.v1.B, lake.v1.C, and 1 more",
+        ),
+    ];
+    for (name, hint) in cases {
+        let sources = format!("sources: [{{domain: brood, eventTypes: [{name}, lake.v1.Laid]}}]");
+        parts[3] = component("Projector", "map", &sources);
+        let expected = format!(
+            "default/Projector/map waits for {name}, which contract.events of brood does not list; {hint}"
+        );
+        assert_eq!(unheard(&system(&parts)), [expected]);
+    }
+}
+
+#[test]
+fn render_warns_of_a_type_that_is_not_listed() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("lake.yaml"), lake().concat()).unwrap();
+    let mut angzarr = Command::new(env!("CARGO_BIN_EXE_angzarr"));
+    let output = angzarr.args(["render", "-f"]).arg(folder.path());
+    let output = output.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8(output.stderr).unwrap();
+    let expected = "angzarr: default/Projector/map waits for lake.v1.Hatched, which contract.events of brood does not list; it lists lake.v1.Laid\n";
+    assert!(said.contains(expected), "{said}");
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use angzarr_config::boot::Mode;
+use angzarr_config::nearest;
 
+use super::short_name;
 use crate::model::{Key, Role, StoreKey, System};
 
 fn title(key: &Key) -> String {
@@ -19,8 +21,11 @@ pub fn analyse(system: &System) -> Vec<String> {
     findings
 }
 
-/// The consumers that wait for an event type that its domain does not declare.
-fn unheard(system: &System) -> Vec<String> {
+/// How many declared types a finding lists.
+const SHOWN: usize = 5;
+
+/// Returns a sentence for each event type that a consumer waits for and the contract of its domain does not list: it may never come.
+pub fn unheard(system: &System) -> Vec<String> {
     let mut findings = Vec::new();
     for (key, component) in &system.components {
         for source in component.reads().iter().flat_map(|reads| &reads.sources) {
@@ -31,14 +36,29 @@ fn unheard(system: &System) -> Vec<String> {
             for name in &source.event_types {
                 if !emits.is_empty() && !emits.contains(name) {
                     let consumer = title(key);
+                    let hint = meant(name, emits);
                     findings.push(format!(
-                        "{consumer} waits for {name}, which the contract of {domain} does not list"
+                        "{consumer} waits for {name}, which contract.events of {domain} does not list; {hint}"
                     ));
                 }
             }
         }
     }
     findings
+}
+
+/// Which declared type may be meant: one whose name without the package is the same or similar. Packages are alike and say little.
+fn meant(name: &str, emits: &[String]) -> String {
+    let names: Vec<_> = emits.iter().map(|it| short_name(it)).collect();
+    if let Some(near) = nearest(short_name(name), &names) {
+        let meant = emits.iter().find(|it| short_name(it) == near);
+        return format!("did you mean {}?", meant.map_or(near, String::as_str));
+    }
+    let mut shown = emits.iter().take(SHOWN).cloned().collect::<Vec<_>>();
+    if emits.len() > SHOWN {
+        shown.push(format!("and {} more", emits.len() - SHOWN));
+    }
+    format!("it lists {}", shown.join(", "))
 }
 
 /// The event types that a domain declares; empty where it declares none.

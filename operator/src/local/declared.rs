@@ -9,6 +9,7 @@ use super::images::Images;
 use super::localize::{Stores, localize};
 use super::programs::Lookup;
 use super::stage::running;
+use crate::graph::unheard;
 use crate::manifest::{self, Resource};
 use crate::model::System;
 use crate::validate::validate;
@@ -70,8 +71,10 @@ impl Source {
         let mut found = manifest::read(&self.folder)?;
         let mut notices = found.notices;
         notices.extend(localize(&mut found.resources, self.stores)?);
+        let system = validate(&found.resources)?;
+        notices.extend(unheard(&system));
         Ok(Declared {
-            system: validate(&found.resources)?,
+            system,
             resources: found.resources,
             images: Images::default(),
             notices,
@@ -112,4 +115,56 @@ impl Source {
 fn of_file(mistakes: Vec<Mistake>, file: &Path) -> Vec<Mistake> {
     let file = file.display().to_string();
     mistakes.into_iter().map(|it| it.of(file.clone())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RESOURCES: &str = "
+apiVersion: angzarr.io/v1alpha1
+kind: EventStore
+metadata: {name: heron}
+spec: {storage: {type: sqlite}, bus: {type: direct}}
+---
+apiVersion: angzarr.io/v1alpha1
+kind: Aggregate
+metadata: {name: nest}
+spec:
+  domain: brood
+  eventStoreRef: {name: heron}
+  contract: {events: [lake.v1.Laid]}
+  template: {spec: {containers: [{name: logic, image: nest:1}]}}
+---
+apiVersion: angzarr.io/v1alpha1
+kind: Projector
+metadata: {name: map}
+spec:
+  eventStoreRef: {name: heron}
+  sources: [{domain: brood, eventTypes: [lake.v1.Layd]}]
+  template: {spec: {containers: [{name: logic, image: nest:1}]}}
+";
+
+    #[test]
+    fn a_type_that_its_domain_does_not_list_is_a_notice() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        fs::create_dir(folder.path().join("sys")).unwrap();
+        write("sys/all.yaml", RESOURCES);
+        write("local.yaml", "images: {nest:1: {command: [sh]}}");
+        let source = Source {
+            folder: folder.path().join("sys"),
+            stores: Stores::Replaced,
+            lookup: Lookup {
+                base: folder.path().to_owned(),
+                path: "/bin".into(),
+            },
+        };
+        assert_eq!(
+            source.read().unwrap().notices,
+            [
+                "default/Projector/map waits for lake.v1.Layd, which contract.events of brood does not list; did you mean lake.v1.Laid?"
+            ]
+        );
+    }
 }
