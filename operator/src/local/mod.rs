@@ -38,6 +38,8 @@ pub(crate) mod images;
 pub(crate) mod localize;
 pub(crate) mod lock;
 pub(crate) mod opener;
+#[cfg(test)]
+mod pages;
 pub(crate) mod ports;
 pub(crate) mod process;
 pub(crate) mod programs;
