@@ -3,7 +3,7 @@
 //! `make golden` writes the file again. In its difference a removed or changed line is a break for clients and stored data: only added lines are
 //! safe, and the number of a removed field must be reserved.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -56,6 +56,10 @@ fn render() -> String {
     let mut text = String::new();
     for file in files() {
         text.push_str(&format!("file {}\n", file.name()));
+        let names = names_in_languages(&file);
+        for (option, value) in names {
+            text.push_str(&format!("  {option} {value}\n"));
+        }
         let scope = file.package();
         for message in &file.message_type {
             render_message(message, scope, &mut text);
@@ -68,6 +72,27 @@ fn render() -> String {
         }
     }
     text
+}
+
+/// What a file is called in the languages whose generators ask for it.
+fn names_in_languages(file: &FileDescriptorProto) -> [(&'static str, String); 8] {
+    let options = file.options.clone().unwrap_or_default();
+    [
+        ("csharp_namespace", options.csharp_namespace().to_owned()),
+        ("go_package", options.go_package().to_owned()),
+        (
+            "java_multiple_files",
+            options.java_multiple_files().to_string(),
+        ),
+        (
+            "java_outer_classname",
+            options.java_outer_classname().to_owned(),
+        ),
+        ("java_package", options.java_package().to_owned()),
+        ("objc_class_prefix", options.objc_class_prefix().to_owned()),
+        ("php_namespace", options.php_namespace().to_owned()),
+        ("ruby_package", options.ruby_package().to_owned()),
+    ]
 }
 
 fn render_message(message: &DescriptorProto, scope: &str, text: &mut String) {
@@ -341,5 +366,61 @@ fn enums_begin_with_an_unspecified_value() {
             "{}",
             declared.name()
         );
+    }
+}
+
+/// A word as types are written.
+fn capitalized(word: &str) -> String {
+    let (first, rest) = word.split_at(1);
+    first.to_uppercase() + rest
+}
+
+/// Checks that a file says what it is called in each language; Go and Java packages are below a domain.
+#[track_caller]
+fn names_follow_the_package(file: &FileDescriptorProto, go: &str, java: &str) {
+    let (path, package) = (file.name(), file.package());
+    let stem = path.rsplit('/').next().unwrap_or(path);
+    let stem = stem.trim_end_matches(".proto");
+    let parts: Vec<_> = package.split('.').map(capitalized).collect();
+    let found = names_in_languages(file);
+    let found: BTreeMap<_, _> = found.into_iter().collect();
+    let value = |name: &str| &found[name];
+    let expected = [
+        ("csharp_namespace", parts.join(".")),
+        ("java_multiple_files", "true".to_owned()),
+        ("java_outer_classname", capitalized(stem) + "Proto"),
+        ("java_package", format!("{java}.{package}")),
+        ("php_namespace", parts.join("\\")),
+        ("ruby_package", parts.join("::")),
+    ];
+    for (name, expected) in expected {
+        assert_eq!(value(name), &expected, "{name} of {path}");
+    }
+    let start = format!("{go}/{};", package.replace('.', "/"));
+    assert!(value("go_package").starts_with(&start), "{path}");
+    assert_eq!(value("objc_class_prefix").len(), 3, "{path}");
+}
+
+#[test]
+fn stubs_of_the_contract_need_no_options() {
+    for file in files() {
+        names_follow_the_package(&file, "angzarr.io", "io");
+    }
+}
+
+#[test]
+fn stubs_of_the_example_need_no_options() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/proto");
+    let domains = fs::read_dir(folder.join("shop")).unwrap();
+    let mut compiler = protox::Compiler::new([&folder]).unwrap();
+    for domain in domains {
+        let name = domain.unwrap().file_name().into_string().unwrap();
+        let file = format!("shop/{name}/v1/{name}.proto");
+        compiler.open_file(file).unwrap();
+    }
+    let set = compiler.file_descriptor_set();
+    assert!(!set.file.is_empty());
+    for file in set.file {
+        names_follow_the_package(&file, "example.com", "com.example");
     }
 }
