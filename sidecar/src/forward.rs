@@ -31,7 +31,7 @@ where
 {
     let mut is_unknown = false;
     let mut last = Status::deadline_exceeded(
-        "the deadline passed before the owner was asked; nothing was stored",
+        "the deadline passed before the owner was asked; nothing was stored, and a repeat with the same command id is safe",
     );
     let mut retries = Retries::new(PAUSES, Bound::Attempts(MAX_ATTEMPTS));
     loop {
@@ -44,7 +44,7 @@ where
             Ok(Err(status)) => status,
             Err(_) => {
                 return Err(Status::deadline_exceeded(
-                    "the owner did not answer in time; the outcome is unknown",
+                    "the owner did not reply in time, so the outcome is unknown; a repeat with the same command id is safe",
                 ));
             }
         };

@@ -139,14 +139,37 @@ impl Place {
         self.spawn(command)
     }
 
-    fn spawn(&self, mut command: Command) -> Process {
+    fn spawn(&self, command: Command) -> Process {
+        Process::new(self.command(command).spawn().unwrap())
+    }
+
+    fn command(&self, mut command: Command) -> Command {
         command
             .env("ANGZARR_CONFIG", self.boot())
             .env("ANGZARR_ROUTING", self.routing())
             .env("ANGZARR_LOG", "error")
             .stdin(Stdio::null())
             .kill_on_drop(true);
+        command
+    }
+
+    /// Starts the process with warnings, which go to the file [`Place::log`].
+    pub fn start_logged(&self) -> Process {
+        let log = std::fs::File::create(self.folder().join("log")).unwrap();
+        let mut command = self.command(Command::new(&self.program));
+        command.env("ANGZARR_LOG", "warn").stderr(log);
         Process::new(command.spawn().unwrap())
+    }
+
+    /// What a process that was started with [`Place::start_logged`] has logged, a JSON object a line.
+    pub fn log(&self) -> Vec<serde_json::Value> {
+        let log = std::fs::read_to_string(self.folder().join("log")).unwrap();
+        let complete = log
+            .split_inclusive('\n')
+            .filter(|line| line.ends_with('\n'));
+        complete
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
     }
 
     /// Moves the store, which must not exist yet, to a new folder in [`Place::folder`], and returns that folder.

@@ -26,7 +26,9 @@ use crate::places::Places;
 use crate::routes::Routes;
 use crate::routing_file;
 use crate::settings::{SERVICE_ENDPOINT, Settings};
-use crate::telemetry::{observe_aggregates, observe_consumers, observe_memory, observe_store};
+use crate::telemetry::{
+    observe_aggregates, observe_consumers, observe_logic, observe_memory, observe_store,
+};
 
 /// A sidecar that does not run yet.
 pub(super) struct Sidecar {
@@ -88,6 +90,7 @@ impl Sidecar {
             .add_service(health.service());
         observe_aggregates(&aggregates);
         observe_memory(&base.memory);
+        observe_logic(&health);
         observe_store(&health);
         observe_consumers(&consumers.fleet.list());
         let shown = Admin {

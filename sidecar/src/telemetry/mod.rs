@@ -14,4 +14,4 @@ pub use consumers::observe_consumers;
 pub use logs::start_logs;
 pub use measures::Measures;
 pub use metrics::start_metrics;
-pub use process::{observe_memory, observe_store};
+pub use process::{observe_logic, observe_memory, observe_store};

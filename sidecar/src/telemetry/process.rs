@@ -22,6 +22,28 @@ pub fn observe_store(health: &Arc<Health>) {
         .build();
 }
 
+/// Shows whether the logic of each component answers, as long as its health is watched. To be called once.
+pub fn observe_logic(health: &Arc<Health>) {
+    let health = Arc::downgrade(health);
+    // As above.
+    let _gauge = global::meter("angzarr")
+        .u64_observable_gauge("angzarr.logic.reachable")
+        .with_description("1 when the logic of a component answered its last probe, else 0")
+        .with_callback(move |gauge| {
+            let Some(health) = health.upgrade() else {
+                return;
+            };
+            for (component, state) in health.components() {
+                let labels = [
+                    KeyValue::new("kind", component.kind.as_str()),
+                    KeyValue::new("component", component.name.clone()),
+                ];
+                gauge.observe(u64::from(state == Reach::Reachable), &labels);
+            }
+        })
+        .build();
+}
+
 /// Shows what calls hold of the memory that is allowed. To be called once.
 pub fn observe_memory(memory: &Memory) {
     let memory = memory.clone();

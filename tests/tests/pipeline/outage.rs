@@ -7,6 +7,7 @@ use angzarr_tests::logic;
 use angzarr_tests::probe::{Probes, aggregates, consumers, number};
 use angzarr_tests::sidecar::{Place, Process, always, free_port, until};
 use angzarr_tests::soak::guarantees::parked_roots;
+use rustix::process::Signal;
 use tonic::Code;
 
 use crate::PROGRAM;
@@ -159,6 +160,57 @@ async fn an_aggregate_whose_logic_dies_in_a_call_replies_and_continues_when_it_i
         execute(place.channel(), asked).await.is_ok()
     })
     .await;
+    let read = pages(place.channel(), "tally", root(1)).await.unwrap();
+    assert_eq!(read.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn logic_that_hangs_shows_in_readiness_status_metric_and_log_and_the_client_is_told() {
+    let port = free_port();
+    let place = Place::new(PROGRAM, &(aggregates(port) + &consumers(port)));
+    place.route("{\"schemaVersion\":1,\"timeouts\":{\"command\":\"1s\",\"logic\":\"1s\"}}");
+    let logic = logic::start(LOGIC, port).await;
+    let _process = place.start_logged();
+    until(async || place.is_listening()).await;
+    place.ready().await;
+    let reachable = async |value: u8| {
+        let line =
+            format!("angzarr_logic_reachable{{component=\"tally\",kind=\"aggregate\"}} {value}");
+        place.ask_http("GET", "/metrics").await.contains(&line)
+    };
+    until(async || reachable(1).await).await;
+
+    logic.signal(Signal::STOP);
+    for _ in 0..3 {
+        let asked = command("Add", root(1), "hung");
+        let refused = execute(place.channel(), asked).await.unwrap_err();
+        assert_eq!(refused.code(), Code::Unavailable, "{refused}");
+        let says = "nothing was stored, and a repeat with the same command id is safe";
+        assert!(refused.message().contains(says), "{refused}");
+    }
+    let told = || {
+        let log = place.log().into_iter();
+        let told = log.filter(|line| line["command_id"] == "hung");
+        told.collect::<Vec<_>>()
+    };
+    until(async || !told().is_empty()).await;
+    assert_eq!(told().len(), 1, "{:?}", place.log());
+    assert_eq!(told()[0]["domain"], "tally");
+    assert!(told()[0]["root"].is_string());
+    for says in [
+        "the logic of aggregate tally does not answer",
+        "the logic of projector ledger does not answer",
+    ] {
+        until(async || place.ask_http("GET", "/readyz").await.contains(says)).await;
+    }
+    let status = place.status().await;
+    assert_eq!(status["components"][0]["logic"], "unreachable");
+    assert!(reachable(0).await);
+
+    logic.signal(Signal::CONT);
+    until(async || reachable(1).await).await;
+    let asked = command("Add", root(1), "hung");
+    execute(place.channel(), asked).await.unwrap();
     let read = pages(place.channel(), "tally", root(1)).await.unwrap();
     assert_eq!(read.len(), 1);
 }

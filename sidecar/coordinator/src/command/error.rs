@@ -47,13 +47,17 @@ pub enum Error {
     #[error("the logic broke the contract: {0}")]
     Contract(String),
     /// The logic was not reached, or the call to it broke; nothing was stored.
-    #[error(transparent)]
-    LogicUnavailable(logic::Error),
+    #[error(
+        "the logic did not reply; nothing was stored, and a repeat with the same command id is safe"
+    )]
+    LogicUnavailable(#[source] logic::Error),
     /// Too much is in flight; nothing was stored.
     #[error("{0}; try again later")]
     Busy(&'static str),
     /// The deadline passed before anything was sent to the store.
-    #[error("the deadline passed {0}; nothing was stored")]
+    #[error(
+        "the deadline passed {0}; nothing was stored, and a repeat with the same command id is safe"
+    )]
     Late(&'static str),
     /// The history is larger than the limit.
     #[error(
@@ -69,7 +73,9 @@ pub enum Error {
     #[error("the store is full; reads go on, commands are refused until there is room")]
     StoreFull,
     /// The store was not read; nothing was stored.
-    #[error("the store does not reply; nothing was stored")]
+    #[error(
+        "the store does not reply; nothing was stored, and a repeat with the same command id is safe"
+    )]
     StoreUnavailable(#[source] store::Error),
     /// The events hold something that the store cannot keep; nothing was stored.
     #[error("the store cannot keep the events: {0}")]

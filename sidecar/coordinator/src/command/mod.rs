@@ -4,6 +4,7 @@
 //! Nothing is locked while the logic runs: the turn only keeps commands of one root in this process from racing each other. What makes the result
 //! right is the append, which expects exactly the sequence that was loaded, no matter who else writes; a lost race is run again from a fresh load.
 
+mod broken;
 mod decision;
 mod dry_run;
 mod error;
@@ -38,6 +39,7 @@ use crate::port::writer::{Entry, Outcome, Proposal};
 use crate::retry::{Bound, Jitter, Policy, Retries};
 use crate::turns::{Ticket, Turn, Turns};
 use crate::write_queue::WriteQueue;
+use broken::BrokenCalls;
 use decision::{Checked, Context};
 
 /// How often a command is run while other writers come first.
@@ -72,6 +74,7 @@ pub struct Executor {
     ports: Ports,
     turns: Turns<StreamId>,
     in_flight: Semaphore,
+    broken: BrokenCalls,
 }
 
 enum Ran {
@@ -89,6 +92,7 @@ impl Executor {
             ports,
             turns,
             in_flight,
+            broken: BrokenCalls::default(),
         }
     }
 
@@ -310,7 +314,8 @@ impl Executor {
             .logic
             .handle(history, command, budget)
             .instrument(span)
-            .await?;
+            .await
+            .inspect_err(|error| self.broken.report(command, error))?;
         let pages = decision.pages.iter();
         self.report_pages(pages.map(|page| page.payload.as_ref().map_or(0, Payload::size)));
         let context = Context {

@@ -148,7 +148,8 @@ async fn judge(
     let (stream, positions) = (&delivery.stream, &delivery.positions);
     let (failure, again) = match error {
         DeliveryError::Broken(failure) if !active.is_to_blame(stream, failure.at) => {
-            pause(active, stream, Needed::Logic, failure.status.message);
+            let reason = format!("the call to the logic broke: {}", failure.status.message);
+            pause(active, stream, Needed::Logic, reason);
             return Ok(Some(Pause::Health));
         }
         DeliveryError::Broken(failure) => (failure, Pause::Health),
