@@ -48,7 +48,8 @@ pub struct Failure {
 impl Failure {
     /// Whether the component was not asked or did not answer, instead of failing.
     pub fn is_not_reached(&self) -> bool {
-        matches!(self.status.code, Code::Unavailable | Code::DeadlineExceeded)
+        !self.status.is_of_logic
+            && matches!(self.status.code, Code::Unavailable | Code::DeadlineExceeded)
     }
 }
 

@@ -67,7 +67,7 @@ pub(super) struct Active {
 }
 
 /// A root whose next append failed.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Failing {
     at: Sequence,
     attempts: u32,
@@ -75,6 +75,8 @@ struct Failing {
     broke_at: Option<u64>,
     was_healthy: bool,
     is_waiting: bool,
+    /// The last failure that counted.
+    last: Option<Failure>,
 }
 
 impl Active {
@@ -317,8 +319,10 @@ impl Active {
         failure: Failure,
         done: &[Position],
     ) -> Result<bool, DeliveryError> {
-        let Failure { at, status: error } = failure;
-        let attempts = self.count(stream, at);
+        let attempts = self.count(stream, &failure);
+        let Failure {
+            at, status: error, ..
+        } = failure;
         tracing::warn!(
             consumer = %self.settings.id, domain = %stream.domain, root = %stream.root, sequence = at.0, attempts,
             error = %error, "the logic failed on an append"
@@ -335,9 +339,10 @@ impl Active {
         Ok(true)
     }
 
-    fn count(&self, stream: &StreamId, at: Sequence) -> u32 {
+    fn count(&self, stream: &StreamId, failure: &Failure) -> u32 {
         let mut failing = lock(&self.failing);
-        let failing = entry(&mut failing, stream, at);
+        let failing = entry(&mut failing, stream, failure.at);
+        failing.last = Some(failure.clone());
         failing.attempts += 1;
         failing.broke_at = None;
         failing.was_healthy = false;
@@ -401,6 +406,13 @@ impl Active {
             .is_some_and(|failing| failing.is_waiting)
     }
 
+    /// The failure after which the delivery of a root waits.
+    pub(super) fn failure_before_wait(&self, stream: &StreamId) -> Option<Failure> {
+        let failing = lock(&self.failing);
+        let waiting = failing.get(stream).filter(|failing| failing.is_waiting);
+        waiting.and_then(|failing| failing.last.clone())
+    }
+
     /// Forgets the failures of a root.
     pub(super) fn forget_failures(&self, stream: &StreamId) {
         lock(&self.failing).remove(stream);
@@ -412,16 +424,17 @@ fn entry<'a>(
     stream: &StreamId,
     at: Sequence,
 ) -> &'a mut Failing {
-    let fresh = Failing {
+    let fresh = || Failing {
         at,
         attempts: 0,
         broke_at: None,
         was_healthy: false,
         is_waiting: false,
+        last: None,
     };
-    let entry = failing.entry(stream.clone()).or_insert(fresh);
+    let entry = failing.entry(stream.clone()).or_insert_with(fresh);
     if entry.at != at {
-        *entry = fresh;
+        *entry = fresh();
     }
     entry
 }

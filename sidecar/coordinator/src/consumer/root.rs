@@ -38,6 +38,8 @@ pub(super) enum DeliveryError {
 pub(super) struct Failure {
     /// The first sequence of the append that the call was about.
     pub(super) at: Sequence,
+    /// The sequence after that append.
+    pub(super) next: Sequence,
     pub(super) status: Status,
 }
 
@@ -268,7 +270,7 @@ async fn call(active: &Active, append: &Append) -> Result<Reaction, DeliveryErro
         error: called.as_ref().err(),
         took: began.elapsed(),
     });
-    called.map_err(|error| blame(append.first_sequence, error))
+    called.map_err(|error| blame(append, error))
 }
 
 fn span(kind: ConsumerKind, append: &Append) -> tracing::Span {
@@ -291,15 +293,19 @@ fn out_of_time(budget: Duration) -> String {
     format!("no reply within {budget:?}")
 }
 
-fn blame(at: Sequence, error: logic::Error) -> DeliveryError {
+fn blame(append: &Append, error: logic::Error) -> DeliveryError {
+    let failure = |status| Failure {
+        at: append.first_sequence,
+        next: append.next_sequence(),
+        status,
+    };
     match error {
         logic::Error::Unreachable(reason) => {
             DeliveryError::Outage(Needed::Logic, format!("reach the logic: {reason}"))
         }
-        logic::Error::Broken(reason) => DeliveryError::Broken(Failure {
-            at,
-            status: Status::new(Code::Unavailable, reason),
-        }),
+        logic::Error::Broken(reason) => {
+            DeliveryError::Broken(failure(Status::new(Code::Unavailable, reason)))
+        }
         // gRPC's word for what may work later, and what a proxy says whose server is away.
         logic::Error::Status(status) if status.code == Code::Unavailable => {
             DeliveryError::Outage(Needed::Logic, format!("the logic is away: {status}"))
@@ -308,11 +314,10 @@ fn blame(at: Sequence, error: logic::Error) -> DeliveryError {
         logic::Error::Unimplemented { .. } => {
             DeliveryError::Outage(Needed::Logic, error.to_string())
         }
-        logic::Error::Status(status) => DeliveryError::Failed(Failure { at, status }),
-        logic::Error::Contract(reason) => DeliveryError::Failed(Failure {
-            at,
-            status: Status::new(Code::Internal, reason),
-        }),
+        logic::Error::Status(status) => DeliveryError::Failed(failure(status)),
+        logic::Error::Contract(reason) => {
+            DeliveryError::Failed(failure(Status::new(Code::Internal, reason)))
+        }
     }
 }
 

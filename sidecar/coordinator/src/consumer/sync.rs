@@ -1,4 +1,6 @@
 //! Synchronous calls: the caller waits until the consumer has handled a root up to a point, and gets the projection.
+//!
+//! When the logic failed on the append that is waited for, the caller gets that failure, no matter whether its own call or a delivery met it first.
 
 use std::sync::Arc;
 
@@ -7,11 +9,11 @@ use tracing::Instrument;
 
 use super::active::Active;
 use super::live_status::Needed;
-use super::root::{self, DeliveryError, Handled, catch_up};
+use super::root::{self, DeliveryError, Failure, Handled, catch_up};
 use crate::model::{Append, Code, CorrelationId, Projection, Sequence, Status, StreamId};
 use crate::port::logic;
 use crate::port::observer::LogicCall;
-use crate::port::progress::{Outgoing, RootProgress};
+use crate::port::progress::{Outgoing, Parked, RootProgress};
 
 /// How far a synchronous call wants the consumer to be. The events are read from their owner, no matter who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +39,11 @@ impl Until {
         }
     }
 
+    /// Whether an append that ends before a sequence is what is waited for; of all that the owner has, each is.
+    fn ends_at(&self, next: Sequence) -> bool {
+        self.next_sequence.is_none_or(|wanted| wanted == next)
+    }
+
     /// Past all that the owner has of a stream.
     pub fn head(stream: StreamId) -> Self {
         Self {
@@ -56,10 +63,16 @@ pub(super) async fn project(
 ) -> Result<Projection, Status> {
     let working = Arc::clone(&active);
     let call = async move {
-        match reach(&working, &until, deadline).await?.projection {
-            Some(projection) => Ok(projection),
-            None => ask_projection(&working, &until, deadline).await,
-        }
+        let projection = match reach(&working, &until, deadline).await?.projection {
+            Some(projection) => projection,
+            None => ask_projection(&working, &until, deadline).await?,
+        };
+        // The logic repeats that of the book that it was called with, which may be another or have none.
+        let correlation_id = until.correlation_id.or(projection.correlation_id);
+        Ok(Projection {
+            correlation_id,
+            ..projection
+        })
     };
     run(&active, deadline, call).await
 }
@@ -100,7 +113,7 @@ async fn reach(active: &Active, until: &Until, deadline: Instant) -> Result<Hand
             format!("{} does not read {}", active.settings.id, stream.domain),
         ));
     }
-    refuse_waiting(active, stream)?;
+    refuse_waiting(active, until)?;
     let ticket = active
         .turns
         .take(stream.clone())
@@ -111,23 +124,59 @@ async fn reach(active: &Active, until: &Until, deadline: Instant) -> Result<Hand
             "the root's turn did not come in time",
         ));
     };
-    refuse_waiting(active, stream)?;
+    refuse_waiting(active, until)?;
     let reached = catch_up_to(active, until).await;
     settle(active, stream, reached).await
 }
 
 /// A root that waits, or all of a paused consumer, is not waited for.
-fn refuse_waiting(active: &Active, stream: &StreamId) -> Result<(), Status> {
-    let reason = if active.stop.is_cancelled() {
-        Some("the consumer is ending".to_owned())
-    } else if let Some(reason) = active.status.pause_reason() {
-        Some(format!("the consumer is paused: {reason}"))
-    } else {
-        active
-            .is_waiting(stream)
-            .then(|| "the root waits after an error".to_owned())
+fn refuse_waiting(active: &Active, until: &Until) -> Result<(), Status> {
+    let stream = &until.stream;
+    if active.stop.is_cancelled() {
+        return Err(not_reached("the consumer is ending"));
+    }
+    let failure = active.failure_before_wait(stream);
+    if let Some(failure) = &failure
+        && until.ends_at(failure.next)
+    {
+        return Err(failure.status.clone());
+    }
+    if let Some(reason) = active.status.pause_reason() {
+        return Err(not_reached(&format!("the consumer is paused: {reason}")));
+    }
+    if let Some(Failure { at, status, .. }) = failure {
+        let reason = format!(
+            "the root waits after an error at sequence {}: {status}",
+            at.0
+        );
+        return Err(not_reached(&reason));
+    }
+    if active.is_waiting(stream) {
+        return Err(not_reached("the root waits after an error"));
+    }
+    Ok(())
+}
+
+/// What a caller gets of a parked root: the failure, if the root was parked at the append that is waited for.
+async fn refuse_parked(active: &Active, until: &Until, parked: Parked) -> DeliveryError {
+    let stream = &until.stream;
+    let fetched = root::fetch(active, stream, Some(parked.sequence)).await;
+    let at = fetched.ok().and_then(|appends| appends.into_iter().next());
+    let is_waited_for = |append: &Append| {
+        append.first_sequence == parked.sequence && until.ends_at(append.next_sequence())
     };
-    reason.map_or(Ok(()), |reason| Err(not_reached(&reason)))
+    match at.filter(is_waited_for) {
+        // It was counted when the root was parked.
+        Some(append) => DeliveryError::Broken(Failure {
+            at: parked.sequence,
+            next: append.next_sequence(),
+            status: parked.error,
+        }),
+        None => {
+            let reason = format!("the root is parked: {}", parked.error);
+            DeliveryError::Outage(Needed::Logic, reason)
+        }
+    }
 }
 
 async fn catch_up_to(active: &Active, until: &Until) -> Result<Handled, DeliveryError> {
@@ -137,8 +186,7 @@ async fn catch_up_to(active: &Active, until: &Until) -> Result<Handled, Delivery
         parked,
     } = active.read_root(stream).await?;
     if let Some(parked) = parked {
-        let reason = format!("the root is parked: {}", parked.error);
-        return Err(DeliveryError::Outage(Needed::Logic, reason));
+        return Err(refuse_parked(active, until, parked).await);
     }
     let wanted = until.next_sequence;
     let is_there = |next: Option<Sequence>| {

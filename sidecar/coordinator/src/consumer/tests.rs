@@ -498,21 +498,50 @@ async fn a_synchronous_call_reaches_what_is_empty_or_older_than_the_start() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_synchronous_call_says_at_once_that_a_parked_root_is_not_reached() {
+async fn a_synchronous_call_gets_the_failure_that_a_delivery_met_first() {
     let world = World::new();
     world.change(|script| script.poisoned.push(root(1)));
     let append = world.append(1);
+    let later = world.append(1);
+    let mut settings = world.settings(From::Beginning);
+    settings.backoff.first = Duration::from_secs(20);
+    let running = world.run_with(settings);
+    let consumer = &running.consumer;
+    world.until_started().await;
+    // The delivery waits after its first attempt, then the root is parked.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    for is_parked in [false, true] {
+        if is_parked {
+            world.until_done().await;
+        }
+        assert_eq!(consumer.snapshot().parked, u64::from(is_parked));
+        let began = tokio::time::Instant::now();
+        let failed = consumer.handle_sync(Until::past(&append), LONG).await;
+        assert_eq!(failed, Err(refusal(Code::Internal)));
+        // The logic was not called for what comes later.
+        let refused = consumer.handle_sync(Until::past(&later), LONG).await;
+        let refused = refused.unwrap_err();
+        assert_eq!(refused.code, Code::Unavailable);
+        assert!(refused.message.starts_with("not reached"));
+        assert!(began.elapsed() < Duration::from_secs(1));
+    }
+    running.stop().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_projection_has_the_correlation_id_of_what_was_waited_for() {
+    let world = World::new();
     let running = world.run(From::Beginning);
-    world.until_done().await;
-    let began = tokio::time::Instant::now();
-    let refused = running
-        .consumer
-        .handle_sync(Until::past(&append), LONG)
-        .await
-        .unwrap_err();
-    assert_eq!(refused.code, Code::Unavailable);
-    assert!(refused.message.starts_with("not reached"));
-    assert!(began.elapsed() < Duration::from_secs(1));
+    world.until_started().await;
+    let append = world.append(1);
+    // The second is asked with a book without pages.
+    for _ in 0..2 {
+        let reached = running.consumer.handle_sync(Until::past(&append), LONG);
+        let projection = reached.await.unwrap();
+        let correlation_id = Some(append.correlation_id.clone());
+        assert_eq!(projection.correlation_id, correlation_id);
+        world.until_done().await;
+    }
     running.stop().await.unwrap();
 }
 
