@@ -96,8 +96,11 @@ impl Budget {
                 limit = load.limit;
                 continue;
             }
-            self.state().note(&load.stream, loaded.size());
-            share.set(loaded.size() * COPIES);
+            let size = loaded.size();
+            if matches!(loaded, Loaded::History { .. }) {
+                self.state().note(&load.stream, size);
+            }
+            share.set(size * COPIES);
             return Ok((loaded, share));
         }
     }
