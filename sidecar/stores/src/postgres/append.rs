@@ -11,6 +11,7 @@ use sqlx::Row;
 use sqlx::postgres::PgRow;
 use tokio::time::Instant;
 
+use super::connect::ServerClock;
 use super::load::KNOWN;
 use super::pool::{Asked, each};
 use crate::stored::{
@@ -92,9 +93,9 @@ impl<'a> Proposals<'a> {
         Some((before + 1, count(&self.facts)))
     }
 
-    /// The deadline of each, if it has one.
-    pub(super) fn deadlines(&self) -> Vec<Option<Instant>> {
-        each(&self.lines, |line| line.proposal.deadline)
+    /// The deadline of each, if it has one, by the server's clock.
+    pub(super) fn deadlines(&self, clock: ServerClock) -> Vec<Option<i64>> {
+        each(&self.lines, |line| Some(clock.at(line.proposal.deadline?)))
     }
 
     /// Binds the arrays, which come first in the arguments.

@@ -13,7 +13,7 @@ use angzarr_coordinator::port::writer::{Entry, Outcome};
 use sqlx::postgres::PgRow;
 
 use super::append::{Proposals, fenced, unasked};
-use super::pool::{Operation, Pool, each};
+use super::pool::{Operation, Pool};
 use super::steps::Groups;
 use crate::stored::Corrupt;
 
@@ -99,12 +99,8 @@ async fn write_part(pool: &Pool, part: &[Placed<'_>]) -> Result<Vec<Outcome>, Er
             let is_repeat = sent > 0 || clock_was_read;
             sent_before.store(is_repeat, Ordering::Relaxed);
             let asked = arguments.proposals.bind(sqlx::query(WRITE), is_repeat);
-            arguments
-                .groups
-                .bind(asked)
-                .bind(each(&arguments.proposals.deadlines(), |deadline| {
-                    Some(clock.at((*deadline)?))
-                }))
+            let asked = arguments.groups.bind(asked);
+            asked.bind(arguments.proposals.deadlines(clock))
         });
         let rows = asking.await?;
         let outcomes = arguments.read(part, &rows, sent_before.load(Ordering::Relaxed))?;
