@@ -72,7 +72,7 @@ fn edges(system: &System, key: &Key, component: &Component) -> Vec<String> {
         } => "==>",
         Role::Aggregate { .. } | Role::Projector { .. } | Role::Saga { .. } => "-->",
     };
-    let owner = |domain: &str| system.owner(&component.store, domain).map(id);
+    let owner = |domain: &str| system.index.owner(&component.store, domain).map(id);
     let mut edges = Vec::new();
     for source in component.reads().iter().flat_map(|reads| &reads.sources) {
         if let Some(owner) = owner(&source.domain) {

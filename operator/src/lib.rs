@@ -10,11 +10,13 @@
 
 mod cli;
 pub mod graph;
+pub mod index;
 mod local;
 pub mod manifest;
 mod model;
 pub mod plan;
 pub mod render;
+pub mod resource;
 pub mod validate;
 
 pub use cli::main;

@@ -10,26 +10,20 @@ use angzarr_crds::{
 };
 use serde_json::{Map, Value};
 
+use crate::index::Index;
+
 /// What a set of resources declares.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct System {
     /// The stores, in the order of their keys.
     pub stores: BTreeMap<StoreKey, Store>,
     /// The components, in the order of their keys; the store of each is among the stores.
     pub components: BTreeMap<Key, Component>,
-    /// The owner of each domain; a domain belongs to its store.
-    pub owners: BTreeMap<(StoreKey, String), Key>,
+    /// Who owns and reads each domain.
+    pub index: Index,
 }
 
-impl System {
-    /// The component that owns a domain of a store.
-    pub fn owner(&self, store: &StoreKey, domain: &str) -> Option<&Key> {
-        let owned = (store.clone(), domain.to_owned());
-        self.owners.get(&owned)
-    }
-}
-
-/// Names a component.
+/// Names a resource.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
     /// The namespace of its resource.
@@ -41,7 +35,7 @@ pub struct Key {
 }
 
 impl Key {
-    /// The base name of everything that belongs to the component: an aggregate and a saga may share a name.
+    /// The base name of everything that belongs to a component: an aggregate and a saga may share a name.
     pub fn base_name(&self) -> String {
         format!("{}-{}", self.name, self.kind.short())
     }

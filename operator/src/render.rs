@@ -34,7 +34,7 @@ pub(crate) struct Render {
 }
 
 /// The image of the sidecar as `Dockerfile.sidecar` builds it; it is in no registry.
-const DEFAULT_IMAGE: &str = concat!("angzarr-sidecar:", env!("CARGO_PKG_VERSION"));
+pub(crate) const DEFAULT_IMAGE: &str = concat!("angzarr-sidecar:", env!("CARGO_PKG_VERSION"));
 
 fn namespace(text: &str) -> Result<String, String> {
     match Form::DnsLabel.fault(text) {
@@ -111,35 +111,9 @@ pub fn yaml(plan: &Plan) -> Result<String> {
 
 /// The objects of a plan: the directories first, then those of each component in the order in which they are needed.
 pub fn objects(plan: &Plan) -> Vec<Value> {
-    let mut objects: Vec<_> = plan.directories.values().map(plain).collect();
-    for desired in plan.components.values() {
-        let Desired {
-            service_account,
-            boot,
-            routing,
-            volume,
-            workload,
-            clients,
-            peers,
-            disruption_budget,
-            autoscaler,
-            network_policy,
-            pod_monitor,
-        } = desired;
-        let of_component = [
-            service_account.as_ref().map(plain),
-            Some(plain(boot)),
-            Some(plain(routing)),
-            volume.as_ref().map(plain),
-            Some(plain(clients)),
-            Some(plain(peers)),
-            network_policy.as_ref().map(plain),
-            Some(workload.clone()),
-            disruption_budget.as_ref().map(plain),
-            autoscaler.as_ref().map(plain),
-            pod_monitor.clone(),
-        ];
-        objects.extend(of_component.into_iter().flatten());
-    }
-    objects
+    let directories = plan.directories.values().map(plain);
+    let components = plan.components.values().cloned();
+    directories
+        .chain(components.flat_map(Desired::into_objects))
+        .collect()
 }

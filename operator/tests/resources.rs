@@ -88,8 +88,8 @@ fn each_mistake_is_named_with_file_resource_and_field() {
             "lake.yaml: Aggregate/nest: spec.eventStoreRef.name: EventStore heron does not exist in namespace default; declare it",
         ),
         (
-            &(lake() + &component("Aggregate", "other", "  domain: reed")),
-            "lake.yaml: Aggregate/other: spec.domain: reed belongs to Aggregate/reed already",
+            &(lake() + &component("Aggregate", "sedge", "  domain: reed")),
+            "lake.yaml: Aggregate/sedge: spec.domain: reed belongs to Aggregate/reed already",
         ),
         (
             &(lake() + &component("Projector", "map", "  sources: [{domain: nest}]")),

@@ -63,7 +63,7 @@ fn meant(name: &str, emits: &[String]) -> String {
 
 /// The event types that a domain declares; empty where it declares none.
 fn emitted<'a>(system: &'a System, store: &StoreKey, domain: &str) -> &'a [String] {
-    let owner = system.owner(store, domain);
+    let owner = system.index.owner(store, domain);
     match owner.map(|key| &system.components[key].role) {
         Some(Role::Aggregate { emits, .. }) => emits,
         Some(Role::Projector { .. } | Role::Saga { .. }) | None => &[],
@@ -81,12 +81,12 @@ impl<'a> Ways<'a> {
         let mut next: BTreeMap<&Key, Vec<&Key>> = BTreeMap::new();
         for (key, component) in &system.components {
             for source in component.reads().iter().flat_map(|reads| &reads.sources) {
-                if let Some(owner) = system.owner(&component.store, &source.domain) {
+                if let Some(owner) = system.index.owner(&component.store, &source.domain) {
                     next.entry(owner).or_default().push(key);
                 }
             }
             for target in component.targets() {
-                let owner = system.owner(&component.store, target);
+                let owner = system.index.owner(&component.store, target);
                 next.entry(key).or_default().extend(owner);
             }
         }

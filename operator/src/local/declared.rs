@@ -10,7 +10,7 @@ use super::localize::{Stores, localize};
 use super::programs::Lookup;
 use super::stage::running;
 use crate::graph::unheard;
-use crate::manifest::{self, Resource};
+use crate::manifest::{self, Written};
 use crate::model::System;
 use crate::validate::validate;
 
@@ -29,7 +29,7 @@ pub(super) struct Source {
 #[derive(Debug, Clone)]
 pub(super) struct Declared {
     /// The resources as they run here.
-    pub(super) resources: Vec<Resource>,
+    pub(super) resources: Vec<Written>,
     /// What they mean together.
     pub(super) system: System,
     /// What this machine runs for them; each image that runs has its command.

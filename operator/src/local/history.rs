@@ -11,8 +11,9 @@ use serde_json::Value;
 
 use super::declared::Declared;
 use super::folder::Folder;
-use crate::manifest::{Resource, Spec, all};
+use crate::manifest::{Written, all};
 use crate::model::{Key, Storage};
+use crate::resource::{Resource, Spec};
 
 /// The resource as it ran last, in the folder of its component.
 const RESOURCE: &str = "resource.json";
@@ -37,16 +38,16 @@ pub(super) fn validate(folder: &Folder, declared: &Declared) -> Result<Vec<Strin
     let (mut mistakes, mut notices) = (Vec::new(), Vec::new());
     let mut left: Vec<_> = kept.iter().collect();
     left.retain(|kept| {
-        let is_same = |resource: &&Resource| kept.is_of(resource);
-        let Some(resource) = declared.resources.iter().find(is_same) else {
+        let is_same = |written: &&Written| kept.is_of(&written.resource);
+        let Some(written) = declared.resources.iter().find(is_same) else {
             return true;
         };
-        mistakes.extend(kept.refuse_changes(resource));
+        mistakes.extend(kept.refuse_changes(written));
         false
     });
     for kept in left {
         match kept.successor(folder, declared) {
-            Some(resource) => mistakes.push(kept.refuse_name(folder, resource)),
+            Some(written) => mistakes.push(kept.refuse_name(folder, written)),
             None => notices.push(kept.notice()),
         }
     }
@@ -63,9 +64,9 @@ pub(super) fn validate(folder: &Folder, declared: &Declared) -> Result<Vec<Strin
 /// The file cannot be written.
 pub(super) fn keep(folder: &Folder, key: &Key, declared: &Declared) -> Result<()> {
     let mut resources = declared.resources.iter();
-    let resource = resources.find(|it| key_of(it) == *key);
-    let resource = resource.context("find the resource")?;
-    folder.write(&folder.of(key).join(RESOURCE), &value_of(resource))
+    let written = resources.find(|it| it.resource.key() == *key);
+    let written = written.context("find the resource")?;
+    folder.write(&folder.of(key).join(RESOURCE), &value_of(&written.resource))
 }
 
 /// What is kept of every component.
@@ -118,20 +119,21 @@ impl Kept {
 
     /// Whether it is kept under the name of a resource; a folder that was moved belongs to the name of the folder.
     fn is_of(&self, resource: &Resource) -> bool {
-        let key = key_of(resource);
+        let key = resource.key();
         key.namespace == self.namespace && self.folder.file_name() == Some(key.base_name().as_ref())
     }
 
     /// The changes of a resource that an API server refuses.
-    fn refuse_changes(&self, resource: &Resource) -> Vec<Mistake> {
-        let mistakes = validate_cel(self.kind, &value_of(resource), Some(&self.resource));
+    fn refuse_changes(&self, written: &Written) -> Vec<Mistake> {
+        let now = value_of(&written.resource);
+        let mistakes = validate_cel(self.kind, &now, Some(&self.resource));
         let folder = self.folder.display();
         let told = mistakes.into_iter().map(|mistake| {
             let message = format!(
                 "{}. Its data is in {folder}: to start with an empty history under the same name, stop `angzarr local` and remove that folder",
                 mistake.message
             );
-            resource.mistake(&mistake.path, message)
+            written.mistake(&mistake.path, message)
         });
         told.collect()
     }
@@ -141,15 +143,15 @@ impl Kept {
     }
 
     /// The aggregate that would start an empty history of the domain whose events are here.
-    fn successor<'a>(&self, folder: &Folder, declared: &'a Declared) -> Option<&'a Resource> {
+    fn successor<'a>(&self, folder: &Folder, declared: &'a Declared) -> Option<&'a Written> {
         if self.kind != Kind::Aggregate || !self.folder.join(STORE).exists() {
             return None;
         }
-        declared.resources.iter().find(|resource| {
-            let Spec::Aggregate(aggregate) = &resource.spec else {
+        declared.resources.iter().find(|written| {
+            let Spec::Aggregate(aggregate) = &written.resource.spec else {
                 return false;
             };
-            let key = key_of(resource);
+            let key = written.resource.key();
             let component = declared.system.components.get(&key);
             let store = component.and_then(|it| declared.system.stores.get(&it.store));
             store.is_some_and(|store| store.storage == Storage::File)
@@ -159,15 +161,15 @@ impl Kept {
         })
     }
 
-    fn refuse_name(&self, folder: &Folder, resource: &Resource) -> Mistake {
+    fn refuse_name(&self, folder: &Folder, written: &Written) -> Mistake {
         let (kind, name) = (self.kind, &self.name);
         let domain = self.domain().unwrap_or_default();
         let here = quote(&self.folder);
-        let there = quote(&folder.of(&key_of(resource)));
+        let there = quote(&folder.of(&written.resource.key()));
         let message = format!(
             "would start with an empty history: the events of domain {domain} are kept for {kind}/{name}, which is not declared. Stop `angzarr local`; to go on with them, run `mv -T {here} {there}`; to start without them, run `rm -r {here}`"
         );
-        resource.mistake("metadata.name", message)
+        written.mistake("metadata.name", message)
     }
 
     fn notice(&self) -> String {
@@ -185,14 +187,6 @@ impl Kept {
         format!(
             "{folder} holds {what}: nothing of that name is declared; declare it again to go on with it, or remove the folder"
         )
-    }
-}
-
-fn key_of(resource: &Resource) -> Key {
-    Key {
-        namespace: resource.namespace.clone(),
-        kind: resource.kind(),
-        name: resource.name.clone(),
     }
 }
 

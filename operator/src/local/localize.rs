@@ -3,7 +3,8 @@
 use angzarr_config::Mistake;
 use angzarr_crds::{Bus, BusType, ComponentSpec, Direct, Sqlite, Storage, StorageType};
 
-use crate::manifest::{Resource, Spec};
+use crate::manifest::Written;
+use crate::resource::Spec;
 
 /// Which stores are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,11 +20,12 @@ pub(super) enum Stores {
 /// # Errors
 /// A mistake for each component whose pods are a workload of a cluster.
 pub(super) fn localize(
-    resources: &mut [Resource],
+    resources: &mut [Written],
     stores: Stores,
 ) -> Result<Vec<String>, Vec<Mistake>> {
     let (mut notices, mut mistakes) = (Vec::new(), Vec::new());
-    for resource in resources {
+    for written in resources {
+        let resource = &mut written.resource;
         let title = format!("{}/{}", resource.kind(), resource.name);
         match &mut resource.spec {
             Spec::EventStore(_) if stores == Stores::AsDeclared => {}
@@ -61,7 +63,7 @@ pub(super) fn localize(
             .component()
             .is_some_and(|declared| declared.component().workload_ref.is_some())
         {
-            mistakes.push(resource.mistake(
+            mistakes.push(written.mistake(
                 "spec.workloadRef",
                 "names a workload of a cluster; without one, write spec.template, whose image local.yaml maps to a command",
             ));

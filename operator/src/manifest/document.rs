@@ -3,15 +3,14 @@
 use std::path::Path;
 
 use angzarr_config::Mistake;
-use angzarr_crds::{API_VERSION, GROUP, Kind, validate_cel, validate_structure};
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_saphyr::options::Options;
 
 use super::files::of_file;
 use super::number::make_whole;
 use super::unfold::{NoItems, unfold};
-use super::{DEFAULT_NAMESPACE, Found, Resource, Spec};
+use super::{DEFAULT_NAMESPACE, Found, Written};
+use crate::resource::{Resource, word};
 
 /// Bounds that a file of ten thousand resources keeps, and that a small file which unfolds into a large one does not. Errors do not show the lines
 /// around the mistake. A leading zero means octal, as it does for kubectl, which reads YAML 1.1: file modes are written like that.
@@ -113,8 +112,11 @@ impl Reader<'_> {
             (kind, name) => format!("{kind}/{name}"),
         };
         let place = format!("{}: {resource}", self.file.display());
-        match read_ours(self.file, value, self.namespace) {
-            Ok(Some(resource)) => self.found.resources.push(resource),
+        match Resource::read(value, self.namespace) {
+            Ok(Some(resource)) => self.found.resources.push(Written {
+                file: self.file.to_owned(),
+                resource,
+            }),
             Ok(None) => {
                 let notice = format!("{place} is skipped: it belongs to another API group");
                 self.found.notices.push(notice);
@@ -124,71 +126,4 @@ impl Reader<'_> {
                 .extend(mistakes.into_iter().map(|it| it.of(&place))),
         }
     }
-}
-
-/// Reads a resource of one of our kinds; `None` if it belongs to another API group.
-fn read_ours(file: &Path, value: Value, default: &str) -> Result<Option<Resource>, Vec<Mistake>> {
-    let Some(kind) = kind_of(&value).map_err(|mistake| vec![mistake])? else {
-        return Ok(None);
-    };
-    validate(kind, &value)?;
-    let namespace = match word(&value, "/metadata/namespace") {
-        "" => default,
-        namespace => namespace,
-    };
-    Ok(Some(Resource {
-        file: file.to_owned(),
-        name: word(&value, "/metadata/name").to_owned(),
-        namespace: namespace.to_owned(),
-        spec: typed(kind, value).map_err(|mistake| vec![mistake])?,
-    }))
-}
-
-fn word<'a>(value: &'a Value, pointer: &str) -> &'a str {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or("")
-}
-
-/// Which of our kinds a resource is; `None` for another API group.
-fn kind_of(value: &Value) -> Result<Option<Kind>, Mistake> {
-    let (version, kind) = (word(value, "/apiVersion"), word(value, "/kind"));
-    if version.is_empty() || kind.is_empty() {
-        let message = format!("has no apiVersion and kind; write {API_VERSION} and a kind");
-        return Err(Mistake::new("", message));
-    }
-    if version.split('/').next() != Some(GROUP) {
-        return Ok(None);
-    }
-    let Some(kind) = Kind::parse(kind) else {
-        let kinds = Kind::ALL.map(Kind::as_str).join(", ");
-        let message = format!("is not a kind of {GROUP}; write one of {kinds}");
-        return Err(Mistake::new("kind", message));
-    };
-    Ok(Some(kind))
-}
-
-/// Finds every mistake in one resource; rules between fields are checked once each field has its shape.
-fn validate(kind: Kind, value: &Value) -> Result<(), Vec<Mistake>> {
-    let mut mistakes = validate_structure(kind, value);
-    if mistakes.is_empty() {
-        mistakes = validate_cel(kind, value, None);
-    }
-    if mistakes.is_empty() {
-        return Ok(());
-    }
-    Err(mistakes)
-}
-
-fn typed(kind: Kind, value: Value) -> Result<Spec, Mistake> {
-    fn boxed<T: DeserializeOwned>(value: Value) -> Result<Box<T>, Mistake> {
-        serde_path_to_error::deserialize(value)
-            .map(Box::new)
-            .map_err(|error| Mistake::new(error.path().to_string(), error.inner().to_string()))
-    }
-    Ok(match kind {
-        Kind::EventStore => Spec::EventStore(boxed(value)?),
-        Kind::Aggregate => Spec::Aggregate(boxed(value)?),
-        Kind::Projector => Spec::Projector(boxed(value)?),
-        Kind::Saga => Spec::Saga(boxed(value)?),
-        Kind::ProcessManager => Spec::ProcessManager(boxed(value)?),
-    })
 }

@@ -17,7 +17,8 @@ mod unfold;
 use std::path::PathBuf;
 
 use angzarr_config::Mistake;
-use angzarr_crds::{Aggregate, Component, EventStore, Kind, ProcessManager, Projector, Saga};
+
+use crate::resource::Resource;
 
 pub use document::read_text;
 pub use files::{files, read, read_in};
@@ -35,61 +36,20 @@ pub fn all(mistakes: Vec<Mistake>) -> anyhow::Error {
     )
 }
 
-/// A resource and the file that defines it.
+/// A resource and the file that it is written in.
 #[derive(Debug, Clone)]
-pub struct Resource {
+pub struct Written {
     /// The file.
     pub file: PathBuf,
-    /// Its name.
-    pub name: String,
-    /// Its namespace; the chosen one if it names none.
-    pub namespace: String,
-    /// Its content.
-    pub spec: Spec,
+    /// The resource.
+    pub resource: Resource,
 }
 
-/// A resource of one of the kinds.
-#[derive(Debug, Clone)]
-pub enum Spec {
-    /// An event store.
-    EventStore(Box<EventStore>),
-    /// An aggregate.
-    Aggregate(Box<Aggregate>),
-    /// A projector.
-    Projector(Box<Projector>),
-    /// A saga.
-    Saga(Box<Saga>),
-    /// A process manager.
-    ProcessManager(Box<ProcessManager>),
-}
-
-impl Resource {
-    /// Its kind.
-    pub fn kind(&self) -> Kind {
-        match self.spec {
-            Spec::EventStore(_) => Kind::EventStore,
-            Spec::Aggregate(_) => Kind::Aggregate,
-            Spec::Projector(_) => Kind::Projector,
-            Spec::Saga(_) => Kind::Saga,
-            Spec::ProcessManager(_) => Kind::ProcessManager,
-        }
-    }
-
-    /// The fields that all components share; none for an event store.
-    pub fn component(&self) -> Option<&dyn Component> {
-        match &self.spec {
-            Spec::EventStore(_) => None,
-            Spec::Aggregate(spec) => Some(&**spec),
-            Spec::Projector(spec) => Some(&**spec),
-            Spec::Saga(spec) => Some(&**spec),
-            Spec::ProcessManager(spec) => Some(&**spec),
-        }
-    }
-
+impl Written {
     /// A mistake in a field of it.
     pub fn mistake(&self, field: &str, message: impl Into<String>) -> Mistake {
-        let (file, kind) = (self.file.display(), self.kind());
-        Mistake::new(field, message).of(format!("{file}: {kind}/{}", self.name))
+        let (file, kind) = (self.file.display(), self.resource.kind());
+        Mistake::new(field, message).of(format!("{file}: {kind}/{}", self.resource.name))
     }
 }
 
@@ -97,7 +57,7 @@ impl Resource {
 #[derive(Debug, Clone, Default)]
 pub struct Found {
     /// Our resources.
-    pub resources: Vec<Resource>,
+    pub resources: Vec<Written>,
     /// What was skipped, a sentence each.
     pub notices: Vec<String>,
 }

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use angzarr_config::boot::{self, Boot, Mode, Ports};
+use angzarr_config::boot::{self, Boot, Ports};
 use angzarr_config::directory::Directory;
 use angzarr_config::endpoint::Endpoint;
 use angzarr_config::postgres::{Connection, Keys, Postgres};
 use angzarr_config::routing::Routing;
 use angzarr_crds as crds;
 
+use crate::index::Index;
 use crate::model::{Component, Key, Role, Server, Storage, Store, StoreKey, System};
 
 /// Where a component is; decided by the caller that runs it.
@@ -66,18 +67,37 @@ pub struct Planned {
     pub directories: BTreeMap<DirectoryKey, Directory>,
 }
 
+/// Where components are reached.
+pub trait Places {
+    /// Where a component takes calls; `None` while it has no place.
+    fn grpc(&self, key: &Key) -> Option<Endpoint>;
+    /// Where a component hands out events, also before it is ready.
+    fn peers(&self, key: &Key) -> Option<Endpoint>;
+}
+
+impl Places for BTreeMap<Key, Place> {
+    fn grpc(&self, key: &Key) -> Option<Endpoint> {
+        Some(self.get(key)?.grpc.clone())
+    }
+
+    fn peers(&self, key: &Key) -> Option<Endpoint> {
+        Some(self.get(key)?.peers.clone())
+    }
+}
+
 /// Plans the documents of every component that has a place; no document mentions the others.
 pub fn documents(system: &System, places: &BTreeMap<Key, Place>) -> Planned {
-    let graph = Graph::new(system, places);
+    let graph = Graph {
+        index: &system.index,
+        places,
+    };
     let mut planned = Planned::default();
     for (key, component) in &system.components {
         let Some(place) = places.get(key) else {
             continue;
         };
-        let documents = Documents {
-            boot: build_boot(key, component, &system.stores[&component.store], place),
-            routing: build_routing(component, &graph),
-        };
+        let store = &system.stores[&component.store];
+        let documents = graph.documents(key, component, store, place);
         planned.components.insert(key.clone(), documents);
         planned
             .directories
@@ -87,52 +107,65 @@ pub fn documents(system: &System, places: &BTreeMap<Key, Place>) -> Planned {
     planned
 }
 
-/// Who serves what, by store and domain.
-struct Graph<'a> {
-    system: &'a System,
-    places: &'a BTreeMap<Key, Place>,
-    projectors: BTreeMap<(&'a StoreKey, &'a str), Vec<(&'a str, &'a Place)>>,
+/// Who serves what, and where.
+#[derive(Clone, Copy)]
+pub(super) struct Graph<'a, P> {
+    pub(super) index: &'a Index,
+    pub(super) places: &'a P,
 }
 
-impl<'a> Graph<'a> {
-    fn new(system: &'a System, places: &'a BTreeMap<Key, Place>) -> Self {
-        let mut projectors = BTreeMap::<_, Vec<_>>::new();
-        for (key, place) in places {
-            let component = &system.components[key];
-            let Role::Projector {
-                mode: Mode::Sync,
-                reads,
-            } = &component.role
-            else {
-                continue;
-            };
-            for source in &reads.sources {
-                let domain = (&component.store, source.domain.as_str());
-                let readers = projectors.entry(domain).or_default();
-                readers.push((key.name.as_str(), place));
-            }
-        }
-        Self {
-            system,
-            places,
-            projectors,
+impl<P: Places> Graph<'_, P> {
+    /// The documents of one component.
+    pub(super) fn documents(
+        &self,
+        key: &Key,
+        component: &Component,
+        store: &Store,
+        place: &Place,
+    ) -> Documents {
+        Documents {
+            boot: build_boot(key, component, store, place),
+            routing: self.routing(component),
         }
     }
 
-    fn owner(&self, store: &StoreKey, domain: &str) -> Option<&'a Place> {
-        self.places.get(self.system.owner(store, domain)?)
-    }
-
-    fn directory(&self, store: &StoreKey) -> Directory {
+    /// The owners of all domains of a store.
+    pub(super) fn directory(&self, store: &StoreKey) -> Directory {
         let mut directory = Directory::default();
-        let owners = self.system.owners.range((store.clone(), String::new())..);
-        for ((_, domain), owner) in owners.take_while(|((of, _), _)| of == store) {
-            if let Some(place) = self.places.get(owner) {
-                let endpoints = vec![place.grpc.clone()];
-                directory.owners.insert(domain.clone(), endpoints);
+        for (domain, owner) in self.index.owners(store) {
+            if let Some(endpoint) = self.places.grpc(owner) {
+                directory.owners.insert(domain.to_owned(), vec![endpoint]);
             }
         }
         directory
+    }
+
+    /// A sidecar's own slice: what it reads, what it commands, and the synchronous projectors of its domain.
+    fn routing(&self, component: &Component) -> Routing {
+        let mut routing = component.settings.clone();
+        let store = &component.store;
+        let owner = |domain: &str| self.index.owner(store, domain);
+        for domain in component.targets() {
+            if let Some(endpoint) = owner(domain).and_then(|it| self.places.grpc(it)) {
+                let owners = routing.owners.entry(domain.clone()).or_default();
+                owners.push(endpoint);
+            }
+        }
+        for source in component.reads().iter().flat_map(|reads| &reads.sources) {
+            if let Some(endpoint) = owner(&source.domain).and_then(|it| self.places.peers(it)) {
+                let sources = routing.sources.entry(source.domain.clone()).or_default();
+                sources.push(endpoint);
+            }
+        }
+        if let Role::Aggregate { domain, .. } = &component.role {
+            for projector in self.index.synchronous(store, domain) {
+                if let Some(endpoint) = self.places.grpc(projector) {
+                    let projectors = routing.projectors.entry(domain.clone()).or_default();
+                    projectors.insert(projector.name.clone(), vec![endpoint]);
+                }
+            }
+        }
+        routing
     }
 }
 
@@ -197,30 +230,4 @@ fn build_postgres(spec: &crds::Postgres, place: &Place) -> Postgres {
         schema: spec.schema.clone(),
         ..Postgres::new(connection)
     }
-}
-
-/// A sidecar's own slice: what it reads, what it commands, and the synchronous projectors of its domain.
-fn build_routing(component: &Component, graph: &Graph) -> Routing {
-    let mut routing = component.settings.clone();
-    let store = &component.store;
-    for domain in component.targets() {
-        if let Some(owner) = graph.owner(store, domain) {
-            let owners = routing.owners.entry(domain.clone()).or_default();
-            owners.push(owner.grpc.clone());
-        }
-    }
-    for source in component.reads().iter().flat_map(|reads| &reads.sources) {
-        if let Some(owner) = graph.owner(store, &source.domain) {
-            let sources = routing.sources.entry(source.domain.clone()).or_default();
-            sources.push(owner.peers.clone());
-        }
-    }
-    if let Role::Aggregate { domain, .. } = &component.role {
-        let readers = graph.projectors.get(&(store, domain.as_str()));
-        for (name, place) in readers.into_iter().flatten() {
-            let projectors = routing.projectors.entry(domain.clone()).or_default();
-            projectors.insert((*name).to_owned(), vec![place.grpc.clone()]);
-        }
-    }
-    routing
 }

@@ -38,11 +38,14 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use serde_json::Value;
 
+use crate::index::Index;
 use crate::model::{Component, Key, Store, System};
 
 pub(crate) use pod::plain;
 
-pub use documents::{DirectoryKey, Documents, Place, Planned, documents};
+use documents::Graph;
+pub use documents::{DirectoryKey, Documents, Place, Places, Planned, documents};
+use places::InCluster;
 
 /// What a plan has to know about the cluster and the operator's installation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,46 +92,95 @@ pub struct Desired {
     pub pod_monitor: Option<Value>,
 }
 
-/// What the builders of one component's objects read.
-struct Scope<'a> {
-    key: &'a Key,
-    component: &'a Component,
-    store: &'a Store,
-    installation: &'a Installation,
+impl Desired {
+    /// All of them, in the order in which they are needed.
+    pub fn into_objects(self) -> Vec<Value> {
+        let Self {
+            service_account,
+            boot,
+            routing,
+            volume,
+            workload,
+            clients,
+            peers,
+            disruption_budget,
+            autoscaler,
+            network_policy,
+            pod_monitor,
+        } = self;
+        let all = [
+            service_account.as_ref().map(plain),
+            Some(plain(&boot)),
+            Some(plain(&routing)),
+            volume.as_ref().map(plain),
+            Some(plain(&clients)),
+            Some(plain(&peers)),
+            network_policy.as_ref().map(plain),
+            Some(workload),
+            disruption_budget.as_ref().map(plain),
+            autoscaler.as_ref().map(plain),
+            pod_monitor,
+        ];
+        all.into_iter().flatten().collect()
+    }
+}
+
+/// A component to plan, and all that its objects are built from besides the index.
+#[derive(Debug, Clone, Copy)]
+pub struct Scope<'a> {
+    /// The component.
+    pub key: &'a Key,
+    /// What it is.
+    pub component: &'a Component,
+    /// Its store.
+    pub store: &'a Store,
+    /// What is installed.
+    pub installation: &'a Installation,
 }
 
 /// Plans every object of a system.
 pub fn plan(system: &System, installation: &Installation) -> Plan {
-    let Planned {
-        components: documents,
-        directories,
-    } = documents(system, &places::in_cluster(system));
-    let directories = directories
-        .into_iter()
-        .map(|(key, directory)| {
-            let object = config::build_directory(&key, &directory);
-            (key, object)
-        })
-        .collect();
-    let mut components = BTreeMap::new();
-    for (key, documents) in documents {
-        let component = &system.components[&key];
+    let mut plan = Plan {
+        directories: BTreeMap::new(),
+        components: BTreeMap::new(),
+    };
+    for (key, component) in &system.components {
+        let store = &system.stores[&component.store];
         let scope = Scope {
-            key: &key,
+            key,
             component,
-            store: &system.stores[&component.store],
+            store,
             installation,
         };
-        let desired = scope.build(&documents);
-        components.insert(key, desired);
+        plan.components
+            .insert(key.clone(), scope.plan(&system.index));
+        plan.directories
+            .entry(DirectoryKey::of(key, component))
+            .or_insert_with_key(|key| plan_directory(key, &system.index));
     }
-    Plan {
-        directories,
-        components,
+    plan
+}
+
+/// Plans the directory of a store in a namespace.
+pub fn plan_directory(key: &DirectoryKey, index: &Index) -> ConfigMap {
+    config::build_directory(key, &in_cluster(index).directory(&key.store))
+}
+
+fn in_cluster(index: &Index) -> Graph<'_, InCluster> {
+    Graph {
+        index,
+        places: &InCluster,
     }
 }
 
 impl Scope<'_> {
+    /// Plans the objects of the component.
+    pub fn plan(&self, index: &Index) -> Desired {
+        let place = places::place(self.key, self.component);
+        let graph = in_cluster(index);
+        self.build(&graph.documents(self.key, self.component, self.store, &place))
+    }
+
     fn build(&self, documents: &Documents) -> Desired {
         let boot = config::build_boot(self, &documents.boot);
         let boot_name = boot.metadata.name.clone().unwrap_or_default();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use angzarr_config::boot::Ports;
 use angzarr_crds::{GROUP, Kind, Metadata};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 
@@ -27,6 +28,17 @@ pub(super) fn peers(key: &Key) -> String {
 /// The ConfigMap with the boot document of a content.
 pub(super) fn boot(key: &Key, hash: &str) -> String {
     format!("{}-boot-{hash}", key.base_name())
+}
+
+/// Whether a ConfigMap holds a boot document of a component.
+pub(crate) fn is_boot(key: &Key, name: &str) -> bool {
+    name.starts_with(&boot(key, ""))
+}
+
+/// Where clients reach a component inside the cluster.
+pub(crate) fn address(key: &Key) -> String {
+    let port = Ports::default().grpc;
+    format!("{}.{}.svc:{port}", clients(key), key.namespace)
 }
 
 pub(super) fn routing(key: &Key) -> String {
@@ -67,6 +79,13 @@ pub(super) fn selector(key: &Key) -> BTreeMap<String, String> {
         (own("kind"), key.kind.to_string()),
         (own("component"), key.name.clone()),
     ])
+}
+
+/// The selector as commands want it.
+pub(crate) fn selector_text(key: &Key) -> String {
+    let pairs = selector(key).into_iter();
+    let pairs = pairs.map(|(label, value)| format!("{label}={value}"));
+    pairs.collect::<Vec<_>>().join(",")
 }
 
 /// The selector as objects want it.

@@ -1,36 +1,40 @@
 //! Where components are in a cluster: behind the names of their Services.
 
-use std::collections::BTreeMap;
-
 use angzarr_config::boot::Ports;
 use angzarr_config::endpoint::Endpoint;
 
-use super::documents::Place;
+use super::documents::{Place, Places};
 use super::{names, sidecar};
-use crate::model::{Component, Key, System};
+use crate::model::{Component, Key};
 
-/// The place of every component.
-pub(super) fn in_cluster(system: &System) -> BTreeMap<Key, Place> {
-    system
-        .components
-        .iter()
-        .map(|(key, component)| (key.clone(), place(key, component)))
-        .collect()
+/// A cluster, where a name is a place.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct InCluster;
+
+impl Places for InCluster {
+    fn grpc(&self, key: &Key) -> Option<Endpoint> {
+        Some(service(&names::clients(key), key))
+    }
+
+    fn peers(&self, key: &Key) -> Option<Endpoint> {
+        Some(service(&names::peers(key), key))
+    }
 }
 
-fn place(key: &Key, component: &Component) -> Place {
-    let ports = Ports::default();
+/// The place of a component.
+pub(super) fn place(key: &Key, component: &Component) -> Place {
     Place {
-        grpc: service(&names::clients(key), key, ports.grpc),
-        peers: service(&names::peers(key), key, ports.grpc),
+        grpc: service(&names::clients(key), key),
+        peers: service(&names::peers(key), key),
         logic: endpoint(format!("http://127.0.0.1:{}", component.logic_port)),
-        ports,
+        ports: Ports::default(),
         store: sidecar::STORE_FILE.into(),
         connection: sidecar::CONNECTION_FOLDER.into(),
     }
 }
 
-fn service(name: &str, key: &Key, port: u16) -> Endpoint {
+fn service(name: &str, key: &Key) -> Endpoint {
+    let port = Ports::default().grpc;
     endpoint(format!("http://{name}.{}.svc:{port}", key.namespace))
 }
 

@@ -1,85 +1,146 @@
-//! Validates resources against each other and resolves their references.
+//! Validates each resource by itself and against the others, and resolves its references.
 //!
 //! ```text
-//! index.rs    names, stores, owners of domains
-//! support.rs  fields without a function yet
+//! verdict.rs   what is found about a resource
+//! references.rs stores and owners of domains
+//! support.rs   fields without a function yet
 //! pod_names.rs the names in a pod template
-//! workload.rs the pods: what a template may contain, and which container is the logic
-//! role.rs     what a component does, and with which settings
+//! workload.rs  the pods: what a template may contain, and which container is the logic
+//! role.rs      what a component does, and with which settings
 //! ```
+//!
+//! A cluster turns verdicts into conditions, files turn them into one error.
 
-mod index;
 mod pod_names;
+mod references;
 mod role;
 mod support;
+mod verdict;
 mod workload;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use angzarr_config::Mistake;
 use angzarr_config::boot::Bus;
 use angzarr_crds as crds;
 
-use crate::manifest::{Resource, Spec};
-use crate::model::{Component, Key, Scale, Server, Storage, Store, StoreKey, System};
-use index::Index;
+use crate::index::Index;
+use crate::manifest::Written;
+use crate::model::{Component, Scale, Server, Storage, Store, System};
+use crate::resource::{Resource, Spec};
 
-/// Resolves resources.
+pub use verdict::{Finding, Reason, Resolved, Verdict};
+
+/// Resolves resources that are only good together.
 ///
 /// # Errors
-/// Every mistake in every resource.
-pub fn validate(resources: &[Resource]) -> Result<System, Vec<Mistake>> {
-    let mut mistakes = Vec::new();
-    let index = Index::new(resources, &mut mistakes);
+/// Every mistake in every resource, and everything that one of them waits for.
+pub fn validate(resources: &[Written]) -> Result<System, Vec<Mistake>> {
+    let mut mistakes = twice_defined(resources);
+    let index: Index = resources.iter().map(|it| it.resource.clone()).collect();
     let (mut stores, mut components) = (BTreeMap::new(), BTreeMap::new());
-    for resource in resources {
-        let mut report = Report::new(resource);
-        support::check(&mut report);
-        role::check_spans(resource, &mut report);
-        match &resource.spec {
-            Spec::EventStore(store) => {
-                let store = store_of(&store.spec, &mut report);
-                stores.extend(store.map(|store| (key_of_store(resource), store)));
+    for written in resources {
+        let verdict = judge(&written.resource, &index);
+        let findings = verdict.findings.into_iter();
+        mistakes.extend(findings.map(|it| written.mistake(&it.field, it.sentence)));
+        match verdict.resolved {
+            Some(Resolved::Store(store)) => {
+                stores.insert(written.resource.store(), store);
             }
-            Spec::Aggregate(_) | Spec::Projector(_) | Spec::Saga(_) | Spec::ProcessManager(_) => {
-                components.extend(component(&index, &mut report));
+            Some(Resolved::Component(component, _)) => {
+                components.insert(verdict.object, *component);
             }
+            None => {}
         }
-        mistakes.append(&mut report.mistakes);
     }
     if mistakes.is_empty() {
         return Ok(System {
             stores,
             components,
-            owners: index.owners(),
+            index,
         });
     }
     mistakes.sort();
     Err(mistakes)
 }
 
-/// The mistakes of one resource.
+/// Files can define a name twice.
+fn twice_defined(resources: &[Written]) -> Vec<Mistake> {
+    let mut seen = HashMap::new();
+    let mut mistakes = Vec::new();
+    for written in resources {
+        if let Some(first) = seen.insert(written.resource.key(), written) {
+            let message = format!(
+                "is also defined in {}; give each a name of its own",
+                first.file.display()
+            );
+            mistakes.push(written.mistake("metadata.name", message));
+        }
+    }
+    mistakes
+}
+
+/// Judges one resource by itself and by what the index knows of the others.
+pub fn judge(resource: &Resource, index: &Index) -> Verdict {
+    let mut report = Report::new(resource);
+    support::check(&mut report);
+    role::check_spans(resource, &mut report);
+    let resolved = match &resource.spec {
+        Spec::EventStore(store) => store_of(&store.spec, &mut report).map(Resolved::Store),
+        Spec::Aggregate(_) | Spec::Projector(_) | Spec::Saga(_) | Spec::ProcessManager(_) => {
+            component(index, &mut report)
+        }
+    };
+    let mut verdict = Verdict {
+        object: resource.key(),
+        generation: resource.generation(),
+        findings: report.findings,
+        resolved,
+    };
+    if !verdict.is_valid() {
+        verdict.resolved = None;
+    }
+    verdict
+}
+
+/// The findings of one resource.
 struct Report<'a> {
     resource: &'a Resource,
-    mistakes: Vec<Mistake>,
+    findings: Vec<Finding>,
 }
 
 impl<'a> Report<'a> {
     fn new(resource: &'a Resource) -> Self {
         Self {
             resource,
-            mistakes: Vec::new(),
+            findings: Vec::new(),
         }
     }
 
-    fn say(&mut self, field: &str, message: impl Into<String>) {
-        self.mistakes.push(self.resource.mistake(field, message));
+    /// Reports a value that cannot work.
+    fn say(&mut self, field: &str, sentence: impl Into<String>) {
+        self.find(Reason::InvalidSpec, field, sentence);
     }
 
-    fn say_all(&mut self, field: &str, messages: impl IntoIterator<Item = String>) {
-        for message in messages {
-            self.say(field, message);
+    /// Reports each value that cannot work.
+    fn say_all(&mut self, field: &str, sentences: impl IntoIterator<Item = String>) {
+        for sentence in sentences {
+            self.say(field, sentence);
         }
+    }
+
+    /// Reports a field that asks for something that is not built yet, with what to do.
+    fn unsupported(&mut self, field: &str, advice: &str) {
+        let sentence = format!("is not supported yet; {advice}");
+        self.find(Reason::NotYetSupported, field, sentence);
+    }
+
+    fn find(&mut self, reason: Reason, field: &str, sentence: impl Into<String>) {
+        self.findings.push(Finding {
+            reason,
+            field: field.to_owned(),
+            sentence: sentence.into(),
+        });
     }
 }
 
@@ -88,7 +149,7 @@ fn store_of(spec: &crds::EventStoreSpec, report: &mut Report) -> Option<Store> {
     let is_direct = spec.bus.type_ == crds::BusType::Direct;
     let storage = storage_of(&spec.storage, report);
     if !is_direct {
-        report.say("spec.bus.type", "is not supported yet; write direct");
+        report.unsupported("spec.bus.type", "write direct");
     }
     is_direct.then_some(Store {
         storage: storage?,
@@ -110,35 +171,34 @@ fn storage_of(spec: &crds::Storage, report: &mut Report) -> Option<Storage> {
             postgres.map(|postgres| Storage::Server(Box::new(Server::Postgres(postgres))))
         }
         crds::StorageType::Mongodb | crds::StorageType::Redis => {
-            let message = "is not supported yet; write sqlite or postgres";
-            report.say("spec.storage.type", message);
+            report.unsupported("spec.storage.type", "write sqlite or postgres");
             None
         }
     }
 }
 
-fn component(index: &Index, report: &mut Report) -> Option<(Key, Component)> {
+fn component(index: &Index, report: &mut Report) -> Option<Resolved> {
     let resource = report.resource;
     let declared = resource.component()?;
-    let store = store_key(resource, declared);
+    let key = resource.store();
     let spec = declared.component();
-    let of_store = index.store(&store, report);
-    index.references(declared, &store, report);
+    let of_store = references::store(index, &key, report);
+    references::check(index, declared, &key, report);
     if of_store.is_some_and(|store| store.storage.type_ == crds::StorageType::Sqlite) {
         check_single(spec, report);
     }
     let role = role::read(resource, declared, report);
     let workload = workload::read(spec, report);
-    if !report.mistakes.is_empty() {
-        return None;
-    }
+    let of_store = of_store?;
+    // What is wrong with the store is reported there.
+    let store = store_of(of_store, &mut Report::new(resource))?;
     let component = Component {
-        store,
+        store: key,
         role: role?,
         workload: workload?,
         logic_port: spec.logic.port,
         scale: read_scale(spec),
-        settings: role::read_settings(resource, declared, of_store?),
+        settings: role::read_settings(resource, declared, of_store),
         metadata: spec.metadata.clone(),
         sidecar: spec.sidecar.clone(),
         rollout: spec.rollout.clone(),
@@ -147,7 +207,7 @@ fn component(index: &Index, report: &mut Report) -> Option<(Key, Component)> {
         volume: spec.storage.clone(),
         monitoring: spec.monitoring.clone(),
     };
-    Some((key(resource), component))
+    Some(Resolved::Component(Box::new(component), store))
 }
 
 /// An SQLite file is opened by one process only.
@@ -171,32 +231,5 @@ fn read_scale(spec: &crds::ComponentSpec) -> Scale {
         _ if spec.suspend => Scale::Fixed(0),
         Some(range) => Scale::Auto(range.clone()),
         None => Scale::Fixed(spec.replicas.unwrap_or(1)),
-    }
-}
-
-fn key(resource: &Resource) -> Key {
-    Key {
-        namespace: resource.namespace.clone(),
-        kind: resource.kind(),
-        name: resource.name.clone(),
-    }
-}
-
-fn key_of_store(store: &Resource) -> StoreKey {
-    StoreKey {
-        namespace: store.namespace.clone(),
-        name: store.name.clone(),
-    }
-}
-
-/// The store that a component names.
-fn store_key(resource: &Resource, declared: &dyn crds::Component) -> StoreKey {
-    let reference = &declared.component().event_store_ref;
-    StoreKey {
-        namespace: reference
-            .namespace
-            .clone()
-            .unwrap_or_else(|| resource.namespace.clone()),
-        name: reference.name.clone(),
     }
 }

@@ -7,9 +7,10 @@ use angzarr_config::boot::{Mode, Source, Start};
 use angzarr_config::routing::LONGEST_TIME;
 use angzarr_crds::{self as crds, EventStoreSpec, StartType};
 
-use super::Report;
-use crate::manifest::{Resource, Spec};
+use super::{Reason, Report};
+
 use crate::model::{Reads, Role};
+use crate::resource::{Resource, Spec};
 
 /// What a component does.
 pub(super) fn read(
@@ -44,7 +45,11 @@ pub(super) fn read(
             mode: decode_mode(saga.spec.mode),
         }),
         Spec::ProcessManager(_) => {
-            report.say("", "process managers are not supported yet");
+            report.find(
+                Reason::NotYetSupported,
+                "",
+                "process managers are not supported yet",
+            );
             None
         }
     }
@@ -65,8 +70,7 @@ fn read_sources(declared: &dyn crds::Component, report: &mut Report) -> Option<R
         StartType::Beginning => Start::Beginning,
         StartType::Now => Start::Now,
         StartType::Position | StartType::Time => {
-            let message = "is not supported yet; write Beginning or Now";
-            report.say("spec.startFrom.type", message);
+            report.unsupported("spec.startFrom.type", "write Beginning or Now");
             return None;
         }
     };

@@ -7,7 +7,7 @@ use angzarr_crds::{
 };
 
 use super::Report;
-use crate::manifest::Spec;
+use crate::resource::Spec;
 
 /// A field, and whether it has its default.
 type Row = (&'static str, bool);
@@ -29,8 +29,7 @@ pub(super) fn check(report: &mut Report) {
     }
     for (field, is_default) in rows {
         if !is_default {
-            let advice = advice(field);
-            report.say(field, format!("is not supported yet; {advice}"));
+            report.unsupported(field, advice(field));
         }
     }
 }

@@ -1,0 +1,293 @@
+//! What the resources of each EventStore declare of its domains, kept up to date by each change.
+//!
+//! # Design
+//! Who owns, reads and commands a domain depends on many resources, and a cluster changes one at a time. The index answers such questions without
+//! looking at resources that have nothing to do with them, and says after each change which others are concerned.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use angzarr_crds::{self as crds, EventStoreSpec, Kind};
+
+use crate::model::{Key, StoreKey};
+use crate::resource::{Resource, Spec};
+
+/// The resources, and what they declare together.
+#[derive(Debug, Clone, Default)]
+pub struct Index {
+    resources: HashMap<Key, Arc<Resource>>,
+    members: BTreeMap<StoreKey, Members>,
+}
+
+/// The components of one EventStore.
+#[derive(Debug, Clone, Default)]
+struct Members {
+    components: BTreeSet<Key>,
+    domains: BTreeMap<String, Domain>,
+}
+
+/// Who declares what of a domain.
+#[derive(Debug, Clone, Default)]
+struct Domain {
+    /// The first one owns it.
+    claims: BTreeSet<Claim>,
+    /// Who reads its events.
+    readers: BTreeSet<Key>,
+    /// Those of the readers that callers wait for.
+    synchronous: BTreeSet<Key>,
+    /// Who commands it.
+    senders: BTreeSet<Key>,
+}
+
+/// The older one is first, then the one whose name is: a newcomer cannot take a domain away.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Claim {
+    created: Option<SystemTime>,
+    key: Key,
+}
+
+/// What becomes of what a resource declares.
+#[derive(Debug, Clone, Copy)]
+enum Change {
+    In,
+    Out,
+}
+
+impl Change {
+    fn make<T: Ord>(self, set: &mut BTreeSet<T>, entry: T) {
+        match self {
+            Self::In => {
+                set.insert(entry);
+            }
+            Self::Out => {
+                set.remove(&entry);
+            }
+        }
+    }
+}
+
+/// The keys of resources to look at again.
+pub type Concerned = BTreeSet<Key>;
+
+impl Index {
+    /// Adds a resource, or replaces the one of the same key; returns it and the others that it concerns.
+    pub fn insert(&mut self, resource: Arc<Resource>) -> Concerned {
+        let key = resource.key();
+        let before = self.resources.get(&key).cloned();
+        if before.as_ref().is_some_and(|it| it.is_like(&resource)) {
+            self.resources.insert(key.clone(), resource);
+            return Concerned::from([key]);
+        }
+        self.replace(&key, before, Some(resource))
+    }
+
+    /// Removes a resource; returns it and the others that it concerned.
+    pub fn remove(&mut self, key: &Key) -> Concerned {
+        let before = self.resources.get(key).cloned();
+        if before.is_none() {
+            return Concerned::new();
+        }
+        self.replace(key, before, None)
+    }
+
+    fn replace(
+        &mut self,
+        key: &Key,
+        before: Option<Arc<Resource>>,
+        after: Option<Arc<Resource>>,
+    ) -> Concerned {
+        let both: Vec<_> = before.iter().chain(&after).cloned().collect();
+        let claimed = both
+            .iter()
+            .filter_map(|it| Some((it.store(), it.component()?.domain()?)));
+        let owners: Vec<_> = claimed
+            .map(|(store, domain)| {
+                let owner = self.owner(&store, domain).cloned();
+                (store, domain, owner)
+            })
+            .collect();
+        if let Some(before) = before {
+            self.resources.remove(key);
+            self.change(&before, Change::Out);
+        }
+        if let Some(after) = after {
+            self.enter(after);
+        }
+        let mut concerned = Concerned::from([key.clone()]);
+        for (store, domain, owner) in owners {
+            if self.owner(&store, domain) != owner.as_ref() {
+                let domain = self.domain(&store, domain).into_iter();
+                concerned.extend(domain.flat_map(Domain::concerned).cloned());
+            }
+        }
+        for resource in &both {
+            concerned.extend(self.neighbours(resource));
+        }
+        concerned
+    }
+
+    fn enter(&mut self, resource: Arc<Resource>) {
+        self.change(&resource, Change::In);
+        self.resources.insert(resource.key(), resource);
+    }
+
+    /// Whom a resource concerns whatever it says: its store or the users of it, and those who wait for it.
+    fn neighbours(&self, resource: &Resource) -> Concerned {
+        let store = resource.store();
+        let Some(declared) = resource.component() else {
+            return self.components(&store).cloned().collect();
+        };
+        let mut neighbours = Concerned::from([store.key()]);
+        if is_synchronous(resource) {
+            let sources = declared.sources().iter();
+            neighbours.extend(sources.filter_map(|it| self.owner(&store, &it.domain).cloned()));
+        }
+        neighbours
+    }
+
+    /// A resource.
+    pub fn resource(&self, key: &Key) -> Option<&Arc<Resource>> {
+        self.resources.get(key)
+    }
+
+    /// The keys of all resources, in no order.
+    pub fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.resources.keys()
+    }
+
+    /// The spec of a store.
+    pub fn store(&self, store: &StoreKey) -> Option<&EventStoreSpec> {
+        match &self.resources.get(&store.key())?.spec {
+            Spec::EventStore(store) => Some(&store.spec),
+            Spec::Aggregate(_) | Spec::Projector(_) | Spec::Saga(_) | Spec::ProcessManager(_) => {
+                None
+            }
+        }
+    }
+
+    /// The components that work with a store, in the order of their keys.
+    pub fn components(&self, store: &StoreKey) -> impl ExactSizeIterator<Item = &Key> {
+        static NONE: BTreeSet<Key> = BTreeSet::new();
+        let members = self.members.get(store);
+        members.map_or(&NONE, |members| &members.components).iter()
+    }
+
+    /// The component that owns a domain of a store.
+    pub fn owner(&self, store: &StoreKey, domain: &str) -> Option<&Key> {
+        self.domain(store, domain)?.owner()
+    }
+
+    /// The owned domains of a store, in the order of their names.
+    pub fn owners(&self, store: &StoreKey) -> impl Iterator<Item = (&str, &Key)> {
+        let domains = self.members.get(store).into_iter();
+        domains
+            .flat_map(|members| &members.domains)
+            .filter_map(|(name, domain)| Some((name.as_str(), domain.owner()?)))
+    }
+
+    /// The projectors of a domain that callers wait for, in the order of their keys.
+    pub fn synchronous(&self, store: &StoreKey, domain: &str) -> impl Iterator<Item = &Key> {
+        let domain = self.domain(store, domain).into_iter();
+        domain.flat_map(|domain| &domain.synchronous)
+    }
+
+    fn domain(&self, store: &StoreKey, domain: &str) -> Option<&Domain> {
+        self.members.get(store)?.domains.get(domain)
+    }
+
+    /// Enters or takes out what a resource declares.
+    fn change(&mut self, resource: &Resource, change: Change) {
+        let (key, store) = (resource.key(), resource.store());
+        let Some(declared) = resource.component() else {
+            return;
+        };
+        let members = self.members.entry(store.clone()).or_default();
+        change.make(&mut members.components, key.clone());
+        if let Some(domain) = declared.domain() {
+            let domain = members.domains.entry(domain.to_owned()).or_default();
+            let claim = Claim {
+                created: resource.created(),
+                key: key.clone(),
+            };
+            change.make(&mut domain.claims, claim);
+        }
+        for source in declared.sources() {
+            let domain = members.domains.entry(source.domain.clone()).or_default();
+            change.make(&mut domain.readers, key.clone());
+            if is_synchronous(resource) {
+                change.make(&mut domain.synchronous, key.clone());
+            }
+        }
+        for target in declared.targets() {
+            let domain = members.domains.entry(target.domain.clone()).or_default();
+            change.make(&mut domain.senders, key.clone());
+        }
+        self.forget_empty(&store, declared);
+    }
+
+    /// Drops what nobody declares any more.
+    fn forget_empty(&mut self, store: &StoreKey, declared: &dyn crds::Component) {
+        let Some(members) = self.members.get_mut(store) else {
+            return;
+        };
+        let sources = declared.sources().iter().map(|it| it.domain.as_str());
+        let targets = declared.targets().iter().map(|it| it.domain.as_str());
+        for domain in declared.domain().into_iter().chain(sources).chain(targets) {
+            if members.domains.get(domain).is_some_and(Domain::is_empty) {
+                members.domains.remove(domain);
+            }
+        }
+        if members.components.is_empty() {
+            self.members.remove(store);
+        }
+    }
+}
+
+impl FromIterator<Resource> for Index {
+    fn from_iter<I: IntoIterator<Item = Resource>>(resources: I) -> Self {
+        let mut index = Self::default();
+        for resource in resources {
+            index.enter(Arc::new(resource));
+        }
+        index
+    }
+}
+
+impl Domain {
+    fn owner(&self) -> Option<&Key> {
+        Some(&self.claims.first()?.key)
+    }
+
+    /// Everybody whom a change of the owner concerns.
+    fn concerned(&self) -> impl Iterator<Item = &Key> {
+        let claims = self.claims.iter().map(|claim| &claim.key);
+        claims.chain(&self.readers).chain(&self.senders)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.concerned().next().is_none()
+    }
+}
+
+/// Whether callers of a command can wait for it.
+fn is_synchronous(resource: &Resource) -> bool {
+    match &resource.spec {
+        Spec::Projector(projector) => projector.spec.mode == crds::Mode::Sync,
+        Spec::EventStore(_) | Spec::Aggregate(_) | Spec::Saga(_) | Spec::ProcessManager(_) => false,
+    }
+}
+
+impl StoreKey {
+    /// The key of its resource.
+    pub fn key(&self) -> Key {
+        Key {
+            namespace: self.namespace.clone(),
+            kind: Kind::EventStore,
+            name: self.name.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

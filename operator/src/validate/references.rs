@@ -1,0 +1,79 @@
+//! The store of a component, and the owners of the domains that it names.
+
+use angzarr_crds::{self as crds, EventStoreSpec};
+
+use super::{Reason, Report};
+use crate::index::Index;
+use crate::model::StoreKey;
+
+/// The store that a component names.
+pub(super) fn store<'a>(
+    index: &'a Index,
+    key: &StoreKey,
+    report: &mut Report,
+) -> Option<&'a EventStoreSpec> {
+    let Some(store) = index.store(key) else {
+        let sentence = format!(
+            "EventStore {} does not exist in namespace {}; declare it",
+            key.name, key.namespace
+        );
+        report.find(
+            Reason::EventStoreNotFound,
+            "spec.eventStoreRef.name",
+            sentence,
+        );
+        return None;
+    };
+    if key.namespace != report.resource.namespace {
+        report.unsupported(
+            "spec.eventStoreRef.namespace",
+            "use an EventStore of the same namespace",
+        );
+    }
+    Some(store)
+}
+
+/// A component owns its domain alone; those that it reads and commands have owners.
+pub(super) fn check(
+    index: &Index,
+    declared: &dyn crds::Component,
+    store: &StoreKey,
+    report: &mut Report,
+) {
+    if let Some(domain) = declared.domain() {
+        check_owner(index, domain, store, report);
+    }
+    let sources = declared.sources().iter().map(|source| &source.domain);
+    let targets = declared.targets().iter().map(|target| &target.domain);
+    let sources = sources.enumerate().map(|named| ("sources", named));
+    let targets = targets.enumerate().map(|named| ("targets", named));
+    for (list, (place, domain)) in sources.chain(targets) {
+        if index.owner(store, domain).is_none() {
+            let sentence = format!(
+                "{domain} is not a domain of EventStore {}; declare its Aggregate",
+                store.name
+            );
+            let field = format!("spec.{list}[{place}].domain");
+            report.find(Reason::DomainNotFound, &field, sentence);
+        }
+    }
+}
+
+fn check_owner(index: &Index, domain: &str, store: &StoreKey, report: &mut Report) {
+    let Some(owner) = index.owner(store, domain) else {
+        return;
+    };
+    if *owner == report.resource.key() {
+        return;
+    }
+    let place = if owner.namespace == report.resource.namespace {
+        String::new()
+    } else {
+        format!(" in namespace {}", owner.namespace)
+    };
+    let sentence = format!(
+        "{domain} belongs to {}/{}{place} already; a domain has one owner per EventStore",
+        owner.kind, owner.name
+    );
+    report.find(Reason::DomainConflict, "spec.domain", sentence);
+}

@@ -1,0 +1,80 @@
+//! What is found about one resource, without the others being harmed by it.
+
+use angzarr_config::Mistake;
+
+use crate::model::{Component, Key, Store};
+
+/// What is found about a resource.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verdict {
+    /// The resource.
+    pub object: Key,
+    /// The version of its spec that was judged; `None` where no API server counts them.
+    pub generation: Option<i64>,
+    /// What is wrong or missing.
+    pub findings: Vec<Finding>,
+    /// What it means, unless it is invalid or its store is not known.
+    pub resolved: Option<Resolved>,
+}
+
+/// Something wrong or missing.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Finding {
+    /// Of which kind it is.
+    pub reason: Reason,
+    /// The field; empty is the whole resource.
+    pub field: String,
+    /// What is wrong and what would be right.
+    pub sentence: String,
+}
+
+/// A kind of finding, as the conditions of a resource name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reason {
+    /// A field has a value that cannot work.
+    InvalidSpec,
+    /// A field asks for something that is not built yet.
+    NotYetSupported,
+    /// Another Aggregate owns the domain.
+    DomainConflict,
+    /// The EventStore does not exist yet.
+    EventStoreNotFound,
+    /// No Aggregate owns a domain that is read or commanded yet.
+    DomainNotFound,
+}
+
+/// A valid resource, with its references resolved.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Resolved {
+    /// An EventStore.
+    Store(Store),
+    /// A component, and its store.
+    Component(Box<Component>, Store),
+}
+
+impl Reason {
+    /// Whether another object can end it: nothing has to be changed in the resource.
+    pub fn is_waiting(self) -> bool {
+        match self {
+            Self::EventStoreNotFound | Self::DomainNotFound => true,
+            Self::InvalidSpec | Self::NotYetSupported | Self::DomainConflict => false,
+        }
+    }
+}
+
+impl Verdict {
+    /// Whether the resource itself is valid, whatever it waits for.
+    pub fn is_valid(&self) -> bool {
+        self.findings.iter().all(|it| it.reason.is_waiting())
+    }
+}
+
+impl From<Mistake> for Finding {
+    fn from(mistake: Mistake) -> Self {
+        Self {
+            reason: Reason::InvalidSpec,
+            field: mistake.path,
+            sentence: mistake.message,
+        }
+    }
+}
