@@ -11,6 +11,7 @@
 use std::time::Duration;
 
 mod apt;
+pub mod lasting;
 pub mod pgbouncer;
 pub mod postgres;
 

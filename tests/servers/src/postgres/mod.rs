@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep};
 
 pub use install::give_to_server_user;
 
-use crate::{WITHIN, free_port};
+use crate::{WITHIN, free_port, lasting};
 pub(crate) use install::as_server_user;
 use install::{FOLDER, PASSWORD, USER, find_programs, initialise, sweep};
 
@@ -330,7 +330,6 @@ impl Own {
         command
     }
 
-    /// Starts the server from a thread that lives as long as the process, since the kernel ends the server with the thread that started it.
     fn spawn(&self) -> Child {
         let log = fs::File::options()
             .create(true)
@@ -343,14 +342,7 @@ impl Own {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log);
-        let (started, child) = std::sync::mpsc::channel();
-        std::thread::spawn(move || {
-            started.send(command.spawn()).unwrap();
-            loop {
-                std::thread::park();
-            }
-        });
-        child.recv().unwrap().expect("setpriv starts the server")
+        lasting::spawn(command).expect("setpriv starts the server")
     }
 }
 
