@@ -30,6 +30,8 @@ mod secret;
 mod sidecar;
 mod source;
 mod status;
+#[cfg(any(test, feature = "testkit"))]
+pub mod testkit;
 mod validate;
 mod workload;
 
