@@ -4,7 +4,7 @@ CARGO ?= cargo
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
-.PHONY: help check test demo shop features programs python postgres lint format-check doc crds release-check golden bench
+.PHONY: help check test cluster-tools demo shop features programs python postgres lint format-check doc crds release-check golden bench
 
 help: ## Lists the commands.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-14s %s\n", $$1, $$2 }'
@@ -12,12 +12,24 @@ help: ## Lists the commands.
 check: format-check lint ## Checks format, lints and fast tests, before each commit.
 	$(CARGO) test --workspace --lib --bins
 
-test: format-check lint doc python ## Runs everything: format, lints, docs, all tests, generated files.
-	$(CARGO) build --workspace
-	$(CARGO) test --workspace
-	SHOP_CUSTOMER="$(PYTHON)/bin/shop-customer" $(CARGO) test --workspace --test features
-	$(MAKE) demo CUSTOMER=python PACKAGES=--workspace
-	$(MAKE) release-check
+# Runs a part of the tests and prints how long it took.
+timed = @TIMEFORMAT='$(1) took %0lR'; echo '$(2)'; time $(2)
+
+test: ## Runs everything: format, lints, docs, all tests, generated files. Prints how long each part took.
+	$(call timed,format and lints,$(MAKE) --no-print-directory format-check lint)
+	$(call timed,docs,$(MAKE) --no-print-directory doc)
+	$(call timed,the environment of Python,$(MAKE) --no-print-directory python)
+	$(call timed,the programs of a cluster,$(MAKE) --no-print-directory cluster-tools)
+	$(call timed,the build,$(CARGO) build --workspace)
+	$(call timed,the tests,$(CARGO) test --workspace)
+	$(call timed,the features in Python,SHOP_CUSTOMER="$(PYTHON)/bin/shop-customer" $(CARGO) test --workspace --test features)
+	$(call timed,the demo,$(MAKE) --no-print-directory demo CUSTOMER=python PACKAGES=--workspace)
+	$(call timed,the release check,$(MAKE) --no-print-directory release-check)
+
+# Builds or downloads the programs of a cluster, which are kept outside of the checkout.
+cluster-tools:
+	@tests/tools/build.sh kubernetes
+	@tests/tools/debian.sh etcd-server
 
 # Where cargo puts the programs; the Python environment is next to them.
 TARGET = $(abspath $(or $(CARGO_TARGET_DIR),target))

@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# Builds a tool written in Go, once for each version of its go.sum, outside of the checkout, and prints its path.
+# Builds the tools of a Go module, once for each version of them, outside of the checkout, and prints the path of the tool, or of the folder of
+# the tools if the module names more than one.
 #
 #   build.sh NAME
 #
-# NAME is a folder next to this file with a go.mod that names the tool.
+# NAME is a folder next to this file with a go.mod that names the tools. A file `variables` in it sets variables of the programs, one
+# `package.name=value` on each line.
 set -euo pipefail
 
 fail() {
@@ -15,18 +17,31 @@ name=$1
 cd "$(dirname "${BASH_SOURCE[0]}")/$name"
 command -v go >/dev/null || fail "go is missing, which builds $name from its module; install Go"
 
-key=$({ go env GOVERSION GOOS GOARCH; cat go.mod go.sum; } | sha256sum | cut -c1-16)
+variables=()
+if [ -e variables ]; then
+    mapfile -t variables < <(sed 's/^/-X=/' variables)
+fi
+linking="-s ${variables[*]}"
+mapfile -t tools < <(go mod edit -json | sed -n '/"Tool": \[/,/\]/s/.*"Path": "\(.*\)".*/\1/p')
+
+key=$({ go env GOVERSION GOOS GOARCH; echo "$linking"; cat go.mod go.sum; } | sha256sum | cut -c1-16)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/angzarr
-program=$cache/$name-$key
+built=$cache/$name-$key
 mkdir -p "$cache"
 (
     # Only one at a time, since checkouts share the folder.
     flock 9
-    if [ ! -e "$program" ]; then
+    if [ ! -e "$built" ]; then
         echo "Building $name (once) …" >&2
-        tool=$(go mod edit -json | sed -n 's/.*"Path": "\(.*\/cmd\/.*\)".*/\1/p' | head -n 1)
-        go build -mod=readonly -ldflags=-s -o "$program.new" "$tool" >&2 || fail "$name could not be built"
-        mv "$program.new" "$program"
+        target=$built.new
+        if [ "${#tools[@]}" -gt 1 ]; then
+            mkdir -p "$target"
+            target=$target/
+        fi
+        # Without C, so that the programs run on any machine and in any image.
+        CGO_ENABLED=0 go build -mod=readonly -trimpath -ldflags="$linking" -o "$target" "${tools[@]}" >&2 \
+            || fail "$name could not be built"
+        mv "$built.new" "$built"
     fi
 ) 9>"$cache/$name.lock"
-echo "$program"
+echo "$built"

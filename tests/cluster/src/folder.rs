@@ -1,0 +1,47 @@
+//! A folder that is gone when this process is, however it ends.
+
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// Waits for the end of its input, which is the end of the owner, and then removes the folder. What was killed with the owner may still write
+/// for a moment.
+const REMOVE: &str =
+    r#"cat; for try in 1 2 3 4 5 6 7 8 9 10; do rm -rf -- "$1" && exit; sleep 0.2; done"#;
+
+/// A temporary folder.
+pub(crate) struct Folder {
+    path: PathBuf,
+    guard: Child,
+}
+
+impl Folder {
+    pub(crate) fn new() -> io::Result<Self> {
+        let path = tempfile::Builder::new()
+            .prefix("angzarr-cluster-")
+            .tempdir()?
+            .keep();
+        // A group of its own, since Ctrl-C goes to the group of the owner.
+        let guard = Command::new("sh")
+            .args(["-c", REMOVE, "sh"])
+            .arg(&path)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .process_group(0)
+            .spawn()?;
+        Ok(Self { path, guard })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        drop(self.guard.stdin.take());
+        // It ends by itself.
+        let _ = self.guard.wait();
+    }
+}

@@ -1,0 +1,51 @@
+//! The programs of a cluster, built or downloaded once for all checkouts of a machine.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The root of the checkout.
+pub fn repository() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    root.canonicalize().unwrap()
+}
+
+/// A program of this workspace, which cargo has built next to the running one.
+///
+/// # Panics
+/// When it is not built.
+pub fn built(name: &str) -> PathBuf {
+    let own = std::env::current_exe().unwrap();
+    let programs = own.ancestors().nth(2).unwrap();
+    let program = programs.join(name);
+    assert!(
+        program.exists(),
+        "{name} is not built; run `cargo build --workspace`"
+    );
+    program
+}
+
+/// The folder of the programs of Kubernetes.
+pub(crate) fn kubernetes() -> PathBuf {
+    prepare("build.sh", "kubernetes")
+}
+
+/// The store of the API server.
+pub(crate) fn etcd() -> PathBuf {
+    prepare("debian.sh", "etcd-server").join("usr/bin/etcd")
+}
+
+/// Runs a script of `tests/tools`, which prints a path.
+fn prepare(script: &str, name: &str) -> PathBuf {
+    let script = repository().join("tests/tools").join(script);
+    let ran = Command::new(&script)
+        .arg(name)
+        .stderr(std::process::Stdio::inherit())
+        .output()
+        .unwrap_or_else(|error| panic!("{}: {error}", script.display()));
+    assert!(
+        ran.status.success(),
+        "{name}, which the tests need, is missing; {} says why",
+        script.display()
+    );
+    String::from_utf8(ran.stdout).unwrap().trim().into()
+}

@@ -1,0 +1,12 @@
+//! What an API server says to the custom resources and to the objects that they lead to.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failed step of a test panics with its reason"
+)]
+
+mod definitions;
+mod harness;
+mod rendered;
+mod rules;
+mod shop;
