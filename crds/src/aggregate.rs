@@ -42,21 +42,21 @@ pub struct AggregateSpec {
     pub domain: String,
 
     /// When the state of a root is kept, so that its history need not be read from the start.
-    /// Default: whenever the logic returns one. Example: `{everyEvents: 100}`.
+    /// Default: whenever the logic returns one. Example: `{version: 2}`.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub snapshots: Snapshots,
 
     /// What happens to commands that were sent with an old sequence. Default: they are refused.
-    /// Example: `{mergeStrategy: AggregateHandles}`.
+    /// Example: `{mergeStrategy: Strict}`.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub concurrency: Concurrency,
 
-    /// What callers may wait for. Default: all modes. Example: `{allow: [None, Simple]}`.
+    /// What callers may wait for, and how long. Default: that of each field. Example: `{timeout: 2s}`.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub sync: Sync,
 
-    /// Limits for commands of one caller and one root. Default: 1 MiB a command, 4096 commands in
-    /// flight. Example: `{maxInFlight: 256}`.
+    /// Limits for commands of one caller and one root. Default: that of each limit.
+    /// Example: `{maxInFlight: 256}`.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub limits: Limits,
 
@@ -67,7 +67,7 @@ pub struct AggregateSpec {
 
     /// What the logic handles and emits, for checks and for graphs of the whole system.
     /// Default: not declared, nothing is checked.
-    /// Example: `{commands: [shop.order.v1.CreateOrder]}`.
+    /// Example: `{events: [shop.order.v1.OrderCreated]}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contract: Option<Contract>,
 }
@@ -131,14 +131,16 @@ pub enum MergeStrategy {
 #[serde(rename_all = "camelCase", default)]
 pub struct Sync {
     /// The modes that callers may ask for: None waits until the events are stored, Simple
-    /// for projections too, Cascade for everything that follows. Default: all three.
+    /// for projections too, Cascade for everything that follows. Default: unset, every mode.
     /// Example: `[None, Simple]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 3), extend("x-kubernetes-list-type" = "set"))]
-    pub allow: Vec<SyncMode>,
+    pub allow: Option<Vec<SyncMode>>,
 
-    /// How many commands deep a cascade may go. Default: 5. Example: `10`.
+    /// How many commands deep a cascade may go. Default: unset. Example: `10`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100))]
-    pub max_cascade_depth: u32,
+    pub max_cascade_depth: Option<u32>,
 
     /// The longest that a caller waits for what follows its command. Default: `10s`.
     /// Example: `2s`.
@@ -148,8 +150,8 @@ pub struct Sync {
 impl Default for Sync {
     fn default() -> Self {
         Self {
-            allow: vec![SyncMode::None, SyncMode::Simple, SyncMode::Cascade],
-            max_cascade_depth: 5,
+            allow: None,
+            max_cascade_depth: None,
             timeout: angzarr_config::routing::Timeouts::default().sync.into(),
         }
     }
@@ -170,7 +172,7 @@ pub enum SyncMode {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Limits {
-    /// The largest command in bytes. Default: 1048576. Example: `65536`.
+    /// The largest command or event in bytes. Default: 1048576. Example: `65536`.
     #[schemars(range(min = 1024, max = 16_777_216))]
     pub max_command_bytes: u32,
 
@@ -199,7 +201,8 @@ pub struct Limits {
     #[schemars(range(min = 33_554_432_u64, max = 1_099_511_627_776_u64))]
     pub max_query_bytes: u64,
 
-    /// How long the logic may take for one command. Default: `10s`. Example: `500ms`.
+    /// How long a command may take whose caller sets no shorter deadline, with its wait for the root
+    /// and the call of the logic. Default: `30s`. Example: `500ms`.
     pub command_timeout: Duration,
 }
 
@@ -214,7 +217,7 @@ impl Default for Limits {
             max_queued_per_root: count(limits.in_flight_per_root),
             max_in_flight_bytes: limits.in_flight_bytes as u64,
             max_query_bytes: limits.query_bytes as u64,
-            command_timeout: Duration::from_secs(10),
+            command_timeout: angzarr_config::routing::Timeouts::default().command.into(),
         }
     }
 }

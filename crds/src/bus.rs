@@ -48,13 +48,9 @@ pub struct Bus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admin_secret_ref: Option<SecretRef>,
 
-    /// How often the topology is checked on the broker. Default: `60s`. Example: `5m`.
-    #[serde(default = "verify_interval")]
-    pub verify_interval: Duration,
-}
-
-fn verify_interval() -> Duration {
-    Duration::from_secs(60)
+    /// How often the topology is checked on the broker. Default: unset. Example: `5m`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verify_interval: Option<Duration>,
 }
 
 /// The kinds of bus.

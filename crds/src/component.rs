@@ -30,8 +30,7 @@ pub struct ComponentSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workload_ref: Option<WorkloadRef>,
 
-    /// How the sidecar reaches the business logic inside the pod. Default: the first container,
-    /// port 50051, which it also gets as environment variable PORT.
+    /// How the sidecar reaches the business logic inside the pod. Default: that of each field.
     /// Example: `{container: logic, port: 8080}`.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub logic: Logic,
@@ -73,13 +72,12 @@ pub struct ComponentSpec {
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub network: Network,
 
-    /// The volume with the component's SQLite file; has no effect with another store. Default:
-    /// 1Gi of the cluster's default class. Example: `{size: 10Gi, storageClassName: retained}`.
+    /// The volume with the component's SQLite file; has no effect with another store. Default: that
+    /// of each field. Example: `{size: 10Gi, storageClassName: retained}`.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub storage: Volume,
 
-    /// Objects for Prometheus. Default: created if the cluster has their kinds.
-    /// Example: `{alerts: Disabled}`.
+    /// Objects for Prometheus. Default: that of each field. Example: `{podMonitor: Disabled}`.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub monitoring: Monitoring,
 
@@ -132,12 +130,13 @@ pub struct Logic {
     pub port: u16,
 
     /// How calls are made: Unary sends the history with each call, Stream keeps one stream open
-    /// and sends it once, Auto uses what the logic offers. Default: Auto. Example: `Unary`.
+    /// and sends it once, Auto uses the best that both sides offer. Default: Auto. Example: `Unary`.
     pub protocol: Protocol,
 
     /// How long the logic may take from the start of its container until it serves, before the
-    /// pod is restarted. Default: `60s`. Example: `5m`.
-    pub startup_timeout: Duration,
+    /// pod is restarted. Default: unset. Example: `5m`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub startup_timeout: Option<Duration>,
 }
 
 impl Default for Logic {
@@ -146,7 +145,7 @@ impl Default for Logic {
             container: None,
             port: 50051,
             protocol: Protocol::Auto,
-            startup_timeout: Duration::from_secs(60),
+            startup_timeout: None,
         }
     }
 }

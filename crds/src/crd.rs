@@ -5,7 +5,7 @@
 //! `Aggregate::crd()` and its like give the bare derivation; [`crd`] is the one to use. It removes
 //! `nullable`, so that a field without a value counts as absent in rules, drops number formats
 //! that API servers do not know, adds the columns of `kubectl get`, the rule for names at the root and lets every new object
-//! begin with `status.observedGeneration: -1`.
+//! begin with `status.observedGeneration: -1`, and marks what is not built.
 
 use std::sync::LazyLock;
 
@@ -15,7 +15,7 @@ use schemars::Schema;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    Aggregate, EventStore, Kind, ProcessManager, Projector, Saga, columns::columns, rules,
+    Aggregate, EventStore, Kind, ProcessManager, Projector, Saga, columns::columns, rules, unbuilt,
 };
 
 static DEFINITIONS: LazyLock<[Definition; 5]> = LazyLock::new(|| Kind::ALL.map(Definition::new));
@@ -36,7 +36,7 @@ impl Definition {
         };
         let mut whole = serde_json::to_value(derived).expect("definitions are plain data");
         let place = &mut whole["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
-        let schema = finish(place.take());
+        let schema = finish(kind, place.take());
         *place = schema.clone();
         let annotations = json!({ "helm.sh/resource-policy": "keep" });
         whole["metadata"]["annotations"] = annotations;
@@ -46,7 +46,7 @@ impl Definition {
     }
 }
 
-fn finish(schema: Value) -> Value {
+fn finish(kind: Kind, schema: Value) -> Value {
     let mut schema = schema;
     tidy(&mut schema);
     schema["properties"]["apiVersion"] = json!({
@@ -67,11 +67,14 @@ fn finish(schema: Value) -> Value {
         } },
     });
     schema["properties"]["spec"]["description"] = "The desired state. Required.".into();
-    schema["properties"]["status"]["description"] = "What the operator reports.".into();
+    schema["properties"]["status"]["description"] =
+        "What the operator reports; `angzarr local` and `angzarr render` report none.".into();
     schema["properties"]["status"]["default"] = json!({ "observedGeneration": -1 });
     let mut root = Schema::try_from(schema).expect("a schema is an object");
     rules::name(&mut root);
-    root.to_value()
+    let mut schema = root.to_value();
+    unbuilt::mark(kind, &mut schema);
+    schema
 }
 
 /// Removes what API servers warn about or what changes the meaning of rules.

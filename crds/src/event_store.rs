@@ -32,22 +32,22 @@ pub struct EventStoreSpec {
     /// Example: `{type: direct}`.
     pub bus: Bus,
 
-    /// Encryption between sidecars. Default: none, traffic is plaintext, which the status shows.
+    /// Encryption between sidecars. Default: none, traffic is plaintext.
     /// Example: `{peerSecretRef: {name: shop-peers}}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
 
-    /// Who creates and migrates the tables. Default: the operator. Example: `{policy: Verify}`.
+    /// Who creates and migrates the tables. Default: the sidecars. Example: `{policy: Auto}`.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub schema: SchemaSettings,
 
-    /// How events are delivered to consumers without settings of their own. Default: five attempts, pauses
-    /// from 100ms to 30s, 30s for a call. Example: `{maxAttempts: 10}`.
+    /// How events are delivered to consumers without settings of their own. Default: that of each
+    /// field. Example: `{maxAttempts: 10}`.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub delivery: Delivery,
 
     /// The namespaces whose components may use this store. Default: its own only.
-    /// Example: `{from: All}`.
+    /// Example: `{from: Same}`.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub allowed_namespaces: AllowedNamespaces,
 
@@ -170,7 +170,7 @@ pub struct Tls {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct SchemaSettings {
-    /// Auto creates and migrates the tables, Verify only checks them and reports what is missing,
+    /// Auto lets sidecars create and migrate the tables, Verify only checks them and reports what is missing,
     /// External does not check them. SQLite files always migrate when they are opened.
     /// Default: Auto. Example: `Verify`.
     pub policy: SchemaPolicy,

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   Rust types with doc comments ── derive ──▶ schema + rules ──▶ crd(kind) ──▶ *.yaml for kubectl
-//!        ▲                                        │
+//!        ▲        unbuilt: what does not work yet ┤
 //!        │ serde                                  ├─▶ validate_structure(kind, value)   shape, names, bounds
 //!   a resource, as JSON ──────────────────────────┴─▶ validate_cel(kind, value, old)    rules between fields
 //! ```
@@ -32,6 +32,7 @@ mod source;
 mod status;
 #[cfg(any(test, feature = "testkit"))]
 pub mod testkit;
+mod unbuilt;
 mod validate;
 mod workload;
 
@@ -59,10 +60,9 @@ pub use sidecar::{
     LogLevel, Monitoring, Network, NetworkPolicyMode, Otel, OtelProtocol, ServiceSpec, ServiceType,
     Sidecar, UpdatePolicy,
 };
-pub use source::{
-    Backoff, ConsumerSpec, Delivery, LAG_THRESHOLD, Mode, Source, StartFrom, StartType, Target,
-};
+pub use source::{Backoff, ConsumerSpec, Delivery, Mode, Source, StartFrom, StartType, Target};
 pub use status::{ComponentStatus, EventStoreStatus, UsedBy};
+pub use unbuilt::{Accepted, NOT_BUILT, UNBUILT, Unbuilt, refuse_unbuilt};
 pub use validate::{Mistake, validate_cel, validate_structure};
 pub use workload::{
     Autoscaling, Availability, PodTemplate, Resources, Rollout, Strategy, Switch, TopologySpread,

@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-use crate::{API_VERSION, Kind, schema};
+use crate::{API_VERSION, Kind, NOT_BUILT, schema};
 
 /// The kinds that run pods, and those of them that read events.
 const COMPONENTS: [Kind; 4] = [
@@ -23,6 +23,8 @@ const CONSUMERS: [Kind; 3] = [Kind::Projector, Kind::Saga, Kind::ProcessManager]
 struct Row {
     path: String,
     shape: String,
+    /// What is said of a field that is not built; empty for one that works.
+    note: String,
     purpose: String,
     default: String,
     example: String,
@@ -39,7 +41,8 @@ pub fn manual() -> String {
         &mut page,
         &format!(
             "Five kinds of `{API_VERSION}` declare a system. `kubectl explain` shows the same descriptions in a cluster. [From a machine to a cluster](cluster.md) \
-             describes what they become."
+             describes what they become.\n\nA description that begins with **{}** says what is refused or has no effect; everything else works.",
+            NOT_BUILT.trim_end_matches(": ")
         ),
     );
     let shared = common(&COMPONENTS.map(spec));
@@ -96,20 +99,31 @@ fn status(page: &mut String) {
     }
 }
 
-/// The fields of a kind.
+/// The fields of a kind. What is said of the kind as a whole is not repeated.
 fn spec(kind: Kind) -> Vec<Row> {
-    fields(&schema(kind)["properties"]["spec"], "spec")
+    let whole = text(schema(kind));
+    let (of_kind, _) = split_note(&whole);
+    let mut rows = fields(&schema(kind)["properties"]["spec"], "spec");
+    for row in rows.iter_mut().filter(|row| row.note == of_kind) {
+        row.note.clear();
+    }
+    rows
 }
 
 /// The fields of a reference to a Secret, by the example of one.
 fn secret() -> Vec<Row> {
     let store = &schema(Kind::EventStore)["properties"]["spec"]["properties"];
-    fields(&store["bus"]["properties"]["adminSecretRef"], "…SecretRef")
+    let postgres = &store["storage"]["properties"]["postgres"]["properties"];
+    fields(
+        &postgres["connection"]["properties"]["secretRef"],
+        "…SecretRef",
+    )
 }
 
 fn head(page: &mut String, kind: Kind) {
-    let purpose = text(schema(kind));
-    section(page, kind.as_str(), &purpose);
+    let all = text(schema(kind));
+    let (note, purpose) = split_note(&all);
+    section(page, kind.as_str(), &marked(note, purpose));
     line(
         page,
         &format!(
@@ -159,7 +173,8 @@ fn is_listed_elsewhere(path: &str) -> bool {
 
 fn row(path: &str, field: &Value) -> Row {
     let all = text(field);
-    let (said, example) = all.rsplit_once("Example: ").unwrap_or((&all, ""));
+    let (note, all) = split_note(&all);
+    let (said, example) = all.rsplit_once("Example: ").unwrap_or((all, ""));
     let begins = ["Default: ", "Required", "No default", "Only with "]
         .iter()
         .filter_map(|word| said.find(word))
@@ -168,6 +183,7 @@ fn row(path: &str, field: &Value) -> Row {
     Row {
         path: path.to_owned(),
         shape: shape(field),
+        note: note.to_owned(),
         purpose: purpose.trim().to_owned(),
         default: default
             .trim()
@@ -182,6 +198,26 @@ fn row(path: &str, field: &Value) -> Row {
 fn text(schema: &Value) -> String {
     let text = schema["description"].as_str().unwrap_or_default();
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The first sentence of a description, if it says that something is not built, and the rest.
+fn split_note(description: &str) -> (&str, &str) {
+    if !description.starts_with(NOT_BUILT) {
+        return ("", description);
+    }
+    let end = description
+        .find(". ")
+        .map_or(description.len(), |dot| dot + 1);
+    let (note, rest) = description.split_at(end);
+    (note, rest.trim_start())
+}
+
+/// A description with the note in bold.
+fn marked(note: &str, purpose: &str) -> String {
+    if note.is_empty() {
+        return purpose.to_owned();
+    }
+    format!("**{note}** {purpose}")
 }
 
 fn shape(field: &Value) -> String {
@@ -233,7 +269,8 @@ fn table(page: &mut String, rows: &[Row]) {
     line(page, "| field | type | description | default | example |");
     line(page, "|---|---|---|---|---|");
     for row in rows {
-        let cells = [&row.shape, &row.purpose, &row.default, &row.example]
+        let description = marked(&row.note, &row.purpose);
+        let cells = [&row.shape, &description, &row.default, &row.example]
             .map(|cell| cell.replace('|', "\\|"));
         let path = row.path.trim_start_matches("spec.");
         line(page, &format!("| `{path}` | {} |", cells.join(" | ")));

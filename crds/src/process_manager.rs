@@ -67,13 +67,11 @@ pub struct ProcessManagerSpec {
     #[serde(default)]
     pub mode: Mode,
 
-    /// What happens when a target refuses a command for good. Default: the aggregate that
-    /// triggered it is asked to compensate it. Example: `{enabled: false}`.
-    #[serde(default, skip_serializing_if = "crate::is_default")]
-    pub compensation: Compensation,
+    /// What happens when a target refuses a command for good. Default: unset. Example: `{enabled: false}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compensation: Option<Compensation>,
 
-    /// Timeouts of single steps. Default: 30s for reading, 30s for a command.
-    /// Example: `{command: 5s}`.
+    /// Timeouts of single steps. Default: that of each step. Example: `{command: 5s}`.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub timeouts: Timeouts,
 

@@ -52,14 +52,12 @@ pub struct SagaSpec {
     #[serde(default)]
     pub mode: Mode,
 
-    /// What happens when a target refuses a command for good. Default: the aggregate that
-    /// triggered the saga is asked to compensate it.
+    /// What happens when a target refuses a command for good. Default: unset.
     /// Example: `{maxAttempts: 10, onExhausted: Park}`.
-    #[serde(default, skip_serializing_if = "crate::is_default")]
-    pub compensation: Compensation,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compensation: Option<Compensation>,
 
-    /// Timeouts of single steps. Default: 30s for reading, 30s for a command.
-    /// Example: `{command: 5s}`.
+    /// Timeouts of single steps. Default: that of each step. Example: `{command: 5s}`.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub timeouts: Timeouts,
 }
@@ -106,8 +104,9 @@ pub enum OnExhausted {
 #[serde(rename_all = "camelCase", default)]
 pub struct Timeouts {
     /// How long reading the state of the roots that the logic asked for may take.
-    /// Default: `30s`. Example: `5s`.
-    pub prepare: Duration,
+    /// Default: unset. Example: `5s`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prepare: Option<Duration>,
 
     /// How long one command to a target may take, without retries. Default: `30s`.
     /// Example: `5s`.
@@ -117,7 +116,7 @@ pub struct Timeouts {
 impl Default for Timeouts {
     fn default() -> Self {
         Self {
-            prepare: Duration::from_secs(30),
+            prepare: None,
             command: angzarr_config::routing::Timeouts::default().command.into(),
         }
     }

@@ -51,8 +51,8 @@ pub struct SecretKeys {
     #[schemars(length(min = 1, max = 253), regex(pattern = form::DATA_KEY))]
     pub password: Option<String>,
 
-    /// The key with the name of the database or virtual host. Default: `dbname`, then
-    /// `database`, then `vhost`. Example: `db`.
+    /// The key with the name of the database. Default: `dbname`, then
+    /// `database`. Example: `db`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253), regex(pattern = form::DATA_KEY))]
     pub database: Option<String>,

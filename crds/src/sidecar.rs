@@ -23,7 +23,8 @@ pub struct Sidecar {
     /// Default: NextRollout. Example: `Immediate`.
     pub update_policy: UpdatePolicy,
 
-    /// CPU and memory of the sidecar. Default: requests 50m and 32Mi, limits 200m and 128Mi.
+    /// CPU and memory of the sidecar. Default:
+    /// `{requests: {cpu: 50m, memory: 32Mi}, limits: {cpu: 200m, memory: 128Mi}}`.
     /// Example: `{limits: {memory: 256Mi}}`.
     #[serde(skip_serializing_if = "crate::is_default")]
     pub resources: Resources,
@@ -43,7 +44,7 @@ pub struct Sidecar {
     pub drain_seconds: u32,
 
     /// Additional environment variables of the sidecar, as in a container. Default: none.
-    /// Example: `[{name: OTEL_SERVICE_NAME, value: orders}]`.
+    /// Example: `[{name: RUST_BACKTRACE, value: "1"}]`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 64),
@@ -197,8 +198,11 @@ pub struct Monitoring {
     pub pod_monitor: Switch,
 
     /// Auto creates alert rules if the cluster has that kind, Disabled creates none. Default:
-    /// Auto. Example: `Disabled`.
-    pub alerts: Switch,
+    /// unset. Example: `Disabled`.
+    // As an optional enum it would be documented by the enum's own words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Switch")]
+    pub alerts: Option<Switch>,
 
     /// How often metrics are scraped. Default: `30s`. Example: `10s`.
     pub interval: Duration,
@@ -208,7 +212,7 @@ impl Default for Monitoring {
     fn default() -> Self {
         Self {
             pod_monitor: Switch::Auto,
-            alerts: Switch::Auto,
+            alerts: None,
             interval: Duration::from_secs(30),
         }
     }

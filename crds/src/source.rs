@@ -21,27 +21,20 @@ pub struct ConsumerSpec {
     /// Where reading begins when this component has no stored progress; later changes of the
     /// field have no effect. Default: `{type: Beginning}` for a Projector, `{type: Now}` for a Saga
     /// and a ProcessManager, which must not send commands for events long past.
-    /// Example: `{type: Time, time: "2026-01-31T00:00:00Z"}`.
+    /// Example: `{type: Beginning}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_from: Option<StartFrom>,
 
-    /// How events are delivered to this component's logic. Default: what `delivery` of the
-    /// EventStore sets. Example: `{maxAttempts: 10, timeout: 5s}`.
+    /// How events are delivered to this component's logic. Default: that of the
+    /// EventStore. Example: `{maxAttempts: 10, timeout: 5s}`.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub delivery: Delivery,
 
     /// How many events behind the head of a source still count as caught up; with more, the
-    /// condition CaughtUp is False. Default: 1000. Example: `100`.
-    #[serde(default = "lag_threshold")]
+    /// condition CaughtUp is False. Default: unset. Example: `100`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(max = 1_000_000_000))]
-    pub lag_threshold: u32,
-}
-
-/// The default of `lagThreshold`.
-pub const LAG_THRESHOLD: u32 = 1_000;
-
-fn lag_threshold() -> u32 {
-    LAG_THRESHOLD
+    pub lag_threshold: Option<u32>,
 }
 
 /// A domain to read, and which of its events.
@@ -120,17 +113,19 @@ pub enum StartType {
 #[serde(rename_all = "camelCase", default)]
 pub struct Delivery {
     /// How often the logic may return an error for one event before the event's root is parked;
-    /// calls that do not reach the logic do not count. Default: 5. Example: `10`.
+    /// calls that do not reach the logic do not count. Default: 5;
+    /// a consumer without one takes that of its EventStore. Example: `10`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1000))]
     pub max_attempts: Option<u32>,
 
-    /// The pause between attempts. Default: `{initial: 100ms, max: 30s}`.
-    /// Example: `{initial: 1s, max: 5m}`.
+    /// The pause between attempts. Default: `{initial: 100ms, max: 30s}`; a consumer without one takes
+    /// that of its EventStore. Example: `{initial: 1s, max: 5m}`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backoff: Option<Backoff>,
 
-    /// How long one call of the logic may take. Default: `30s`. Example: `5s`.
+    /// How long one call of the logic may take. Default: `30s`; a consumer without one takes that of
+    /// its EventStore. Example: `5s`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Duration>,
 }
@@ -148,9 +143,10 @@ pub struct Backoff {
 
 impl Default for Backoff {
     fn default() -> Self {
+        let delivery = angzarr_config::routing::Delivery::default();
         Self {
-            initial: Duration::from_millis(100),
-            max: Duration::from_secs(30),
+            initial: delivery.backoff_initial.into(),
+            max: delivery.backoff_max.into(),
         }
     }
 }

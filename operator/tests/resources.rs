@@ -363,25 +363,35 @@ fn a_port_of_the_sidecar_is_taken_for_its_protocol_in_every_container() {
 }
 
 #[test]
-fn what_is_not_supported_yet_is_refused_unless_it_is_the_default() {
+fn what_is_not_built_yet_is_refused_with_advice() {
     let template = "  template: {spec: {containers: [{name: egg, image: egg:3}]}}";
-    let fields = [
-        "upcaster: {}",
-        "snapshots: {everyEvents: 10}",
-        "concurrency: {mergeStrategy: Manual}",
-        "sync: {allow: [None]}",
-        "limits: {commandTimeout: 1s}",
-        "logic: {protocol: Stream}",
-        "sidecar: {otel: {endpoint: 'http://o:4317'}}",
-        "logic: {startupTimeout: 5m}",
+    let cases = [
+        ("upcaster: {}", "upcaster: is not built yet; leave it out"),
+        (
+            "concurrency: {mergeStrategy: Manual}",
+            "concurrency.mergeStrategy: Manual is not built yet; write Strict",
+        ),
+        (
+            "limits: {commandTimeout: 1s}",
+            "limits.commandTimeout: is not built yet; write 30s or leave it out",
+        ),
+        (
+            "logic: {protocol: Stream}",
+            "logic.protocol: Stream is not built yet; write Auto or Unary",
+        ),
     ];
-    for field in fields {
+    for (field, expected) in cases {
         refused(
             &nest(&format!("  {field}\n{template}")),
-            "is not supported yet; ",
+            &format!("Aggregate/nest: spec.{expected}"),
         );
     }
-    let defaults = "  snapshots: {keep: 1}\n  concurrency: {mergeStrategy: Strict}\n  limits: {commandTimeout: 10s}\n  logic: {protocol: Unary}";
+    let manager = "  domain: egg\n  sources: [{domain: nest}]";
+    refused(
+        &(lake() + &component("ProcessManager", "egg", manager)),
+        "ProcessManager/egg: ProcessManager is not built yet; remove the resource",
+    );
+    let defaults = "  snapshots: {keep: 1}\n  concurrency: {mergeStrategy: Strict}\n  limits: {commandTimeout: 30s}\n  logic: {protocol: Unary}";
     judge(&nest(&format!("{defaults}\n{template}"))).unwrap();
 }
 

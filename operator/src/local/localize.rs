@@ -49,7 +49,7 @@ pub(super) fn localize(
                         nats: None,
                         management: None,
                         admin_secret_ref: None,
-                        ..store.spec.bus.clone()
+                        verify_interval: None,
                     };
                     notices.push(format!("{title}: the direct bus replaces the declared bus"));
                 }

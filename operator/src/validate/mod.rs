@@ -3,7 +3,7 @@
 //! ```text
 //! verdict.rs   what is found about a resource
 //! references.rs stores and owners of domains
-//! support.rs   fields without a function yet
+//! support.rs   what is not built yet
 //! pod_names.rs the names in a pod template
 //! workload.rs  the pods: what a template may contain, and which container is the logic
 //! role.rs      what a component does, and with which settings
@@ -129,12 +129,6 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// Reports a field that asks for something that is not built yet, with what to do.
-    fn unsupported(&mut self, field: &str, advice: &str) {
-        let sentence = format!("is not supported yet; {advice}");
-        self.find(Reason::NotYetSupported, field, sentence);
-    }
-
     fn find(&mut self, reason: Reason, field: &str, sentence: impl Into<String>) {
         self.findings.push(Finding {
             reason,
@@ -144,16 +138,16 @@ impl<'a> Report<'a> {
     }
 }
 
-/// Only the SQLite and PostgreSQL stores and the direct bus are supported.
+/// The store, if what it asks for is built; what is not is reported by `support`.
 fn store_of(spec: &crds::EventStoreSpec, report: &mut Report) -> Option<Store> {
-    let is_direct = spec.bus.type_ == crds::BusType::Direct;
     let storage = storage_of(&spec.storage, report);
-    if !is_direct {
-        report.unsupported("spec.bus.type", "write direct");
-    }
-    is_direct.then_some(Store {
+    let bus = match spec.bus.type_ {
+        crds::BusType::Direct => Bus::Direct,
+        crds::BusType::Rabbitmq | crds::BusType::Kafka | crds::BusType::Nats => return None,
+    };
+    Some(Store {
         storage: storage?,
-        bus: Bus::Direct,
+        bus,
     })
 }
 
@@ -170,10 +164,7 @@ fn storage_of(spec: &crds::Storage, report: &mut Report) -> Option<Storage> {
             let postgres = spec.postgres.clone();
             postgres.map(|postgres| Storage::Server(Box::new(Server::Postgres(postgres))))
         }
-        crds::StorageType::Mongodb | crds::StorageType::Redis => {
-            report.unsupported("spec.storage.type", "write sqlite or postgres");
-            None
-        }
+        crds::StorageType::Mongodb | crds::StorageType::Redis => None,
     }
 }
 
@@ -187,7 +178,7 @@ fn component(index: &Index, report: &mut Report) -> Option<Resolved> {
     if of_store.is_some_and(|store| store.storage.type_ == crds::StorageType::Sqlite) {
         check_single(spec, report);
     }
-    let role = role::read(resource, declared, report);
+    let role = role::read(resource, declared);
     let workload = workload::read(spec, report);
     let of_store = of_store?;
     // What is wrong with the store is reported there.

@@ -24,12 +24,6 @@ pub(super) fn store<'a>(
         );
         return None;
     };
-    if key.namespace != report.resource.namespace {
-        report.unsupported(
-            "spec.eventStoreRef.namespace",
-            "use an EventStore of the same namespace",
-        );
-    }
     Some(store)
 }
 

@@ -7,19 +7,15 @@ use angzarr_config::boot::{Mode, Source, Start};
 use angzarr_config::routing::LONGEST_TIME;
 use angzarr_crds::{self as crds, EventStoreSpec, StartType};
 
-use super::{Reason, Report};
+use super::Report;
 
 use crate::model::{Reads, Role};
 use crate::resource::{Resource, Spec};
 
-/// What a component does.
-pub(super) fn read(
-    resource: &Resource,
-    declared: &dyn crds::Component,
-    report: &mut Report,
-) -> Option<Role> {
+/// What a component does; `None` if that is not built yet, which `support` reports.
+pub(super) fn read(resource: &Resource, declared: &dyn crds::Component) -> Option<Role> {
     match &resource.spec {
-        Spec::EventStore(_) => None,
+        Spec::EventStore(_) | Spec::ProcessManager(_) => None,
         Spec::Aggregate(aggregate) => Some(Role::Aggregate {
             domain: aggregate.spec.domain.clone(),
             snapshot_version: aggregate.spec.snapshots.version,
@@ -32,10 +28,10 @@ pub(super) fn read(
         }),
         Spec::Projector(projector) => Some(Role::Projector {
             mode: decode_mode(projector.spec.mode),
-            reads: read_sources(declared, report)?,
+            reads: read_sources(declared)?,
         }),
         Spec::Saga(saga) => Some(Role::Saga {
-            reads: read_sources(declared, report)?,
+            reads: read_sources(declared)?,
             targets: saga
                 .spec
                 .targets
@@ -44,14 +40,6 @@ pub(super) fn read(
                 .collect(),
             mode: decode_mode(saga.spec.mode),
         }),
-        Spec::ProcessManager(_) => {
-            report.find(
-                Reason::NotYetSupported,
-                "",
-                "process managers are not supported yet",
-            );
-            None
-        }
     }
 }
 
@@ -62,17 +50,14 @@ fn decode_mode(mode: crds::Mode) -> Mode {
     }
 }
 
-fn read_sources(declared: &dyn crds::Component, report: &mut Report) -> Option<Reads> {
+fn read_sources(declared: &dyn crds::Component) -> Option<Reads> {
     let start_from = declared
         .consumer()
         .and_then(|consumer| consumer.start_from.as_ref());
     let start = match start_from.map_or(declared.default_start(), |start| start.type_) {
         StartType::Beginning => Start::Beginning,
         StartType::Now => Start::Now,
-        StartType::Position | StartType::Time => {
-            report.unsupported("spec.startFrom.type", "write Beginning or Now");
-            return None;
-        }
+        StartType::Position | StartType::Time => return None,
     };
     let sources = declared.sources().iter().map(|source| Source {
         domain: source.domain.clone(),
