@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::controller::{self, Operator};
 use crate::local::{self, Local, guard, shim};
 use crate::render::{self, Render};
 
@@ -22,6 +23,8 @@ enum Command {
     Local(Local),
     /// Prints every object that a cluster would get from the resources of a folder.
     Render(Render),
+    /// Reconciles the resources of a cluster.
+    Operator(Operator),
     /// Runs a program, and ends all that it started when it or the parent ends.
     #[command(name = guard::NAME, hide = true)]
     Guard {
@@ -46,6 +49,7 @@ pub async fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Local(local) => local::run(local).await.map(succeeded),
         Command::Render(render) => render::run(&render).map(succeeded),
+        Command::Operator(operator) => controller::main(operator).await.map(succeeded),
         Command::Guard { words } => guard::run(&words).await,
         Command::Shim { parent, words } => shim::run(parent, &words).map(succeeded),
     };

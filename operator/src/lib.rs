@@ -9,6 +9,7 @@
 //! `model` holds what `validate` resolves and `plan` reads.
 
 mod cli;
+pub mod controller;
 pub mod graph;
 pub mod index;
 mod local;

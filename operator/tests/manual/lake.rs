@@ -7,7 +7,7 @@ use std::path::Path;
 use angzarr_config::Mistake;
 use angzarr_crds::Kind;
 use angzarr_operator::graph::{draw, unheard};
-use angzarr_operator::manifest::{Resource, read_text};
+use angzarr_operator::manifest::{Written, read_text};
 use angzarr_operator::plan::{Installation, plan};
 use angzarr_operator::render::yaml;
 use angzarr_operator::validate::validate;
@@ -47,13 +47,13 @@ fn written(resources: &[Value]) -> String {
     documents.join("\n---\n")
 }
 
-fn read(text: &str) -> Result<Vec<Resource>, Vec<Mistake>> {
+fn read(text: &str) -> Result<Vec<Written>, Vec<Mistake>> {
     read_text(Path::new("lake.yaml"), text).map(|found| found.resources)
 }
 
 thread_local! {
     /// What is around the tried resource, read once, since rules take their time.
-    static OTHERS: RefCell<BTreeMap<String, Vec<Resource>>> = RefCell::default();
+    static OTHERS: RefCell<BTreeMap<String, Vec<Written>>> = RefCell::default();
 }
 
 /// Resources, the tried one first.

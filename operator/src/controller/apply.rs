@@ -1,0 +1,295 @@
+//! Applies the objects of a resource, and removes those of it that nothing needs any more.
+//!
+//! # Design
+//! What is unchanged is not written: after each write the world keeps the look of the object, and as long as the watch shows the same look and the
+//! same is desired, there is nothing to do. An object that the watch does not know may still exist and belong to somebody else, so it is read first.
+
+use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, Preconditions};
+use kube::{Client, Error as ClientError};
+use serde_json::{Value, json};
+
+use super::child::{Child, ChildKey, ChildKind, Workload};
+use super::world::World;
+use crate::model::Key;
+
+/// Who writes the children: the API server keeps apart what others write.
+const MANAGER: &str = "angzarr-operator";
+
+/// Writes children.
+pub(super) struct Applier {
+    client: Client,
+}
+
+/// Whose objects are applied.
+#[derive(Debug, Clone)]
+pub(super) struct Owner {
+    pub(super) key: Key,
+    pub(super) uid: String,
+}
+
+/// What became of the objects.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Applied {
+    /// The report of the workload, if there is one.
+    pub(super) workload: Option<Workload>,
+    /// Whether anything was written.
+    pub(super) has_changed: bool,
+}
+
+/// Why objects are not there.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    /// An object of that name belongs to somebody else.
+    #[error("{kind} {name} exists and does not belong to it; remove or rename that object")]
+    NameTaken { kind: &'static str, name: String },
+    /// The API server does not accept the object.
+    #[error("the API server refuses {kind} {name}: {message}")]
+    Refused {
+        kind: &'static str,
+        name: String,
+        message: String,
+    },
+    /// The API server could not be asked, or is busy.
+    #[error("{action} {kind} {name}")]
+    Call {
+        action: &'static str,
+        kind: &'static str,
+        name: String,
+        #[source]
+        source: ClientError,
+    },
+}
+
+impl Error {
+    /// Whether the same call may succeed later without a change of the resource.
+    pub(super) fn is_retryable(&self) -> bool {
+        match self {
+            Self::NameTaken { .. } | Self::Refused { .. } => false,
+            Self::Call { .. } => true,
+        }
+    }
+}
+
+impl Applier {
+    /// Writes through a client.
+    pub(super) fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// Applies objects in their order; the workload is tried first, and if it is refused nothing is applied.
+    ///
+    /// # Errors
+    /// The first object that could not be applied.
+    pub(super) async fn apply(
+        &self,
+        owner: &Owner,
+        desired: &[Value],
+        world: &World,
+    ) -> Result<Applied, Error> {
+        let mut applied = Applied::default();
+        let wanted: Vec<_> = desired
+            .iter()
+            .filter_map(|object| Wanted::new(owner, object))
+            .collect();
+        for wanted in wanted.iter().filter(|it| it.is_workload()) {
+            if !self.is_current(wanted, world) {
+                self.try_out(wanted).await?;
+            }
+        }
+        for wanted in &wanted {
+            let workload = if self.is_current(wanted, world) {
+                let state = world.state();
+                state
+                    .children
+                    .get(&wanted.key)
+                    .and_then(|it| it.workload.clone())
+            } else {
+                applied.has_changed = true;
+                self.write(wanted, owner, world).await?.workload
+            };
+            applied.workload = applied.workload.or(workload);
+        }
+        Ok(applied)
+    }
+
+    /// Deletes what an owner has and does not desire.
+    ///
+    /// # Errors
+    /// The first object that could not be deleted.
+    pub(super) async fn prune(
+        &self,
+        owner: &Owner,
+        desired: &[Value],
+        world: &World,
+        is_kept: impl Fn(&ChildKey) -> bool,
+    ) -> Result<(), Error> {
+        let wanted: BTreeSet<_> = desired
+            .iter()
+            .filter_map(|object| Wanted::new(owner, object))
+            .map(|it| it.key)
+            .collect();
+        let surplus: Vec<_> = {
+            let state = world.state();
+            let own = state.children.of(&owner.key);
+            own.filter(|(_, child)| child.owner.as_deref() == Some(&owner.uid))
+                .filter(|(key, _)| !wanted.contains(key) && !is_kept(key))
+                .map(|(key, child)| (key.clone(), child.uid.clone()))
+                .collect()
+        };
+        for (key, uid) in surplus {
+            self.delete(&key, uid).await?;
+        }
+        Ok(())
+    }
+
+    async fn delete(&self, key: &ChildKey, uid: String) -> Result<(), Error> {
+        let how = DeleteParams {
+            preconditions: Some(Preconditions {
+                uid: Some(uid),
+                resource_version: None,
+            }),
+            ..DeleteParams::background()
+        };
+        match self.api(key).delete(&key.name, &how).await {
+            Ok(_) => Ok(()),
+            // It is gone, or another object has the name.
+            Err(ClientError::Api(status)) if [404, 409].contains(&status.code) => Ok(()),
+            Err(source) => Err(call("delete", key, source)),
+        }
+    }
+
+    fn is_current(&self, wanted: &Wanted, world: &World) -> bool {
+        let state = world.state();
+        state.children.is_as_written(&wanted.key, wanted.hash)
+    }
+
+    async fn try_out(&self, wanted: &Wanted) -> Result<(), Error> {
+        let mut how = PatchParams::apply(MANAGER).force();
+        how.dry_run = true;
+        let patch = Patch::Apply(&wanted.object);
+        match self
+            .api(&wanted.key)
+            .patch(&wanted.key.name, &how, &patch)
+            .await
+        {
+            Ok(_) => Ok(()),
+            Err(source) => Err(wanted.error(source)),
+        }
+    }
+
+    /// Writes an object that is ours or not there; both may be otherwise than the watch shows, which the API server judges.
+    async fn write(&self, wanted: &Wanted, owner: &Owner, world: &World) -> Result<Child, Error> {
+        let known = world.state().children.get(&wanted.key).cloned();
+        let found = match known {
+            Some(child) => Some(child),
+            None => self.find(&wanted.key).await?,
+        };
+        let mut object = wanted.object.clone();
+        let mut how = PatchParams::apply(MANAGER);
+        if let Some(child) = &found {
+            wanted.check_owner(child, owner)?;
+            // Were it replaced meanwhile, this is refused.
+            object["metadata"]["uid"] = child.uid.clone().into();
+            how = how.force();
+        }
+        let api = self.api(&wanted.key);
+        let patch = Patch::Apply(&object);
+        let response = api.patch(&wanted.key.name, &how, &patch).await;
+        let object = response.map_err(|source| wanted.error(source))?;
+        let child = Child::read(wanted.key.kind, &object);
+        let mut state = world.state();
+        state
+            .children
+            .write(&wanted.key, child.clone(), wanted.hash);
+        Ok(child)
+    }
+
+    async fn find(&self, key: &ChildKey) -> Result<Option<Child>, Error> {
+        let found = self.api(key).get_opt(&key.name).await;
+        let found = found.map_err(|source| call("read", key, source))?;
+        Ok(found.map(|object| Child::read(key.kind, &object)))
+    }
+
+    fn api(&self, key: &ChildKey) -> Api<DynamicObject> {
+        Api::namespaced_with(self.client.clone(), &key.namespace, &key.kind.api())
+    }
+}
+
+/// A desired object with its owner.
+struct Wanted {
+    key: ChildKey,
+    object: Value,
+    hash: u64,
+}
+
+impl Wanted {
+    fn new(owner: &Owner, object: &Value) -> Option<Self> {
+        let kind = ChildKind::of(object)?;
+        let mut object = object.clone();
+        let name = object["metadata"]["name"].as_str()?.to_owned();
+        // A claim outlives its component, so that no deletion takes an event log with it.
+        if kind != ChildKind::PersistentVolumeClaim {
+            object["metadata"]["ownerReferences"] = json!([{
+                "apiVersion": angzarr_crds::API_VERSION,
+                "kind": owner.key.kind.as_str(),
+                "name": owner.key.name,
+                "uid": owner.uid,
+                "controller": true,
+            }]);
+        }
+        let mut hasher = DefaultHasher::new();
+        object.to_string().hash(&mut hasher);
+        Some(Self {
+            key: ChildKey {
+                kind,
+                namespace: owner.key.namespace.clone(),
+                name,
+            },
+            hash: hasher.finish(),
+            object,
+        })
+    }
+
+    fn is_workload(&self) -> bool {
+        [ChildKind::Deployment, ChildKind::PodTemplate].contains(&self.key.kind)
+    }
+
+    fn check_owner(&self, child: &Child, owner: &Owner) -> Result<(), Error> {
+        let is_ours = if self.key.kind == ChildKind::PersistentVolumeClaim {
+            child.of.as_ref() == Some(&owner.key) && child.owner.is_none()
+        } else {
+            child.owner.as_deref() == Some(&owner.uid)
+        };
+        if is_ours {
+            return Ok(());
+        }
+        Err(Error::NameTaken {
+            kind: self.key.kind.as_str(),
+            name: self.key.name.clone(),
+        })
+    }
+
+    fn error(&self, source: ClientError) -> Error {
+        match &source {
+            // What is invalid or forbidden stays so until somebody changes something.
+            ClientError::Api(status) if [400, 403, 422].contains(&status.code) => Error::Refused {
+                kind: self.key.kind.as_str(),
+                name: self.key.name.clone(),
+                message: status.message.clone(),
+            },
+            _ => call("apply", &self.key, source),
+        }
+    }
+}
+
+fn call(action: &'static str, key: &ChildKey, source: ClientError) -> Error {
+    Error::Call {
+        action,
+        kind: key.kind.as_str(),
+        name: key.name.clone(),
+        source,
+    }
+}

@@ -1,0 +1,307 @@
+//! The objects that components lead to, as the API server holds them.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use angzarr_crds::Kind;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::{ApiResource, DynamicObject, GroupVersionKind};
+use serde_json::Value;
+
+use crate::model::Key;
+
+/// A kind of object that is made for a component or a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum ChildKind {
+    ServiceAccount,
+    ConfigMap,
+    PersistentVolumeClaim,
+    Service,
+    NetworkPolicy,
+    Deployment,
+    PodTemplate,
+    PodDisruptionBudget,
+    HorizontalPodAutoscaler,
+    PodMonitor,
+}
+
+impl ChildKind {
+    /// The kinds that every cluster has.
+    pub(super) const ALWAYS: [Self; 9] = [
+        Self::ServiceAccount,
+        Self::ConfigMap,
+        Self::PersistentVolumeClaim,
+        Self::Service,
+        Self::NetworkPolicy,
+        Self::Deployment,
+        Self::PodTemplate,
+        Self::PodDisruptionBudget,
+        Self::HorizontalPodAutoscaler,
+    ];
+
+    /// The kind of an object that was planned.
+    pub(super) fn of(object: &Value) -> Option<Self> {
+        let kind = object["kind"].as_str()?;
+        let mut all = Self::ALWAYS.into_iter().chain([Self::PodMonitor]);
+        all.find(|it| it.parts().2 == kind)
+    }
+
+    fn parts(self) -> (&'static str, &'static str, &'static str, &'static str) {
+        match self {
+            Self::ServiceAccount => ("", "v1", "ServiceAccount", "serviceaccounts"),
+            Self::ConfigMap => ("", "v1", "ConfigMap", "configmaps"),
+            Self::PersistentVolumeClaim => {
+                ("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims")
+            }
+            Self::Service => ("", "v1", "Service", "services"),
+            Self::NetworkPolicy => (
+                "networking.k8s.io",
+                "v1",
+                "NetworkPolicy",
+                "networkpolicies",
+            ),
+            Self::Deployment => ("apps", "v1", "Deployment", "deployments"),
+            Self::PodTemplate => ("", "v1", "PodTemplate", "podtemplates"),
+            Self::PodDisruptionBudget => (
+                "policy",
+                "v1",
+                "PodDisruptionBudget",
+                "poddisruptionbudgets",
+            ),
+            Self::HorizontalPodAutoscaler => (
+                "autoscaling",
+                "v2",
+                "HorizontalPodAutoscaler",
+                "horizontalpodautoscalers",
+            ),
+            Self::PodMonitor => ("monitoring.coreos.com", "v1", "PodMonitor", "podmonitors"),
+        }
+    }
+
+    /// How the API server names it.
+    pub(super) fn api(self) -> ApiResource {
+        let (group, version, kind, plural) = self.parts();
+        ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural)
+    }
+
+    /// The word in an object's `kind` field.
+    pub(super) fn as_str(self) -> &'static str {
+        self.parts().2
+    }
+}
+
+/// Names a child.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct ChildKey {
+    pub(super) kind: ChildKind,
+    pub(super) namespace: String,
+    pub(super) name: String,
+}
+
+/// A child as it is.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Child {
+    pub(super) uid: String,
+    /// The id of the resource that owns it.
+    pub(super) owner: Option<String>,
+    /// The resource that its labels name.
+    pub(super) of: Option<Key>,
+    /// What it looks like, without what the API server counts and others report.
+    pub(super) look: u64,
+    /// What its controller reports of a workload.
+    pub(super) workload: Option<Workload>,
+}
+
+/// What a Deployment's controller reports.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Workload {
+    /// How many pods are wanted.
+    pub(super) wanted: i32,
+    /// Whether the report is about the newest template.
+    pub(super) is_observed: bool,
+    pub(super) replicas: i32,
+    pub(super) updated: i32,
+    pub(super) ready: i32,
+    pub(super) available: i32,
+    /// Why the rollout is stuck, once its deadline has passed.
+    pub(super) stuck: Option<String>,
+    /// Why pods cannot be made, such as a quota.
+    pub(super) failure: Option<String>,
+}
+
+impl Child {
+    /// Reads an object of a kind.
+    pub(super) fn read(kind: ChildKind, object: &DynamicObject) -> Self {
+        let metadata = &object.metadata;
+        let mut owners = metadata.owner_references.iter().flatten();
+        let owner = owners.find(|owner| owner.controller == Some(true));
+        Self {
+            uid: metadata.uid.clone().unwrap_or_default(),
+            owner: owner.map(|owner| owner.uid.clone()),
+            of: labelled(metadata),
+            look: look(object),
+            workload: (kind == ChildKind::Deployment).then(|| Workload::read(object)),
+        }
+    }
+}
+
+/// The resource that an object's labels name.
+pub(super) fn labelled(metadata: &ObjectMeta) -> Option<Key> {
+    let labels = metadata.labels.as_ref()?;
+    let namespace = metadata.namespace.clone()?;
+    let kind = labels.get("angzarr.io/kind").map(|kind| Kind::parse(kind));
+    match kind {
+        Some(kind) => Some(Key {
+            namespace,
+            kind: kind?,
+            name: labels.get("angzarr.io/component")?.clone(),
+        }),
+        // A directory belongs to a store.
+        None => Some(Key {
+            namespace,
+            kind: Kind::EventStore,
+            name: labels.get("app.kubernetes.io/part-of")?.clone(),
+        }),
+    }
+}
+
+/// What the controller of Deployments writes into their metadata.
+const REVISION: &str = "deployment.kubernetes.io/revision";
+
+fn look(object: &DynamicObject) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    let metadata = &object.metadata;
+    metadata.labels.hash(&mut hasher);
+    let annotations = metadata.annotations.iter().flatten();
+    for annotation in annotations.filter(|(name, _)| *name != REVISION) {
+        annotation.hash(&mut hasher);
+    }
+    for owner in metadata.owner_references.iter().flatten() {
+        (&owner.uid, owner.controller).hash(&mut hasher);
+    }
+    let fields = object.data.as_object().into_iter().flatten();
+    for (name, value) in fields.filter(|(name, _)| *name != "status") {
+        (name, value.to_string()).hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
+impl Workload {
+    fn read(object: &DynamicObject) -> Self {
+        let (spec, status) = (&object.data["spec"], &object.data["status"]);
+        let count = |field: &str| {
+            let number = status[field].as_i64().unwrap_or(0);
+            i32::try_from(number).unwrap_or(i32::MAX)
+        };
+        let condition = |kind: &str, value: &str| {
+            let conditions = status["conditions"].as_array().into_iter().flatten();
+            let mut found = conditions.filter(|it| it["type"] == kind && it["status"] == value);
+            let message = found.next()?["message"].as_str()?;
+            Some(message.to_owned())
+        };
+        let wanted = spec["replicas"].as_i64().unwrap_or(1);
+        Self {
+            wanted: i32::try_from(wanted).unwrap_or(i32::MAX),
+            is_observed: status["observedGeneration"].as_i64() >= object.metadata.generation,
+            replicas: count("replicas"),
+            updated: count("updatedReplicas"),
+            ready: count("readyReplicas"),
+            available: count("availableReplicas"),
+            stuck: condition("Progressing", "False"),
+            failure: condition("ReplicaFailure", "True"),
+        }
+    }
+
+    /// Whether all wanted pods are of the newest template, and available.
+    pub(super) fn is_complete(&self) -> bool {
+        self.is_observed
+            && self.replicas == self.wanted
+            && self.updated == self.wanted
+            && self.available == self.wanted
+    }
+}
+
+/// The children that the watches know.
+#[derive(Debug, Default)]
+pub(super) struct Children {
+    all: HashMap<ChildKey, Child>,
+    of: BTreeMap<Key, BTreeSet<ChildKey>>,
+    /// What was written last, and how the object looked then.
+    written: HashMap<ChildKey, Written>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Written {
+    desired: u64,
+    look: u64,
+}
+
+impl Children {
+    /// Enters a child; returns the resource that it concerns, if it changed.
+    pub(super) fn insert(&mut self, key: ChildKey, child: Child) -> Option<Key> {
+        let of = child.of.clone();
+        if self.all.get(&key) == Some(&child) {
+            return None;
+        }
+        if let Some(of) = &of {
+            self.of.entry(of.clone()).or_default().insert(key.clone());
+        }
+        let before = self.all.insert(key.clone(), child)?.of;
+        if before != of {
+            self.forget(before.as_ref(), &key);
+            return of.or(before);
+        }
+        of
+    }
+
+    /// Enters a child as the API server answered a write of something desired, which its hash stands for.
+    pub(super) fn write(&mut self, key: &ChildKey, child: Child, desired: u64) {
+        let look = child.look;
+        self.insert(key.clone(), child);
+        self.written.insert(key.clone(), Written { desired, look });
+    }
+
+    /// Whether a child still looks as after a write of the same.
+    pub(super) fn is_as_written(&self, key: &ChildKey, desired: u64) -> bool {
+        let Some(child) = self.all.get(key) else {
+            return false;
+        };
+        let look = child.look;
+        self.written.get(key) == Some(&Written { desired, look })
+    }
+
+    /// Takes out a child; returns the resource that it concerned.
+    pub(super) fn remove(&mut self, key: &ChildKey) -> Option<Key> {
+        self.written.remove(key);
+        let of = self.all.remove(key)?.of;
+        self.forget(of.as_ref(), key);
+        of
+    }
+
+    /// A child.
+    pub(super) fn get(&self, key: &ChildKey) -> Option<&Child> {
+        self.all.get(key)
+    }
+
+    /// The children whose labels name a resource.
+    pub(super) fn of(&self, key: &Key) -> impl Iterator<Item = (&ChildKey, &Child)> {
+        let keys = self.of.get(key).into_iter().flatten();
+        keys.filter_map(|key| Some((key, self.all.get(key)?)))
+    }
+
+    /// The keys of all children of a kind.
+    pub(super) fn keys(&self, kind: ChildKind) -> Vec<ChildKey> {
+        let keys = self.all.keys().filter(|key| key.kind == kind);
+        keys.cloned().collect()
+    }
+
+    fn forget(&mut self, of: Option<&Key>, key: &ChildKey) {
+        let Some(of) = of else { return };
+        if let Some(keys) = self.of.get_mut(of) {
+            keys.remove(key);
+            if keys.is_empty() {
+                self.of.remove(of);
+            }
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! The watches: what they see goes into the world, and whom it concerns into the queue.
+
+use std::collections::BTreeSet;
+use std::pin::pin;
+use std::sync::Arc;
+
+use angzarr_crds::Kind;
+use futures::{StreamExt, TryStreamExt};
+use k8s_openapi::api::core::v1::Pod as PodObject;
+use kube::api::{Api, DynamicObject};
+use kube::runtime::watcher::{self, Event};
+use kube::runtime::{WatchStreamExt, watcher as watch};
+use kube::{Client, ResourceExt};
+use tokio::sync::watch as state;
+
+use super::api;
+use super::child::{Child, ChildKey, ChildKind, labelled};
+use super::pod::Pod;
+use super::queue::Requests;
+use super::world::{Subject, World};
+use crate::model::Key;
+
+/// The label of everything that the operator makes.
+const OURS: &str = "app.kubernetes.io/managed-by=angzarr";
+
+/// What a watch fills and asks.
+#[derive(Clone)]
+pub(super) struct Intake {
+    pub(super) client: Client,
+    pub(super) world: Arc<World>,
+    pub(super) requests: Requests,
+    /// The namespace to look at; all without one.
+    pub(super) namespace: Option<String>,
+}
+
+/// Tells whether a watch has seen everything once.
+pub(super) type Complete = state::Sender<usize>;
+
+impl Intake {
+    /// Watches the resources of a kind until it is dropped.
+    pub(super) async fn resources(self, kind: Kind, complete: Complete) {
+        let objects = self.objects(&api(kind));
+        let watched = watch(objects, watcher::Config::default()).default_backoff();
+        let mut watched = pin!(watched.inspect_err(|error| report(kind.as_str(), error)));
+        let mut listed = BTreeSet::new();
+        let key = |object: &DynamicObject| Key {
+            namespace: object.namespace().unwrap_or_default(),
+            kind,
+            name: object.name_any(),
+        };
+        while let Some(event) = watched.next().await {
+            let Ok(event) = event else { continue };
+            match event {
+                Event::Init => listed.clear(),
+                Event::InitApply(object) => {
+                    listed.insert(key(&object));
+                    self.enter(key(&object), &object);
+                }
+                Event::Apply(object) => self.enter(key(&object), &object),
+                Event::Delete(object) => self.leave(&key(&object)),
+                Event::InitDone => {
+                    let known = self.known(kind);
+                    for gone in known.difference(&listed) {
+                        self.leave(gone);
+                    }
+                    complete.send_modify(|count| *count += 1);
+                }
+            }
+        }
+    }
+
+    fn known(&self, kind: Kind) -> BTreeSet<Key> {
+        let state = self.world.state();
+        let keys = state.subjects.keys().filter(|key| key.kind == kind);
+        keys.cloned().collect()
+    }
+
+    fn enter(&self, key: Key, object: &DynamicObject) {
+        let concerned = self.world.state().insert(key, Subject::read(object));
+        self.requests.all(concerned);
+    }
+
+    fn leave(&self, key: &Key) {
+        let concerned = self.world.state().remove(key);
+        self.requests.all(concerned);
+    }
+
+    /// Watches the children of a kind until it is dropped.
+    pub(super) async fn children(self, kind: ChildKind, complete: Complete) {
+        let objects = self.objects(&kind.api());
+        let watched = watch(objects, watcher::Config::default().labels(OURS)).default_backoff();
+        let mut watched = pin!(watched.inspect_err(|error| report(kind.as_str(), error)));
+        let mut listed = BTreeSet::new();
+        let key = |object: &DynamicObject| ChildKey {
+            kind,
+            namespace: object.namespace().unwrap_or_default(),
+            name: object.name_any(),
+        };
+        while let Some(event) = watched.next().await {
+            let Ok(event) = event else { continue };
+            match event {
+                Event::Init => listed.clear(),
+                Event::InitApply(object) => {
+                    listed.insert(key(&object));
+                    self.enter_child(key(&object), &object);
+                }
+                Event::Apply(object) => self.enter_child(key(&object), &object),
+                Event::Delete(object) => self.leave_child(&key(&object)),
+                Event::InitDone => {
+                    let known: BTreeSet<_> =
+                        self.world.state().children.keys(kind).into_iter().collect();
+                    for gone in known.difference(&listed) {
+                        self.leave_child(gone);
+                    }
+                    complete.send_modify(|count| *count += 1);
+                }
+            }
+        }
+    }
+
+    fn enter_child(&self, key: ChildKey, object: &DynamicObject) {
+        let child = Child::read(key.kind, object);
+        let concerned = self.world.state().insert_child(key, child);
+        self.requests.all(concerned);
+    }
+
+    fn leave_child(&self, key: &ChildKey) {
+        let concerned = self.world.state().children.remove(key);
+        self.requests.all(concerned);
+    }
+
+    /// Watches the pods of components until it is dropped.
+    pub(super) async fn pods(self, complete: Complete) {
+        let pods: Api<PodObject> = match &self.namespace {
+            Some(namespace) => Api::namespaced(self.client.clone(), namespace),
+            None => Api::all(self.client.clone()),
+        };
+        let of_ours = watcher::Config::default().labels("angzarr.io/component");
+        let watched = watch(pods, of_ours).default_backoff();
+        let mut watched = pin!(watched.inspect_err(|error| report("Pod", error)));
+        let mut listed = BTreeSet::new();
+        while let Some(event) = watched.next().await {
+            let Ok(event) = event else { continue };
+            match event {
+                Event::Init => listed.clear(),
+                Event::InitApply(object) => {
+                    listed.extend(self.enter_pod(&object));
+                }
+                Event::Apply(object) => {
+                    self.enter_pod(&object);
+                }
+                Event::Delete(object) => {
+                    if let Some(key) = component(&object) {
+                        self.world.state().remove_pod(&key, &object.name_any());
+                        self.requests.now(key);
+                    }
+                }
+                Event::InitDone => {
+                    let gone = self.world.state().retain_pods(&listed);
+                    self.requests.all(gone);
+                    complete.send_modify(|count| *count += 1);
+                }
+            }
+        }
+    }
+
+    fn enter_pod(&self, object: &PodObject) -> Option<(Key, String)> {
+        let key = component(object)?;
+        let pod = Pod::read(object);
+        let name = pod.name.clone();
+        if self.world.state().insert_pod(&key, pod) {
+            self.requests.now(key.clone());
+        }
+        Some((key, name))
+    }
+
+    fn objects(&self, resource: &kube::api::ApiResource) -> Api<DynamicObject> {
+        match &self.namespace {
+            Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, resource),
+            None => Api::all_with(self.client.clone(), resource),
+        }
+    }
+}
+
+fn component(object: &PodObject) -> Option<Key> {
+    labelled(&object.metadata)
+}
+
+fn report(kind: &str, error: &watcher::Error) {
+    tracing::warn!(kind, error = %error, "a watch broke, and is begun again");
+}

@@ -1,0 +1,146 @@
+//! `angzarr operator`: reconciles the resources of a cluster.
+//!
+//! ```text
+//! API server ─▶ intake (watches) ─▶ world ─▶ queue ─▶ reconcile: dereference ─▶ validate ─▶ plan ─▶ apply ─▶ report ─▶ API server
+//!
+//! intake.rs    what the watches see, and whom it concerns
+//! world.rs     what is known: resources, children, pods
+//! queue.rs     which resources are due
+//! reconcile.rs the pipeline
+//! apply.rs     writes children, and only ours
+//! report.rs    conditions
+//! ```
+
+mod apply;
+mod child;
+mod intake;
+mod pod;
+mod queue;
+mod reasons;
+mod reconcile;
+mod report;
+mod world;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use angzarr_crds::{GROUP, Kind};
+use anyhow::{Context, Result};
+use clap::Args;
+use kube::Client;
+use kube::api::{ApiResource, GroupVersionKind};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::plan::Installation;
+pub use reasons::{Reason, Type};
+
+use child::ChildKind;
+use intake::Intake;
+use queue::{Pace, Queue};
+use reconcile::Reconciler;
+use world::World;
+
+/// What the operator looks at, and what it installs.
+#[derive(Debug, Clone, Args)]
+pub struct Operator {
+    /// The only namespace whose resources are reconciled; all without it.
+    #[arg(long, value_name = "NAMESPACE", env = "ANGZARR_NAMESPACE")]
+    pub namespace: Option<String>,
+    /// The image of the sidecar, for resources that name none.
+    #[arg(long, value_name = "IMAGE", env = "ANGZARR_SIDECAR_IMAGE", default_value = crate::render::DEFAULT_IMAGE)]
+    pub sidecar_image: String,
+}
+
+/// Runs the operator of this process until a signal ends it.
+///
+/// # Errors
+/// There is no API server to be found in the environment, or a part of the operator ended by itself.
+pub(crate) async fn main(operator: Operator) -> Result<()> {
+    tracing_subscriber::fmt()
+        .json()
+        .with_writer(std::io::stderr)
+        .init();
+    let client = Client::try_default()
+        .await
+        .context("find the API server; set KUBECONFIG or run in a pod")?;
+    run(operator, client, ended_by_signal()).await
+}
+
+/// Runs the operator until a future ends.
+///
+/// # Errors
+/// A part of it ended by itself.
+pub async fn run(operator: Operator, client: Client, stopped: impl Future) -> Result<()> {
+    let world = Arc::new(World::default());
+    let queue = Queue::new(Pace::default());
+    let intake = Intake {
+        client: client.clone(),
+        world: Arc::clone(&world),
+        requests: queue.requests(),
+        namespace: operator.namespace,
+    };
+    let installation = Installation {
+        sidecar_image: operator.sidecar_image,
+        has_pod_monitors: false,
+    };
+    let reconciler = Arc::new(Reconciler::new(client, world, installation));
+    let (mut watches, complete) = start_watches(&intake);
+    let stop = CancellationToken::new();
+    let look = move |key| {
+        let reconciler = Arc::clone(&reconciler);
+        async move { reconciler.reconcile(key).await }
+    };
+    let work = tokio::spawn({
+        let stop = stop.clone();
+        async move {
+            if complete.await {
+                queue.run(look, stop).await;
+            }
+        }
+    });
+    tokio::select! {
+        _ = stopped => {}
+        ended = watches.join_next() => {
+            ended.context("watch")?.context("watch the API server")?;
+            anyhow::bail!("a watch ended by itself");
+        }
+    }
+    stop.cancel();
+    watches.abort_all();
+    work.abort();
+    Ok(())
+}
+
+/// Starts all watches; the future ends when each has seen everything once.
+fn start_watches(intake: &Intake) -> (JoinSet<()>, impl Future<Output = bool> + use<>) {
+    let (complete, mut count) = watch::channel(0);
+    let mut watches = JoinSet::new();
+    for kind in Kind::ALL {
+        watches.spawn(intake.clone().resources(kind, complete.clone()));
+    }
+    for kind in ChildKind::ALWAYS {
+        watches.spawn(intake.clone().children(kind, complete.clone()));
+    }
+    watches.spawn(intake.clone().pods(complete));
+    let all = watches.len();
+    let is_complete = async move { count.wait_for(|count| *count >= all).await.is_ok() };
+    (watches, is_complete)
+}
+
+/// How the API server names one of our kinds.
+fn api(kind: Kind) -> ApiResource {
+    let gvk = GroupVersionKind::gvk(GROUP, "v1alpha1", kind.as_str());
+    ApiResource::from_gvk_with_plural(&gvk, kind.plural())
+}
+
+/// Ends with the first signal that asks the process to end.
+async fn ended_by_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).expect("signals can be listened to");
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}

@@ -1,0 +1,80 @@
+//! The pods of components, as the API server holds them.
+
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod as Object};
+
+use crate::plan::names;
+
+/// What the operator looks at in a pod.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Pod {
+    pub(super) name: String,
+    /// Where its sidecar's admin port is asked.
+    pub(super) ip: Option<String>,
+    pub(super) is_ready: bool,
+    /// Whether it is being deleted.
+    pub(super) is_leaving: bool,
+    /// Whether it has a sidecar of ours.
+    pub(super) has_sidecar: bool,
+    /// The ConfigMaps that it mounts.
+    pub(super) config_maps: Vec<String>,
+    /// Why it does not run, as its node or the scheduler says.
+    pub(super) trouble: Option<String>,
+}
+
+impl Pod {
+    /// Reads an object.
+    pub(super) fn read(object: &Object) -> Self {
+        let spec = object.spec.as_ref();
+        let status = object.status.as_ref();
+        let mut conditions = status
+            .and_then(|it| it.conditions.as_ref())
+            .into_iter()
+            .flatten();
+        let initial = spec.and_then(|it| it.init_containers.as_ref());
+        Self {
+            name: object.metadata.name.clone().unwrap_or_default(),
+            ip: status.and_then(|it| it.pod_ip.clone()),
+            is_ready: conditions.any(|it| it.type_ == "Ready" && it.status == "True"),
+            is_leaving: object.metadata.deletion_timestamp.is_some(),
+            has_sidecar: initial
+                .into_iter()
+                .flatten()
+                .any(|it| it.name == names::SIDECAR),
+            config_maps: config_maps(object),
+            trouble: trouble(object),
+        }
+    }
+}
+
+fn config_maps(object: &Object) -> Vec<String> {
+    let volumes = object.spec.as_ref().and_then(|it| it.volumes.as_ref());
+    let named = volumes.into_iter().flatten();
+    named
+        .filter_map(|it| Some(it.config_map.as_ref()?.name.clone()))
+        .collect()
+}
+
+/// The first reason that a person would look for: it cannot be placed, or a container of it cannot start or ends again and again.
+fn trouble(object: &Object) -> Option<String> {
+    let status = object.status.as_ref()?;
+    let conditions = status.conditions.iter().flatten();
+    let unplaced = conditions
+        .filter(|it| it.type_ == "PodScheduled" && it.status == "False")
+        .filter_map(|it| it.message.clone())
+        .next();
+    let containers = status.init_container_statuses.iter().flatten();
+    let containers = containers.chain(status.container_statuses.iter().flatten());
+    unplaced.or_else(|| containers.filter_map(waits).next())
+}
+
+fn waits(container: &ContainerStatus) -> Option<String> {
+    let waiting = container.state.as_ref()?.waiting.as_ref()?;
+    let reason = waiting.reason.as_deref()?;
+    // These two are the ordinary way to a running container.
+    if ["ContainerCreating", "PodInitializing"].contains(&reason) {
+        return None;
+    }
+    let name = &container.name;
+    let message = waiting.message.as_deref().unwrap_or("no message");
+    Some(format!("container {name}: {reason}: {message}"))
+}

@@ -1,0 +1,145 @@
+//! The types of conditions and their reasons, each word once.
+
+use crate::validate;
+
+/// A type of condition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Type {
+    /// A person has to act.
+    Stalled,
+    /// Work is left.
+    Reconciling,
+    /// It serves; its own observedGeneration is the generation that does.
+    Ready,
+    /// No pods are wanted.
+    Suspended,
+    /// The resource is valid.
+    Accepted,
+    /// Everything that it names exists.
+    ReferencesResolved,
+    /// Pods are available.
+    WorkloadAvailable,
+    /// The pods have the declared sidecar.
+    WorkloadUpToDate,
+}
+
+impl Type {
+    /// The word in the status.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stalled => "Stalled",
+            Self::Reconciling => "Reconciling",
+            Self::Ready => "Ready",
+            Self::Suspended => "Suspended",
+            Self::Accepted => "Accepted",
+            Self::ReferencesResolved => "ReferencesResolved",
+            Self::WorkloadAvailable => "WorkloadAvailable",
+            Self::WorkloadUpToDate => "WorkloadUpToDate",
+        }
+    }
+}
+
+/// Why a condition has its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// The resource is valid.
+    Valid,
+    /// A field has a value that cannot work.
+    InvalidSpec,
+    /// A field asks for something that is not built yet.
+    NotYetSupported,
+    /// Another Aggregate of the EventStore owns the domain.
+    DomainConflict,
+    /// The API server refuses an object that the resource leads to.
+    InvalidTemplate,
+    /// An object of another owner has the name of a child.
+    NameTaken,
+    /// Everything that the resource names exists.
+    Resolved,
+    /// The EventStore does not exist.
+    WaitingForEventStore,
+    /// No Aggregate owns a domain that is read or commanded.
+    WaitingForDomain,
+    /// Something that the resource names is not there.
+    WaitingForDependency,
+    /// Pods are replaced, added or removed.
+    RollingOut,
+    /// The rollout made no progress for longer than its deadline.
+    ProgressDeadlineExceeded,
+    /// At least one pod is ready.
+    Serving,
+    /// No pod is ready yet.
+    Progressing,
+    /// No pods are wanted.
+    Suspended,
+    /// At least one pod is available, or none is wanted.
+    PodsAvailable,
+    /// No pod is available.
+    PodsUnavailable,
+    /// All pods have the sidecar.
+    UpToDate,
+    /// A pod has no sidecar.
+    SidecarMissing,
+}
+
+impl Reason {
+    /// Every reason, for documentation and its test.
+    pub const ALL: [Self; 19] = [
+        Self::Valid,
+        Self::InvalidSpec,
+        Self::NotYetSupported,
+        Self::DomainConflict,
+        Self::InvalidTemplate,
+        Self::NameTaken,
+        Self::Resolved,
+        Self::WaitingForEventStore,
+        Self::WaitingForDomain,
+        Self::WaitingForDependency,
+        Self::RollingOut,
+        Self::ProgressDeadlineExceeded,
+        Self::Serving,
+        Self::Progressing,
+        Self::Suspended,
+        Self::PodsAvailable,
+        Self::PodsUnavailable,
+        Self::UpToDate,
+        Self::SidecarMissing,
+    ];
+
+    /// The word in the status.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Valid => "Valid",
+            Self::InvalidSpec => "InvalidSpec",
+            Self::NotYetSupported => "NotYetSupported",
+            Self::DomainConflict => "DomainConflict",
+            Self::InvalidTemplate => "InvalidTemplate",
+            Self::NameTaken => "NameTaken",
+            Self::Resolved => "Resolved",
+            Self::WaitingForEventStore => "WaitingForEventStore",
+            Self::WaitingForDomain => "WaitingForDomain",
+            Self::WaitingForDependency => "WaitingForDependency",
+            Self::RollingOut => "RollingOut",
+            Self::ProgressDeadlineExceeded => "ProgressDeadlineExceeded",
+            Self::Serving => "Serving",
+            Self::Progressing => "Progressing",
+            Self::Suspended => "Suspended",
+            Self::PodsAvailable => "PodsAvailable",
+            Self::PodsUnavailable => "PodsUnavailable",
+            Self::UpToDate => "UpToDate",
+            Self::SidecarMissing => "SidecarMissing",
+        }
+    }
+}
+
+impl From<validate::Reason> for Reason {
+    fn from(reason: validate::Reason) -> Self {
+        match reason {
+            validate::Reason::InvalidSpec => Self::InvalidSpec,
+            validate::Reason::NotYetSupported => Self::NotYetSupported,
+            validate::Reason::DomainConflict => Self::DomainConflict,
+            validate::Reason::EventStoreNotFound => Self::WaitingForEventStore,
+            validate::Reason::DomainNotFound => Self::WaitingForDomain,
+        }
+    }
+}

@@ -1,0 +1,359 @@
+//! The conditions of a component, computed from what was found, applied and seen; nothing here asks anybody.
+
+use angzarr_crds::ComponentStatus;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+use super::child::Workload;
+use super::pod::Pod;
+use super::reasons::{Reason, Type};
+use crate::validate::{Finding, Verdict};
+
+/// What a report is made of.
+#[derive(Debug)]
+pub(super) struct Seen<'a> {
+    /// The generation that was reconciled.
+    pub(super) generation: i64,
+    /// What was found in the resource and its references.
+    pub(super) verdict: &'a Verdict,
+    /// What became of its objects.
+    pub(super) outcome: Outcome,
+    /// Its pods.
+    pub(super) pods: &'a [Pod],
+    /// The conditions as they are.
+    pub(super) before: &'a [Condition],
+    /// The time of a change.
+    pub(super) now: Time,
+}
+
+/// What became of the objects of a component.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// Nothing was applied: the resource is invalid, or its store is not known.
+    Skipped,
+    /// An object could not be applied, and a person has to act.
+    Refused { reason: Reason, sentence: String },
+    /// All were applied.
+    Applied {
+        /// What the workload's controller reports.
+        workload: Workload,
+        /// How many pods are declared.
+        is_stopped: bool,
+    },
+}
+
+/// The conditions of a component, the most important first.
+pub(super) fn conditions(seen: &Seen) -> Vec<Condition> {
+    let mut report = Report::new(seen);
+    report.stalled();
+    report.reconciling();
+    report.ready();
+    report.accepted();
+    report.references();
+    report.workload();
+    report.conditions
+}
+
+/// The conditions of an EventStore, the most important first.
+pub(super) fn store_conditions(seen: &Seen) -> Vec<Condition> {
+    let mut report = Report::new(seen);
+    report.stalled();
+    if matches!(seen.outcome, Outcome::Applied { .. }) {
+        let sentence = "components can use it";
+        report.add(Type::Ready, true, Reason::Serving, sentence);
+    } else {
+        report.unknown_ready();
+    }
+    report.accepted();
+    report.conditions
+}
+
+/// The status of a component, where only its conditions and counts are computed here.
+pub(super) fn status(seen: &Seen, before: &ComponentStatus) -> ComponentStatus {
+    let mut status = before.clone();
+    status.observed_generation = seen.generation;
+    status.conditions = conditions(seen);
+    if let Outcome::Applied { workload, .. } = &seen.outcome {
+        status.replicas = workload.replicas;
+        status.pods = Some(format!("{}/{}", workload.ready, workload.wanted));
+    }
+    status
+}
+
+struct Report<'a> {
+    seen: &'a Seen<'a>,
+    /// What a person has to change.
+    wrong: Option<Said>,
+    /// What is not there yet.
+    missing: Option<Said>,
+    conditions: Vec<Condition>,
+}
+
+/// A reason, and what it means here.
+type Said = (Reason, String);
+
+/// The rollout of a component.
+enum Rollout<'a> {
+    /// There is none to look at.
+    Unknown,
+    Stopped,
+    Stopping,
+    Complete,
+    Moving(&'a Workload),
+    Stuck(&'a Workload, String),
+}
+
+impl<'a> Report<'a> {
+    fn new(seen: &'a Seen<'a>) -> Self {
+        let (missing, wrong): (Vec<_>, Vec<_>) = seen
+            .verdict
+            .findings
+            .iter()
+            .partition(|finding| finding.reason.is_waiting());
+        Self {
+            seen,
+            wrong: say(&wrong),
+            missing: say(&missing),
+            conditions: Vec::new(),
+        }
+    }
+
+    fn rollout(&self) -> Rollout<'a> {
+        let Outcome::Applied {
+            workload,
+            is_stopped,
+        } = &self.seen.outcome
+        else {
+            return Rollout::Unknown;
+        };
+        match (is_stopped, &workload.stuck) {
+            (true, _) if workload.replicas == 0 && workload.is_observed => Rollout::Stopped,
+            (true, _) => Rollout::Stopping,
+            (false, _) if workload.is_complete() => Rollout::Complete,
+            (false, Some(message)) if workload.is_observed => {
+                Rollout::Stuck(workload, self.trouble().unwrap_or_else(|| message.clone()))
+            }
+            (false, _) => Rollout::Moving(workload),
+        }
+    }
+
+    /// What a person would look for first in the pods that are not ready.
+    fn trouble(&self) -> Option<String> {
+        let pods = self.seen.pods.iter();
+        pods.filter(|pod| !pod.is_ready && !pod.is_leaving)
+            .find_map(|pod| Some(format!("pod {}: {}", pod.name, pod.trouble.as_ref()?)))
+    }
+
+    fn stalled(&mut self) {
+        if let Some((reason, sentence)) = self.wrong.clone() {
+            return self.add(Type::Stalled, true, reason, sentence);
+        }
+        if let Outcome::Refused { reason, sentence } = &self.seen.outcome {
+            let (reason, sentence) = (*reason, sentence.clone());
+            return self.add(Type::Stalled, true, reason, sentence);
+        }
+        if let Rollout::Stuck(_, sentence) = self.rollout() {
+            self.add(
+                Type::Stalled,
+                true,
+                Reason::ProgressDeadlineExceeded,
+                sentence,
+            );
+        }
+    }
+
+    fn reconciling(&mut self) {
+        if self
+            .conditions
+            .iter()
+            .any(|it| it.type_ == Type::Stalled.as_str())
+        {
+            return;
+        }
+        if let Some((reason, sentence)) = self.missing.clone() {
+            return self.add(Type::Reconciling, true, reason, sentence);
+        }
+        let sentence = match self.rollout() {
+            Rollout::Moving(workload) => {
+                let trouble = workload.failure.clone().or_else(|| self.trouble());
+                let Workload {
+                    updated,
+                    wanted,
+                    available,
+                    ..
+                } = workload;
+                let counted =
+                    format!("{updated} of {wanted} pods are new, {available} are available");
+                match trouble {
+                    Some(trouble) => format!("{counted}; {trouble}"),
+                    None => counted,
+                }
+            }
+            Rollout::Stopping => "the pods are removed".to_owned(),
+            Rollout::Unknown | Rollout::Stopped | Rollout::Complete | Rollout::Stuck(..) => return,
+        };
+        self.add(Type::Reconciling, true, Reason::RollingOut, sentence);
+    }
+
+    fn ready(&mut self) {
+        match self.rollout() {
+            Rollout::Stopped | Rollout::Stopping => {
+                let sentence = "no pods are wanted; stored data is kept";
+                self.add(Type::Suspended, true, Reason::Suspended, sentence);
+            }
+            Rollout::Complete => {
+                let generation = self.seen.generation;
+                self.add_serving(generation);
+            }
+            Rollout::Moving(workload) | Rollout::Stuck(workload, _) if workload.ready > 0 => {
+                let generation = self.serving_before().unwrap_or(self.seen.generation);
+                self.add_serving(generation);
+            }
+            Rollout::Moving(_) | Rollout::Stuck(..) => {
+                let sentence = self.trouble();
+                let sentence = sentence.unwrap_or_else(|| "no pod is ready yet".to_owned());
+                self.add(Type::Ready, false, Reason::Progressing, sentence);
+            }
+            Rollout::Unknown => self.unknown_ready(),
+        }
+    }
+
+    /// Pods of an earlier generation go on serving while the newest one cannot be applied.
+    fn unknown_ready(&mut self) {
+        let serving = self
+            .seen
+            .pods
+            .iter()
+            .any(|pod| pod.is_ready && pod.has_sidecar);
+        if let (true, Some(generation)) = (serving, self.serving_before()) {
+            return self.add_serving(generation);
+        }
+        let (reason, sentence) = if self.wrong.is_some() {
+            (Reason::InvalidSpec, "the resource is not valid")
+        } else if self.missing.is_some() {
+            (
+                Reason::WaitingForDependency,
+                "something it needs is not there yet",
+            )
+        } else {
+            (Reason::Progressing, "its objects could not be applied")
+        };
+        self.add(Type::Ready, false, reason, sentence);
+    }
+
+    /// The generation that served when it was looked at last.
+    fn serving_before(&self) -> Option<i64> {
+        let mut before = self.seen.before.iter();
+        let ready = before.find(|it| it.type_ == Type::Ready.as_str() && it.status == "True")?;
+        ready.observed_generation
+    }
+
+    fn add_serving(&mut self, generation: i64) {
+        let pods = self.seen.pods.iter().filter(|pod| pod.is_ready).count();
+        let sentence = match pods {
+            1 => "1 pod serves".to_owned(),
+            pods => format!("{pods} pods serve"),
+        };
+        self.add(Type::Ready, true, Reason::Serving, sentence);
+        if let Some(ready) = self.conditions.last_mut() {
+            ready.observed_generation = Some(generation);
+        }
+    }
+
+    fn accepted(&mut self) {
+        let refused = match &self.seen.outcome {
+            Outcome::Refused {
+                reason: Reason::InvalidTemplate,
+                sentence,
+            } => Some((Reason::InvalidTemplate, sentence.clone())),
+            Outcome::Refused { .. } | Outcome::Skipped | Outcome::Applied { .. } => None,
+        };
+        match self.wrong.clone().or(refused) {
+            Some((reason, sentence)) => self.add(Type::Accepted, false, reason, sentence),
+            None => self.add(Type::Accepted, true, Reason::Valid, "the resource is valid"),
+        }
+    }
+
+    fn references(&mut self) {
+        match self.missing.clone() {
+            Some((reason, sentence)) => {
+                self.add(Type::ReferencesResolved, false, reason, sentence);
+            }
+            None => {
+                let sentence = "everything that it names exists";
+                self.add(Type::ReferencesResolved, true, Reason::Resolved, sentence);
+            }
+        }
+    }
+
+    fn workload(&mut self) {
+        let Outcome::Applied { workload, .. } = &self.seen.outcome else {
+            return;
+        };
+        let Workload {
+            wanted, available, ..
+        } = workload;
+        let sentence = format!("{available} of {wanted} pods are available");
+        let is_available = *available > 0 || *wanted == 0;
+        let reason = if is_available {
+            Reason::PodsAvailable
+        } else {
+            Reason::PodsUnavailable
+        };
+        self.add(Type::WorkloadAvailable, is_available, reason, sentence);
+        let bare = self.seen.pods.iter().find(|pod| !pod.has_sidecar);
+        match bare {
+            Some(pod) => {
+                let sentence = format!("pod {} has no sidecar; delete it", pod.name);
+                self.add(
+                    Type::WorkloadUpToDate,
+                    false,
+                    Reason::SidecarMissing,
+                    sentence,
+                );
+            }
+            None => {
+                let sentence = "the pods have the sidecar that is declared";
+                self.add(Type::WorkloadUpToDate, true, Reason::UpToDate, sentence);
+            }
+        }
+    }
+
+    /// A condition keeps the time of its last change.
+    fn add(&mut self, kind: Type, is_true: bool, reason: Reason, sentence: impl Into<String>) {
+        let status = if is_true { "True" } else { "False" };
+        let mut before = self.seen.before.iter();
+        let before = before.find(|it| it.type_ == kind.as_str() && it.status == status);
+        self.conditions.push(Condition {
+            type_: kind.as_str().to_owned(),
+            status: status.to_owned(),
+            reason: reason.as_str().to_owned(),
+            message: shortened(sentence.into()),
+            observed_generation: Some(self.seen.generation),
+            last_transition_time: before.map_or_else(
+                || self.seen.now.clone(),
+                |it| it.last_transition_time.clone(),
+            ),
+        });
+    }
+}
+
+/// The first reason of findings, and all their sentences.
+fn say(findings: &[&Finding]) -> Option<Said> {
+    let said = findings.iter().map(|finding| match finding.field.as_str() {
+        "" => finding.sentence.clone(),
+        field => format!("{field}: {}", finding.sentence),
+    });
+    let sentence = said.collect::<Vec<_>>().join("; ");
+    Some((findings.first()?.reason.into(), sentence))
+}
+
+/// The longest message that an API server takes in a condition, in characters.
+const LONGEST_MESSAGE: usize = 32_768;
+
+fn shortened(message: String) -> String {
+    if message.chars().count() <= LONGEST_MESSAGE {
+        return message;
+    }
+    let kept: String = message.chars().take(LONGEST_MESSAGE - 1).collect();
+    format!("{kept}…")
+}

@@ -1,0 +1,135 @@
+//! What the watches know: the resources, their children and pods.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use angzarr_config::Mistake;
+use kube::api::DynamicObject;
+use serde_json::Value;
+
+use super::child::{Child, ChildKey, Children};
+use super::pod::Pod;
+use crate::index::{Concerned, Index};
+use crate::model::Key;
+use crate::resource::Resource;
+
+/// What the watches know, shared by them and the reconciler. No lock is held across an await.
+#[derive(Debug, Default)]
+pub(super) struct World {
+    state: Mutex<State>,
+}
+
+/// What is known.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) index: Index,
+    pub(super) subjects: HashMap<Key, Subject>,
+    pub(super) children: Children,
+    pods: HashMap<Key, BTreeMap<String, Pod>>,
+}
+
+/// A resource as the API server holds it, readable or not.
+#[derive(Debug, Clone)]
+pub(super) struct Subject {
+    pub(super) uid: String,
+    pub(super) generation: i64,
+    /// Whether it is being deleted.
+    pub(super) is_leaving: bool,
+    /// Its status, as it is.
+    pub(super) status: Value,
+    /// What it says, or why it says nothing.
+    pub(super) content: Result<Arc<Resource>, Vec<Mistake>>,
+}
+
+impl Subject {
+    /// Reads an object of one of our kinds.
+    pub(super) fn read(object: &DynamicObject) -> Self {
+        let metadata = &object.metadata;
+        let status = object.data.get("status").cloned().unwrap_or(Value::Null);
+        Self {
+            uid: metadata.uid.clone().unwrap_or_default(),
+            generation: metadata.generation.unwrap_or_default(),
+            is_leaving: metadata.deletion_timestamp.is_some(),
+            status,
+            content: read_resource(object).map(Arc::new),
+        }
+    }
+}
+
+fn read_resource(object: &DynamicObject) -> Result<Resource, Vec<Mistake>> {
+    let value = crate::plan::plain(object);
+    let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+    match Resource::read(value, namespace)? {
+        Some(resource) => Ok(resource),
+        None => Err(vec![Mistake::new("apiVersion", "is of another API group")]),
+    }
+}
+
+impl World {
+    /// Looks at what is known, or changes it.
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        // A thread that panicked left what one change in the middle leaves; the next one of its key mends it.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Enters a resource; returns whom it concerns.
+    pub(super) fn insert(&mut self, key: Key, subject: Subject) -> Concerned {
+        let mut concerned = match &subject.content {
+            Ok(resource) => self.index.insert(Arc::clone(resource)),
+            Err(_) => self.index.remove(&key),
+        };
+        concerned.insert(key.clone());
+        self.subjects.insert(key, subject);
+        concerned
+    }
+
+    /// Takes out a resource; returns whom it concerned.
+    pub(super) fn remove(&mut self, key: &Key) -> Concerned {
+        self.subjects.remove(key);
+        self.index.remove(key)
+    }
+
+    /// Enters a child; returns the resource that it concerns.
+    pub(super) fn insert_child(&mut self, key: ChildKey, child: Child) -> Option<Key> {
+        self.children.insert(key, child)
+    }
+
+    /// Enters a pod of a component; returns whether it changed.
+    pub(super) fn insert_pod(&mut self, key: &Key, pod: Pod) -> bool {
+        let pods = self.pods.entry(key.clone()).or_default();
+        let before = pods.insert(pod.name.clone(), pod.clone());
+        before != Some(pod)
+    }
+
+    /// Takes out a pod of a component.
+    pub(super) fn remove_pod(&mut self, key: &Key, name: &str) {
+        if let Some(pods) = self.pods.get_mut(key) {
+            pods.remove(name);
+            if pods.is_empty() {
+                self.pods.remove(key);
+            }
+        }
+    }
+
+    /// Takes out all pods but these; returns whom it concerns.
+    pub(super) fn retain_pods(&mut self, listed: &BTreeSet<(Key, String)>) -> Concerned {
+        let mut concerned = Concerned::new();
+        for (key, pods) in &mut self.pods {
+            let before = pods.len();
+            pods.retain(|name, _| listed.contains(&(key.clone(), name.clone())));
+            if pods.len() != before {
+                concerned.insert(key.clone());
+            }
+        }
+        self.pods.retain(|_, pods| !pods.is_empty());
+        concerned
+    }
+
+    /// The pods of a component, in the order of their names.
+    pub(super) fn pods(&self, key: &Key) -> Vec<Pod> {
+        let pods = self.pods.get(key).into_iter().flatten();
+        pods.map(|(_, pod)| pod.clone()).collect()
+    }
+}

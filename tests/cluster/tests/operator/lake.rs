@@ -1,0 +1,170 @@
+//! A namespace with an operator of its own.
+
+use angzarr_cluster::{ControlPlane, until};
+use angzarr_operator::controller::{Operator, run};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{Api, ListParams, Patch, PatchParams};
+use kube::{Client, ResourceExt};
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+pub(crate) const STORE: &str = "
+apiVersion: angzarr.io/v1alpha1
+kind: EventStore
+metadata: {name: heron}
+spec: {storage: {type: sqlite}, bus: {type: direct}}
+";
+
+/// A component whose pods keep the restricted profile.
+pub(crate) fn component(kind: &str, name: &str, fields: &str) -> String {
+    format!(
+        "---
+apiVersion: angzarr.io/v1alpha1
+kind: {kind}
+metadata: {{name: {name}}}
+spec:
+  eventStoreRef: {{name: heron}}
+  template:
+    spec:
+      securityContext: {{runAsNonRoot: true, runAsUser: 65532, seccompProfile: {{type: RuntimeDefault}}}}
+      containers:
+      - name: logic
+        image: {name}:1
+        securityContext: {{allowPrivilegeEscalation: false, capabilities: {{drop: [ALL]}}}}
+{fields}
+"
+    )
+}
+
+/// An aggregate of a domain of the same name.
+pub(crate) fn aggregate(name: &str) -> String {
+    component("Aggregate", name, &format!("  domain: {name}"))
+}
+
+/// A namespace.
+pub(crate) struct Lake {
+    pub(crate) plane: &'static ControlPlane,
+    pub(crate) client: Client,
+    pub(crate) namespace: String,
+}
+
+/// An operator of one namespace, ended with the test.
+pub(crate) struct Running {
+    stop: Option<oneshot::Sender<()>>,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    /// Ends it as a signal would.
+    pub(crate) async fn stop(mut self) {
+        drop(self.stop.take());
+        self.task.await.unwrap();
+    }
+}
+
+impl Lake {
+    pub(crate) async fn new(prefix: &str) -> Self {
+        let plane = ControlPlane::shared().await;
+        Self {
+            client: plane.client().await,
+            namespace: plane.namespace(prefix).await,
+            plane,
+        }
+    }
+
+    /// Starts an operator.
+    pub(crate) fn operate(&self) -> Running {
+        let operator = Operator {
+            namespace: Some(self.namespace.clone()),
+            sidecar_image: "sidecar:9".to_owned(),
+        };
+        let client = self.client.clone();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let task = tokio::spawn(async move { run(operator, client, stopped).await.unwrap() });
+        Running {
+            stop: Some(stop),
+            task,
+        }
+    }
+
+    /// Runs kubectl in the namespace.
+    pub(crate) fn kubectl(&self, arguments: &[&str]) -> String {
+        let inside = [&["--namespace", &self.namespace], arguments].concat();
+        self.plane.kubectl(&inside)
+    }
+
+    /// Applies resources as a person does.
+    pub(crate) fn apply(&self, text: &str) {
+        let arguments = ["--namespace", &self.namespace, "apply", "--filename", "-"];
+        let ran = self.plane.try_kubectl(&arguments, text);
+        let said = String::from_utf8_lossy(&ran.stderr);
+        assert!(ran.status.success(), "{said}");
+    }
+
+    /// An object as it is.
+    pub(crate) fn get(&self, object: &str) -> Value {
+        let text = self.kubectl(&["get", object, "--output", "json"]);
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// Waits for a condition of a resource with a reason; returns it.
+    pub(crate) async fn condition(&self, object: &str, kind: &str, reason: &str) -> Value {
+        until(&format!("{object} {kind} {reason}"), async || {
+            let object = self.get(object);
+            let conditions = object["status"]["conditions"].as_array();
+            let mut found = conditions.into_iter().flatten();
+            found
+                .find(|it| it["type"] == kind && it["reason"] == reason)
+                .cloned()
+                .ok_or_else(|| object["status"].to_string())
+        })
+        .await
+    }
+
+    /// Waits for a condition of a resource with a message.
+    pub(crate) async fn says(&self, object: &str, kind: &str, message: &str) {
+        until(&format!("{object} {kind} {message}"), async || {
+            let object = self.get(object);
+            let conditions = object["status"]["conditions"].as_array();
+            let mut found = conditions.into_iter().flatten();
+            match found.find(|it| it["type"] == kind && it["message"] == message) {
+                Some(_) => Ok(()),
+                None => Err(object["status"].to_string()),
+            }
+        })
+        .await
+    }
+
+    /// Waits until the controllers have made a number of pods of a component, and says of all of them that they are ready.
+    pub(crate) async fn pods_become_ready(&self, component: &str, count: usize) {
+        let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.namespace);
+        let of = ListParams::default().labels(&format!("angzarr.io/component={component}"));
+        let found = until("the pods", async || {
+            let found = pods.list(&of).await.unwrap().items;
+            let found: Vec<_> = found
+                .into_iter()
+                .filter(|pod| pod.metadata.deletion_timestamp.is_none())
+                .collect();
+            if found.len() == count {
+                return Ok(found);
+            }
+            Err(format!("{} of {count}", found.len()))
+        })
+        .await;
+        let ready = json!({ "status": {
+            "phase": "Running",
+            "conditions": [{ "type": "Ready", "status": "True" }],
+        }});
+        for pod in found {
+            let patched = pods
+                .patch_status(
+                    &pod.name_any(),
+                    &PatchParams::default(),
+                    &Patch::Merge(&ready),
+                )
+                .await;
+            patched.unwrap();
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! What the operator makes of resources on a real API server. No node runs there: a test says of pods that they are ready.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failed step of a test panics with its reason"
+)]
+
+mod conditions;
+mod lake;
+mod objects;
