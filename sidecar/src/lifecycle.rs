@@ -8,6 +8,8 @@
 //! A phase is never left backwards. Beside it stands the gate: *open*, or *closed* for commands of clients, which are answered UNAVAILABLE then
 //! while sidecars are served as ever. Neither moves the other: while a sidecar drains it goes on to take commands until nobody sends it any.
 
+use std::sync::{Mutex, PoisonError};
+
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -49,6 +51,8 @@ pub struct State {
 #[derive(Debug)]
 pub struct Lifecycle {
     state: watch::Sender<State>,
+    /// What a start that is not over waits for.
+    awaited: Mutex<String>,
     draining: CancellationToken,
 }
 
@@ -67,6 +71,7 @@ impl Lifecycle {
         let phase = Phase::Starting;
         Self {
             state: watch::Sender::new(State { phase, is_open }),
+            awaited: Mutex::new("the gRPC port does not listen yet".to_owned()),
             draining: CancellationToken::new(),
         }
     }
@@ -107,6 +112,17 @@ impl Lifecycle {
     /// Whether the gRPC port listens, or listened once.
     pub fn is_started(&self) -> bool {
         self.state().phase > Phase::Starting
+    }
+
+    /// Notes what the start waits for, as a sentence for people.
+    pub fn note_awaited(&self, awaited: String) {
+        *self.awaited.lock().unwrap_or_else(PoisonError::into_inner) = awaited;
+    }
+
+    /// What the start waits for, as long as the sidecar has not started.
+    pub fn awaited(&self) -> String {
+        let awaited = self.awaited.lock();
+        awaited.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Notes that the gRPC port listens.

@@ -1,7 +1,7 @@
 //! A sidecar from its settings to its end.
 //!
 //! ```text
-//! bind ─▶ open the store ─▶ aggregates, consumers ─▶ serve ─▶ drain ─▶ end
+//! bind, serve the admin port ─▶ open the store ─▶ aggregates, consumers ─▶ serve ─▶ drain ─▶ end
 //! ```
 
 mod base;
@@ -17,14 +17,15 @@ use std::time::Duration;
 use angzarr_config::boot::Ports;
 use anyhow::{Context, Result, anyhow};
 use prometheus::Registry;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::server::TcpIncoming;
 
-use crate::admin;
+use crate::admin::{self, Admin};
 use crate::grpc::Served;
+use crate::lifecycle::Lifecycle;
 use crate::settings::Settings;
 use build::Sidecar;
 use fleet::Running;
@@ -34,19 +35,73 @@ const PROPAGATION: Duration = Duration::from_secs(3);
 /// How long the last tasks may take to end.
 const LAST_GRACE: Duration = Duration::from_secs(2);
 
-/// Runs a sidecar until `stop` is cancelled; then it drains and ends.
+/// Connections that may wait to be accepted on the gRPC port.
+const BACKLOG: u32 = 1_024;
+
+/// What runs as long as the sidecar, from before its store is open.
+struct Frame {
+    lifecycle: Arc<Lifecycle>,
+    admin: Arc<Admin>,
+    /// Tasks that end only when `end` is cancelled.
+    parts: JoinSet<Result<()>>,
+    end: CancellationToken,
+}
+
+/// Runs a sidecar until `stop` is cancelled; then it drains and ends. The admin port is served from the beginning, also while the store is waited for.
 ///
 /// # Errors
 /// Why it could not start, or why it cannot go on; nothing acknowledged is lost by that.
 pub async fn run(settings: Settings, registry: Registry, stop: CancellationToken) -> Result<()> {
     let ports = &settings.boot.ports;
-    let grpc = bind(ports, ports.grpc, "ports.grpc").await?;
+    let grpc = reserve(ports, ports.grpc, "ports.grpc")?;
     let admin = bind(ports, ports.admin, "ports.admin").await?;
     let address = grpc.local_addr().context("read the own address")?;
     let admin_address = admin.local_addr().context("read the own address")?;
     tracing::info!(grpc = %address, admin = %admin_address, "the sidecar starts");
-    let sidecar = Sidecar::build(&settings, registry, address).await?;
-    serve(sidecar, grpc, admin, stop).await
+    let mut frame = Frame::start(&settings, registry, admin);
+    let lifecycle = Arc::clone(&frame.lifecycle);
+    let draining = lifecycle.draining();
+    let built = tokio::select! {
+        built = Sidecar::build(&settings, &lifecycle, address) => Some(built?),
+        () = stop.cancelled() => None,
+        () = draining.cancelled() => None,
+        Some(part) = frame.parts.join_next() => return Err(unexpected(part.map_err(Into::into).flatten())),
+    };
+    let ended = match built {
+        Some(sidecar) => serve(sidecar, &mut frame, grpc, &stop).await,
+        None => {
+            lifecycle.finish_drain();
+            stop.cancelled().await;
+            Ok(())
+        }
+    };
+    frame.end.cancel();
+    finish(frame.parts).await;
+    ended
+}
+
+impl Frame {
+    fn start(settings: &Settings, registry: Registry, listener: TcpListener) -> Self {
+        let lifecycle = Arc::new(match settings.starts_closed {
+            true => Lifecycle::new_closed(),
+            false => Lifecycle::new_open(),
+        });
+        let namespace = settings.boot.namespace.clone();
+        let admin = Arc::new(Admin::new(Arc::clone(&lifecycle), namespace, registry));
+        let end = CancellationToken::new();
+        let mut parts = JoinSet::new();
+        let (shown, ended) = (Arc::clone(&admin), end.clone());
+        parts.spawn(async move {
+            let served = admin::serve(listener, shown, ended).await;
+            served.context("serve the admin port")
+        });
+        Self {
+            lifecycle,
+            admin,
+            parts,
+            end,
+        }
+    }
 }
 
 async fn bind(ports: &Ports, port: u16, field: &str) -> Result<TcpListener> {
@@ -55,21 +110,38 @@ async fn bind(ports: &Ports, port: u16, field: &str) -> Result<TcpListener> {
     listener.with_context(|| format!("listen on {address}; set {field} to a free port"))
 }
 
+/// Takes a port without listening on it, so that connections are refused until something can reply to them.
+fn reserve(ports: &Ports, port: u16, field: &str) -> Result<TcpSocket> {
+    let address = SocketAddr::new(ports.bind, port);
+    let reserved = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    };
+    let reserved = reserved.and_then(|socket| {
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        Ok(socket)
+    });
+    reserved.with_context(|| format!("listen on {address}; set {field} to a free port"))
+}
+
 type Server = JoinHandle<Result<(), tonic::transport::Error>>;
 
 async fn serve(
     sidecar: Sidecar,
-    grpc: TcpListener,
-    admin: TcpListener,
-    stop: CancellationToken,
+    frame: &mut Frame,
+    grpc: TcpSocket,
+    stop: &CancellationToken,
 ) -> Result<()> {
-    let lifecycle = Arc::clone(&sidecar.shown.lifecycle);
+    let lifecycle = Arc::clone(&frame.lifecycle);
     let routes = Arc::clone(&sidecar.routes);
     let fleet = sidecar.fleet.clone();
     let (fatal, closing) = (sidecar.fatal.clone(), sidecar.closing.clone());
     let address = grpc.local_addr().context("read the own address")?;
-    let end = CancellationToken::new();
-    let (router, mut parts) = start_parts(sidecar, admin, &end);
+    let grpc = grpc.listen(BACKLOG);
+    let grpc =
+        grpc.with_context(|| format!("listen on {address}; set ports.grpc to a free port"))?;
+    let router = frame.start_parts(sidecar);
     // Without this an answer in several pieces waits for the other side's delayed acknowledgement.
     let incoming = TcpIncoming::from(grpc).with_nodelay(Some(true));
     let shutdown = closing.clone().cancelled_owned();
@@ -84,7 +156,7 @@ async fn serve(
         () = draining.cancelled() => Ok(()),
         () = fatal.cancelled() => Err(anyhow!("the store failed for good; start the sidecar again once its disk is well")),
         error = running.failed() => Err(error),
-        Some(part) = parts.join_next() => Err(unexpected(part.map_err(Into::into).flatten())),
+        Some(part) = frame.parts.join_next() => Err(unexpected(part.map_err(Into::into).flatten())),
         served = &mut server => Err(unexpected(served.map_err(Into::into).and_then(|served| served.map_err(Into::into)))),
     };
     if ended.is_ok() {
@@ -106,57 +178,49 @@ async fn serve(
         // Drained on request: the requester ends the process as well, and reads its state until then.
         stop.cancelled().await;
     }
-    end.cancel();
-    finish(parts).await;
     ended
 }
 
-/// Starts what runs as long as the sidecar, beside its consumers and its gRPC server, whose services it answers.
-fn start_parts(
-    sidecar: Sidecar,
-    admin: TcpListener,
-    end: &CancellationToken,
-) -> (Served, JoinSet<Result<()>>) {
-    let Sidecar {
-        router,
-        shown,
-        routing,
-        routes,
-        aggregates,
-        memory,
-        fleet,
-        writing,
-        fatal: _,
-        closing: _,
-    } = sidecar;
-    let mut parts: JoinSet<Result<()>> = JoinSet::new();
-    let (health, ended) = (Arc::clone(&shown.health), end.clone());
-    parts.spawn(async move { health.run(ended).await.context("watch the logic") });
-    let ended = end.clone();
-    parts.spawn(async move {
-        let served = admin::serve(admin, shown, ended).await;
-        served.context("serve the admin port")
-    });
-    if let Some(named) = routing {
-        let (routes, ended) = (Arc::clone(&routes), end.clone());
+impl Frame {
+    /// Starts what runs as long as the sidecar, beside its consumers and its gRPC server, whose services it answers.
+    fn start_parts(&mut self, sidecar: Sidecar) -> Served {
+        let Sidecar {
+            router,
+            shown,
+            routing,
+            routes,
+            aggregates,
+            memory,
+            fleet,
+            writing,
+            fatal: _,
+            closing: _,
+        } = sidecar;
+        let (parts, end) = (&mut self.parts, &self.end);
+        let (health, ended) = (Arc::clone(&shown.health), end.clone());
+        parts.spawn(async move { health.run(ended).await.context("watch the logic") });
+        self.admin.complete(shown);
+        if let Some(named) = routing {
+            let (routes, ended) = (Arc::clone(&routes), end.clone());
+            parts.spawn(async move {
+                routes.follow(&named, ended).await;
+                Ok(())
+            });
+        }
+        let ended = end.clone();
         parts.spawn(async move {
-            routes.follow(&named, ended).await;
+            let mut changes = routes.watch();
+            while let Some(Ok(())) = ended.run_until_cancelled(changes.changed()).await {
+                let routing = changes.borrow_and_update().clone();
+                aggregates.configure(&routing.limits);
+                memory.configure(&routing.limits);
+                fleet.configure(&routing);
+            }
             Ok(())
         });
+        parts.spawn(async move { writing.await.context("write to the store") });
+        router
     }
-    let ended = end.clone();
-    parts.spawn(async move {
-        let mut changes = routes.watch();
-        while let Some(Ok(())) = ended.run_until_cancelled(changes.changed()).await {
-            let routing = changes.borrow_and_update().clone();
-            aggregates.configure(&routing.limits);
-            memory.configure(&routing.limits);
-            fleet.configure(&routing);
-        }
-        Ok(())
-    });
-    parts.spawn(async move { writing.await.context("write to the store") });
-    (router, parts)
 }
 
 /// Lets everything under way come to its end: consumers first, then, when nobody sends any more, the commands.

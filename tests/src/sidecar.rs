@@ -63,9 +63,21 @@ impl Place {
         place
     }
 
-    fn bare(program: &str) -> Self {
+    /// The place of a sidecar that follows this one over the same SQLite file, with ports of its own; it waits for the file so long.
+    pub fn successor(&self, wait: &str) -> Self {
+        let next = Self::bare(&self.program);
+        let boot = std::fs::read_to_string(self.boot()).unwrap();
+        let ports = |place: &Self| format!("grpc: {}, admin: {}", place.grpc, place.admin);
+        let boot = boot.replace(&ports(self), &ports(&next));
+        let boot = boot.replace("store.db}", &format!("store.db, wait: {wait}}}"));
+        std::fs::write(next.boot(), boot).unwrap();
+        std::fs::copy(self.routing(), next.routing()).unwrap();
+        next
+    }
+
+    fn bare(program: impl Into<PathBuf>) -> Self {
         Self {
-            program: PathBuf::from(program),
+            program: program.into(),
             folder: tempfile::tempdir().unwrap(),
             grpc: free_port(),
             admin: free_port(),
@@ -268,6 +280,11 @@ impl Process {
     pub async fn terminate(mut self) -> ExitStatus {
         self.signal(Signal::TERM);
         self.ended().await
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id().unwrap()
     }
 
     /// Its resident memory.

@@ -10,6 +10,7 @@ use angzarr_config::postgres::{Connection, Keys, Postgres};
 use angzarr_config::routing::Routing;
 use angzarr_crds as crds;
 
+use super::stop;
 use crate::index::Index;
 use crate::model::{Component, Key, Role, Server, Storage, Store, StoreKey, System};
 
@@ -200,6 +201,7 @@ fn build_boot(key: &Key, component: &Component, store: &Store, place: &Place) ->
         storage: match &store.storage {
             Storage::File => boot::Storage::File(boot::Sqlite {
                 path: place.store.clone(),
+                wait: stop::file_wait(component),
             }),
             Storage::Server(server) => boot::Storage::Server(Box::new(match &**server {
                 Server::Postgres(spec) => boot::Server::Postgres(build_postgres(spec, place)),

@@ -8,6 +8,7 @@
 //! documents.rs what sidecars read
 //! config.rs    ConfigMaps that hold documents
 //! sidecar.rs   the sidecar's container
+//! stop.rs      how long a pod may take to stop
 //! ports.rs     the ports that a pod declares
 //! pod.rs       the user's pod with the sidecar in it
 //! workload.rs  Deployment, or what is injected into a workload that exists
@@ -27,6 +28,7 @@ pub(crate) mod ports;
 mod scale;
 mod service;
 mod sidecar;
+mod stop;
 mod support;
 mod workload;
 

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::documents::DirectoryKey;
-use super::{Scope, names, sidecar};
+use super::{Scope, names, sidecar, stop};
 use crate::model::Storage;
 
 /// A pod before the sidecar.
@@ -46,8 +46,8 @@ pub(super) fn build(scope: &Scope, bare: Bare, boot: &str) -> Value {
         Storage::File => own_files(&mut spec),
         Storage::Server(_) => {}
     }
-    let grace = sidecar::grace_seconds(scope.component.sidecar.drain_seconds);
-    raise(&mut spec, "terminationGracePeriodSeconds", grace.into());
+    let grace = stop::grace_seconds(scope.component);
+    spec.insert(stop::GRACE.to_owned(), grace.into());
     json!({ "metadata": merged(scope, metadata), "spec": spec })
 }
 
@@ -170,13 +170,6 @@ fn projection(config_map: String) -> VolumeProjection {
 pub(super) fn set_absent(object: &mut Map<String, Value>, key: &str, value: Value) {
     if object.get(key).is_none_or(Value::is_null) {
         object.insert(key.to_owned(), value);
-    }
-}
-
-fn raise(object: &mut Map<String, Value>, key: &str, least: u64) {
-    let said = object.get(key).and_then(Value::as_u64);
-    if said.is_none_or(|said| said < least) {
-        object.insert(key.to_owned(), least.into());
     }
 }
 

@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::{Scope, config, names};
+use super::{Scope, config, names, stop};
 use crate::model::Storage;
 
 /// The file of an SQLite store in the pod.
@@ -34,15 +34,8 @@ pub(super) const NO_TOKEN_VOLUME: &str = "angzarr-no-token";
 /// The user and group of the sidecar, as its image has them.
 pub(super) const USER: i64 = 65_532;
 
-/// How many seconds it may take until no client has the endpoint of a pod that is not ready any more.
-const PROPAGATION_SECONDS: u32 = 3;
-/// How many seconds the processes get to end after the drain.
-const END_SECONDS: u32 = 7;
-
-/// How long the whole pod may take to stop.
-pub(super) fn grace_seconds(drain_seconds: u32) -> u32 {
-    PROPAGATION_SECONDS + drain_seconds + END_SECONDS
-}
+/// How many seconds a sidecar may take to start once nothing holds it up.
+const START_SECONDS: u64 = 60;
 
 /// The container; `hides_token` is set if the pods get a token that the sidecar must not have.
 pub(super) fn build(scope: &Scope, hides_token: bool) -> Container {
@@ -59,7 +52,7 @@ pub(super) fn build(scope: &Scope, hides_token: bool) -> Container {
         restart_policy: Some("Always".to_owned()),
         env: Some(build_env(scope)),
         ports: Some(vec![port("grpc", ports.grpc), port("admin", ports.admin)]),
-        startup_probe: Some(probe("/startz", 1, 60)),
+        startup_probe: Some(probe("/startz", 1, startup_failures(scope))),
         readiness_probe: Some(probe("/readyz", 2, 2)),
         liveness_probe: Some(probe("/livez", 10, 3)),
         lifecycle: Some(Lifecycle {
@@ -76,6 +69,15 @@ pub(super) fn build(scope: &Scope, hides_token: bool) -> Container {
         volume_mounts: Some(build_mounts(scope, hides_token)),
         ..Container::default()
     }
+}
+
+/// The startup probe, which asks each second, must not end a sidecar that waits for its file.
+fn startup_failures(scope: &Scope) -> i32 {
+    let wait = match scope.store.storage {
+        Storage::File => stop::file_wait(scope.component).as_secs(),
+        Storage::Server(_) => 0,
+    };
+    i32::try_from(START_SECONDS + wait).expect("a wait is at most a day")
 }
 
 /// The hook by which another container waits until the sidecar has drained.

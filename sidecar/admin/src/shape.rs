@@ -46,11 +46,11 @@ pub struct Statusz {
     pub lifecycle: Life,
     /// Whether it is ready, and why not.
     pub readiness: Readiness,
-    /// The routing in force.
-    pub routing: RoutingStatus,
-    /// What it runs.
+    /// The routing in force; absent until its store is open.
+    pub routing: Option<RoutingStatus>,
+    /// What it runs; empty until its store is open.
     pub components: Vec<ComponentStatus>,
-    /// Its consumers.
+    /// Its consumers; empty until its store is open.
     pub consumers: Vec<ConsumerStatus>,
 }
 
@@ -58,15 +58,15 @@ pub struct Statusz {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StoreStatus {
-    /// Its id.
-    pub id: String,
-    /// The id of its history.
-    pub incarnation: String,
-    /// What an acknowledged write survives: `process`, `disk` or `majority`.
-    pub durability: String,
-    /// Whether it answers: `unknown`, `reachable` or `unreachable`.
+    /// Its id, once it is open.
+    pub id: Option<String>,
+    /// The id of its history, once it is open.
+    pub incarnation: Option<String>,
+    /// What an acknowledged write survives, once it is open: `process`, `disk` or `majority`.
+    pub durability: Option<String>,
+    /// Whether it answers: `opening`, `unknown`, `reachable` or `unreachable`.
     pub state: String,
-    /// Why it does not.
+    /// Why it does not; for whom an opening one waits.
     pub reason: Option<String>,
 }
 

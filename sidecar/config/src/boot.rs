@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::endpoint::Endpoint;
 use crate::parse::{self, Error};
 use crate::postgres::Postgres;
+use crate::routing::LONGEST_TIME;
 
 /// What a sidecar is, from start to end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +45,32 @@ pub enum Storage {
 pub struct Sqlite {
     /// The database file; its folder must exist.
     pub path: PathBuf,
+    /// How long to wait for the file while another process has it open, such as one that still drains; default 40s, which is longer than a drain
+    /// takes by default, with what a pod needs besides. `0s` does not wait.
+    #[serde(default = "file_wait", with = "humantime_serde")]
+    pub wait: Duration,
+}
+
+impl Sqlite {
+    /// A file with the default settings.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            wait: file_wait(),
+        }
+    }
+
+    fn validate(&self, path: &str) -> Result<(), Error> {
+        if self.wait > LONGEST_TIME {
+            let rule = format!("is {:?}; give 0s to 24h", self.wait);
+            return Err(Error::at(format!("{path}.wait"), rule));
+        }
+        Ok(())
+    }
+}
+
+fn file_wait() -> Duration {
+    Duration::from_secs(40)
 }
 
 /// A kind of server.
@@ -229,7 +257,7 @@ impl Boot {
 
     pub(crate) fn validate(&self) -> Result<(), Error> {
         match &self.storage {
-            Storage::File(_) => {}
+            Storage::File(file) => file.validate("storage")?,
             Storage::Server(server) => server.validate("storage")?,
         }
         if self.components.is_empty() {

@@ -1,5 +1,7 @@
 //! The configuration that a person writes for one process, as the pitch shows it.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -33,6 +35,8 @@ struct StorageEntry {
     /// A file, or a URL that may hold credentials.
     path: Option<Secret>,
     database: Option<String>,
+    #[serde(default, with = "humantime_serde")]
+    wait: Option<Duration>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,6 +155,12 @@ fn resolve(file: File) -> Result<Boot, Error> {
 
 fn resolve_storage(entry: StorageEntry) -> Result<Storage, Error> {
     if entry.r#type == "postgres" {
+        if entry.wait.is_some() {
+            return Err(Error::at(
+                "storage.wait",
+                "has no meaning for postgres; remove it",
+            ));
+        }
         let missing = "is missing; write postgres://user:password@host:port/database";
         let url = entry
             .path
@@ -169,8 +179,10 @@ fn resolve_storage(entry: StorageEntry) -> Result<Storage, Error> {
     let path = entry
         .path
         .ok_or_else(|| Error::at("storage.path", "is missing; name the database file"))?;
+    let file = Sqlite::new(path.reveal());
     Ok(Storage::File(Sqlite {
-        path: path.reveal().into(),
+        wait: entry.wait.unwrap_or(file.wait),
+        ..file
     }))
 }
 

@@ -1,8 +1,11 @@
 //! Documents as people and the operator write them: what is accepted, and how each mistake is reported.
 #![allow(clippy::unwrap_used, reason = "a failed assumption fails the test")]
 
+use std::time::Duration;
+
 use angzarr_config::boot::{Component, Mode, Server, Sqlite, Start, Storage};
 use angzarr_config::postgres::{Connection, Postgres};
+use angzarr_config::routing::Timeouts;
 use angzarr_config::{Boot, Error, Routing, handwritten};
 
 fn postgres(boot: &Boot) -> &Postgres {
@@ -52,12 +55,7 @@ sagas:
 #[test]
 fn a_file_written_by_hand_runs_all_it_lists_in_one_process() {
     let boot = handwritten::parse(LOCAL).unwrap();
-    assert_eq!(
-        boot.storage,
-        Storage::File(Sqlite {
-            path: "./data/events.db".into()
-        })
-    );
+    assert_eq!(boot.storage, Storage::File(Sqlite::new("./data/events.db")));
     assert_eq!(boot.ports.grpc, 9000);
     let [
         Component::Aggregate(aggregate),
@@ -259,6 +257,23 @@ components:
 ";
 
 #[test]
+fn the_wait_for_a_file_is_longer_than_a_drain_unless_it_is_set() {
+    let wait = |boot: Boot| match boot.storage {
+        Storage::File(file) => file.wait,
+        Storage::Server(_) => unreachable!("it is a file"),
+    };
+    let seconds = Duration::from_secs;
+    assert!(wait(Boot::parse(SOUND).unwrap()) > Timeouts::default().drain);
+    for (text, expected) in [("0s", 0), ("40s", 40), ("1m", 60)] {
+        let set = SOUND.replacen("type: sqlite,", &format!("type: sqlite, wait: {text},"), 1);
+        assert_eq!(wait(Boot::parse(&set).unwrap()), seconds(expected));
+        let by_hand = LOCAL.replacen("  path:", &format!("  wait: {text}\n  path:"), 1);
+        let by_hand = handwritten::parse(&by_hand).unwrap();
+        assert_eq!(wait(by_hand), seconds(expected));
+    }
+}
+
+#[test]
 #[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn a_boot_document_names_its_mistakes() {
     assert_eq!(Boot::parse(SOUND).unwrap().namespace, "shop");
@@ -338,6 +353,14 @@ fn a_boot_document_names_its_mistakes() {
         (
             "components:|components: 7\nothers:",
             "components: invalid type",
+        ),
+        (
+            "type: sqlite,|type: sqlite, wait: 25h,",
+            "storage.wait: is 90000s; give 0s to 24h",
+        ),
+        (
+            "type: sqlite,|type: sqlite, wait: soon,",
+            "storage: invalid value",
         ),
         ("bus: {type: direct}|bus: [", "not valid YAML: "),
         ("namespace: shop|\u{0}", "not valid YAML: "),

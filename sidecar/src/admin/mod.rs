@@ -15,7 +15,8 @@
 //! | `GET /refused`, `GET /refused/show` | commands and facts that their targets refused |
 //! | `POST /refused/resend`, `POST /refused/discard` | sends one again, or gives it up |
 //!
-//! Whatever changes something is asked with POST, accepted from loopback only, and noted in the log.
+//! Whatever changes something is asked with POST, accepted from loopback only, and noted in the log. Until the store is open, what needs it is refused
+//! with the reason.
 
 mod gate;
 mod guard;
@@ -30,7 +31,7 @@ mod which;
 mod parked;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use angzarr_config::Routing;
@@ -38,6 +39,7 @@ use angzarr_coordinator::consumer::Consumer;
 use angzarr_coordinator::model::StoreIdentity;
 use angzarr_coordinator::port::store::Durability;
 use axum::Router;
+use axum::http::StatusCode;
 use axum::middleware::from_fn;
 use axum::routing::{get, post};
 use prometheus::Registry;
@@ -49,14 +51,24 @@ use tokio_util::sync::CancellationToken;
 use crate::health::Health;
 use crate::lifecycle::Lifecycle;
 use heartbeat::Heartbeat;
+use parameters::Parameters;
+use refusal::Refusal;
 
 /// How long requests under way may go on after the shutdown.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// What the admin port shows and changes.
 pub struct Admin {
-    /// The life of the sidecar.
-    pub lifecycle: Arc<Lifecycle>,
+    lifecycle: Arc<Lifecycle>,
+    /// The namespace of its components.
+    namespace: String,
+    registry: Registry,
+    /// Set once the store is open.
+    parts: OnceLock<Parts>,
+}
+
+/// What there is of a sidecar once its store is open.
+pub struct Parts {
     /// Its health.
     pub health: Arc<Health>,
     /// Its consumers.
@@ -69,15 +81,50 @@ pub struct Admin {
     pub identity: StoreIdentity,
     /// What an acknowledged write survives.
     pub durability: Durability,
-    /// The namespace of its components.
-    pub namespace: String,
-    /// Its metrics.
-    pub registry: Registry,
+}
+
+impl Admin {
+    /// Makes what is shown of a sidecar whose store is not open yet.
+    pub fn new(lifecycle: Arc<Lifecycle>, namespace: String, registry: Registry) -> Self {
+        Self {
+            lifecycle,
+            namespace,
+            registry,
+            parts: OnceLock::new(),
+        }
+    }
+
+    /// Shows the whole sidecar from now on; a second call changes nothing.
+    pub fn complete(&self, parts: Parts) {
+        // The parts of a sidecar are built once.
+        let _ = self.parts.set(parts);
+    }
+
+    /// Why the sidecar is not ready, a sentence each; none when it is.
+    fn reasons(&self) -> Vec<String> {
+        match self.parts.get() {
+            Some(parts) => parts.health.reasons(),
+            None => vec![self.lifecycle.awaited()],
+        }
+    }
+
+    /// The consumer that a request means.
+    fn consumer(&self, parameters: &Parameters) -> Result<&Arc<Consumer>, Refusal> {
+        which::consumer(&self.parts()?.consumers, parameters.optional("consumer"))
+    }
+
+    /// The parts, for what cannot be answered without them.
+    fn parts(&self) -> Result<&Parts, Refusal> {
+        self.parts.get().ok_or_else(|| {
+            let sentence = format!("the sidecar has not started: {}", self.lifecycle.awaited());
+            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", sentence)
+        })
+    }
 }
 
 /// What the routes share.
 struct Shared {
-    admin: Admin,
+    admin: Arc<Admin>,
     heartbeat: Heartbeat,
 }
 
@@ -87,7 +134,7 @@ struct Shared {
 /// The listener's.
 pub async fn serve(
     listener: TcpListener,
-    admin: Admin,
+    admin: Arc<Admin>,
     shutdown: CancellationToken,
 ) -> std::io::Result<()> {
     let (heartbeat, beating) = Heartbeat::start();
@@ -141,7 +188,7 @@ mod tests {
     use angzarr_coordinator::model::{Incarnation, StoreId};
     use axum::body::Body;
     use axum::extract::ConnectInfo;
-    use axum::http::{Method, Request, StatusCode};
+    use axum::http::{Method, Request};
     use tonic::codegen::Service;
 
     use super::*;
@@ -169,8 +216,8 @@ mod tests {
             services: Vec::new(),
             periods: Periods::default(),
         };
-        Admin {
-            lifecycle,
+        let admin = Admin::new(lifecycle, "heron".to_owned(), Registry::new());
+        admin.complete(Parts {
             health: Arc::new(Health::new(watched).await),
             consumers: Vec::new(),
             routing: watch::channel(Arc::new(Routing::default())).1,
@@ -180,9 +227,8 @@ mod tests {
                 incarnation: Incarnation::random(),
             },
             durability: Durability::Disk,
-            namespace: "heron".to_owned(),
-            registry: Registry::new(),
-        }
+        });
+        admin
     }
 
     async fn ask(router: &mut Router, peer: &str, method: Method, path: &str) -> StatusCode {
@@ -195,10 +241,41 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_needs_the_store_is_refused_until_it_is_open() {
+        let lifecycle = Arc::new(Lifecycle::new_open());
+        lifecycle.note_awaited("waits for the key of the pond".to_owned());
+        let admin = Admin::new(Arc::clone(&lifecycle), "heron".to_owned(), Registry::new());
+        let (heartbeat, beating) = Heartbeat::start();
+        let admin = Arc::new(admin);
+        let mut router = router(Arc::new(Shared { admin, heartbeat }));
+        let expected = [
+            (Method::GET, "/livez", StatusCode::OK),
+            (Method::GET, "/metrics", StatusCode::OK),
+            (Method::GET, "/statusz", StatusCode::OK),
+            (Method::GET, "/startz", StatusCode::SERVICE_UNAVAILABLE),
+            (Method::GET, "/readyz", StatusCode::SERVICE_UNAVAILABLE),
+            (Method::GET, "/parked", StatusCode::SERVICE_UNAVAILABLE),
+            (
+                Method::POST,
+                "/refused/discard",
+                StatusCode::SERVICE_UNAVAILABLE,
+            ),
+            (Method::POST, "/close", StatusCode::OK),
+        ];
+        for (method, path, status) in expected {
+            let replied = ask(&mut router, "127.0.0.1:999", method, path).await;
+            assert_eq!(replied, status, "{path}");
+        }
+        assert!(!lifecycle.is_open());
+        beating.abort();
+    }
+
+    #[tokio::test]
     async fn whatever_changes_something_is_refused_from_elsewhere() {
         let admin = admin().await;
         let lifecycle = Arc::clone(&admin.lifecycle);
         let (heartbeat, beating) = Heartbeat::start();
+        let admin = Arc::new(admin);
         let mut router = router(Arc::new(Shared { admin, heartbeat }));
         let before = lifecycle.state();
         for path in CHANGES {

@@ -29,7 +29,7 @@ pub(super) async fn list(
     State(shared): State<Arc<Shared>>,
     parameters: Parameters,
 ) -> Result<Json<ParkedPage>, Refusal> {
-    let consumer = which::consumer(&shared.admin.consumers, parameters.optional("consumer"))?;
+    let consumer = shared.admin.consumer(&parameters)?;
     let after = parameters
         .optional("after")
         .map(which::stream)
@@ -51,7 +51,7 @@ pub(super) async fn show(
     State(shared): State<Arc<Shared>>,
     parameters: Parameters,
 ) -> Result<Json<ParkedRoot>, Refusal> {
-    let consumer = which::consumer(&shared.admin.consumers, parameters.optional("consumer"))?;
+    let consumer = shared.admin.consumer(&parameters)?;
     let stream = which::root(consumer, parameters.required("root", ROOT)?).await?;
     let parked = consumer.show_parked(&stream).await?;
     Ok(Json(root((stream, parked))))
@@ -61,7 +61,7 @@ pub(super) async fn replay(
     State(shared): State<Arc<Shared>>,
     parameters: Parameters,
 ) -> Result<Json<BroughtBack>, Refusal> {
-    let consumer = which::consumer(&shared.admin.consumers, parameters.optional("consumer"))?;
+    let consumer = shared.admin.consumer(&parameters)?;
     let stream = which::root(consumer, parameters.required("root", ROOT)?).await?;
     let next = consumer.replay(&stream).await?;
     Ok(brought_back(&stream, next.0))
@@ -71,7 +71,7 @@ pub(super) async fn skip(
     State(shared): State<Arc<Shared>>,
     parameters: Parameters,
 ) -> Result<Json<BroughtBack>, Refusal> {
-    let consumer = which::consumer(&shared.admin.consumers, parameters.optional("consumer"))?;
+    let consumer = shared.admin.consumer(&parameters)?;
     let stream = which::root(consumer, parameters.required("root", ROOT)?).await?;
     let sequence = parameters.number("sequence")?.ok_or_else(|| {
         Refusal::malformed("sequence= is missing; give the sequence at which the root is parked")

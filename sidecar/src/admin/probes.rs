@@ -21,12 +21,12 @@ pub(super) async fn startz(State(shared): State<Arc<Shared>>) -> Response {
     if shared.admin.lifecycle.is_started() {
         passed()
     } else {
-        failed("the gRPC port does not listen yet".to_owned())
+        failed(shared.admin.lifecycle.awaited())
     }
 }
 
 pub(super) async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
-    let reasons = shared.admin.health.reasons();
+    let reasons = shared.admin.reasons();
     let status = if reasons.is_empty() {
         StatusCode::OK
     } else {

@@ -14,7 +14,7 @@ use super::Shared;
 use super::parameters::Parameters;
 use super::parked::page_size;
 use super::refusal::{Refusal, code_name};
-use super::which::{self, title};
+use super::which::title;
 
 /// How long the reply to a command that is sent again is waited for.
 const RESEND_WITHIN: Duration = Duration::from_secs(5);
@@ -26,7 +26,7 @@ pub(super) async fn list(
     State(shared): State<Arc<Shared>>,
     parameters: Parameters,
 ) -> Result<Json<RefusedPage>, Refusal> {
-    let consumer = which::consumer(&shared.admin.consumers, parameters.optional("consumer"))?;
+    let consumer = shared.admin.consumer(&parameters)?;
     let limit = page_size(parameters.number("limit")?);
     let after = parameters.number("after")?.unwrap_or(0);
     let (listed, next) = consumer.list_refused(after, limit).await?;
@@ -41,7 +41,7 @@ pub(super) async fn show(
     State(shared): State<Arc<Shared>>,
     parameters: Parameters,
 ) -> Result<Json<RefusedWork>, Refusal> {
-    let consumer = which::consumer(&shared.admin.consumers, parameters.optional("consumer"))?;
+    let consumer = shared.admin.consumer(&parameters)?;
     let shown = consumer.show_refused(&id(&parameters)?).await?;
     Ok(Json(work(shown)))
 }
@@ -50,7 +50,7 @@ pub(super) async fn resend(
     State(shared): State<Arc<Shared>>,
     parameters: Parameters,
 ) -> Result<Json<Handled>, Refusal> {
-    let consumer = which::consumer(&shared.admin.consumers, parameters.optional("consumer"))?;
+    let consumer = shared.admin.consumer(&parameters)?;
     let id = id(&parameters)?;
     let outcome = match consumer.resend(&id, RESEND_WITHIN).await? {
         Settlement::Done => "executed".to_owned(),
@@ -70,7 +70,7 @@ pub(super) async fn discard(
     State(shared): State<Arc<Shared>>,
     parameters: Parameters,
 ) -> Result<Json<Handled>, Refusal> {
-    let consumer = which::consumer(&shared.admin.consumers, parameters.optional("consumer"))?;
+    let consumer = shared.admin.consumer(&parameters)?;
     let id = id(&parameters)?;
     consumer.discard(&id).await?;
     Ok(handled(id, "discarded".to_owned()))

@@ -13,32 +13,33 @@ use angzarr_coordinator::port::store::Durability;
 use axum::Json;
 use axum::extract::State;
 
-use super::{Admin, Shared};
+use super::{Admin, Parts, Shared};
 use crate::health::{Component, Reach};
 use crate::lifecycle::Lifecycle;
 
 pub(super) async fn statusz(State(shared): State<Arc<Shared>>) -> Json<Statusz> {
     let admin = &shared.admin;
-    let reasons = admin.health.reasons();
-    let consumers = admin.consumers.iter();
+    let parts = admin.parts.get();
+    let reasons = admin.reasons();
+    let components = parts.map(|parts| parts.health.components());
+    let consumers = parts.map(|parts| parts.consumers.iter());
     Json(Statusz {
         process: std::process::id(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         namespace: admin.namespace.clone(),
-        store: store(admin),
+        store: parts.map_or_else(|| unopened(admin), store),
         lifecycle: life(&admin.lifecycle),
         readiness: Readiness {
             ready: reasons.is_empty(),
             reasons,
         },
-        routing: routing(admin),
-        components: admin
-            .health
-            .components()
+        routing: parts.map(routing),
+        components: components.into_iter().flatten().map(component).collect(),
+        consumers: consumers
             .into_iter()
-            .map(component)
+            .flatten()
+            .map(|it| consumer(it.snapshot()))
             .collect(),
-        consumers: consumers.map(|it| consumer(it.snapshot())).collect(),
     })
 }
 
@@ -58,23 +59,33 @@ fn durability(durability: Durability) -> &'static str {
     }
 }
 
-fn routing(admin: &Admin) -> RoutingStatus {
-    let routing = admin.routing.borrow().clone();
+fn routing(parts: &Parts) -> RoutingStatus {
+    let routing = parts.routing.borrow().clone();
     RoutingStatus {
-        loaded: admin.health.is_routing_loaded(),
+        loaded: parts.health.is_routing_loaded(),
         hash: routing.hash(),
         schema_version: routing.schema_version,
         reads_schema_version: SCHEMA_VERSION,
-        error: admin.routing_error.borrow().clone(),
+        error: parts.routing_error.borrow().clone(),
     }
 }
 
-fn store(admin: &Admin) -> StoreStatus {
-    let (state, reason) = reach(admin.health.store());
+fn unopened(admin: &Admin) -> StoreStatus {
     StoreStatus {
-        id: admin.identity.store_id.to_string(),
-        incarnation: admin.identity.incarnation.to_string(),
-        durability: durability(admin.durability).to_owned(),
+        id: None,
+        incarnation: None,
+        durability: None,
+        state: "opening".to_owned(),
+        reason: Some(admin.lifecycle.awaited()),
+    }
+}
+
+fn store(parts: &Parts) -> StoreStatus {
+    let (state, reason) = reach(parts.health.store());
+    StoreStatus {
+        id: Some(parts.identity.store_id.to_string()),
+        incarnation: Some(parts.identity.incarnation.to_string()),
+        durability: Some(durability(parts.durability).to_owned()),
         state,
         reason,
     }

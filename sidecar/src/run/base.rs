@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::aggregates::{Aggregate, Aggregates, Shared};
 use crate::grpc::Memory;
 use crate::health::{Component, ComponentKind, Logic};
+use crate::lifecycle::Lifecycle;
 use crate::logic::GrpcAggregate;
 use crate::open;
 use crate::places::Places;
@@ -41,11 +42,17 @@ pub(super) struct Base {
 
 impl Base {
     /// Opens the store; returns the task that writes to it as well.
-    pub(super) async fn open(boot: &Boot, routing: Routing) -> Result<(Self, JoinHandle<()>)> {
+    pub(super) async fn open(
+        boot: &Boot,
+        routing: Routing,
+        lifecycle: &Lifecycle,
+    ) -> Result<(Self, JoinHandle<()>)> {
         let heads = Heads::default();
-        let store = open::store(&boot.storage, &heads)
+        lifecycle.note_awaited("the store is not open yet".to_owned());
+        let store = open::store(&boot.storage, &heads, lifecycle)
             .await
             .context("open the store")?;
+        lifecycle.note_awaited("the gRPC port does not listen yet".to_owned());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let fatal = CancellationToken::new();
         let (writes, writing) =

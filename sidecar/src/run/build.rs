@@ -9,7 +9,6 @@ use angzarr_config::boot;
 use angzarr_config::routing::Routing;
 use angzarr_coordinator::port::catalog::Catalog;
 use anyhow::{Context, Result, ensure};
-use prometheus::Registry;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -17,7 +16,7 @@ use super::base::Base;
 use super::consumers::Consumers;
 use super::fleet::Fleet;
 use super::services::build_services;
-use crate::admin::Admin;
+use crate::admin::Parts;
 use crate::aggregates::Aggregates;
 use crate::grpc::{Memory, SERVICES, Served, build_router};
 use crate::health::{Component, Health, Periods, Watched};
@@ -35,7 +34,7 @@ pub(super) struct Sidecar {
     /// All gRPC services.
     pub(super) router: Served,
     /// What the admin port shows.
-    pub(super) shown: Admin,
+    pub(super) shown: Parts,
     /// The routing document to follow.
     pub(super) routing: Option<PathBuf>,
     /// The routing in force.
@@ -55,24 +54,19 @@ pub(super) struct Sidecar {
 }
 
 impl Sidecar {
-    /// Opens the store and builds everything over it; `address` is where the gRPC port listens.
+    /// Opens the store and builds everything over it; `address` is where the gRPC port will listen. May be cancelled.
     pub(super) async fn build(
         settings: &Settings,
-        registry: Registry,
+        lifecycle: &Arc<Lifecycle>,
         address: SocketAddr,
     ) -> Result<Self> {
         let boot = &settings.boot;
         let holder = holder(settings, address)?;
-        let (base, writing) = Base::open(boot, read_routing(settings)?).await?;
+        let (base, writing) = Base::open(boot, read_routing(settings)?, lifecycle).await?;
         let consumers = Consumers::build(boot, &base, holder)?;
-        let lifecycle = Arc::new(if settings.starts_closed {
-            Lifecycle::new_closed()
-        } else {
-            Lifecycle::new_open()
-        });
-        let services = build_services(&base, &consumers, &lifecycle);
+        let services = build_services(&base, &consumers, lifecycle);
         let health = watch(
-            &lifecycle,
+            lifecycle,
             base.components
                 .into_iter()
                 .chain(consumers.components)
@@ -93,16 +87,13 @@ impl Sidecar {
         observe_logic(&health);
         observe_store(&health);
         observe_consumers(&consumers.fleet.list());
-        let shown = Admin {
-            lifecycle,
+        let shown = Parts {
             health,
             consumers: consumers.fleet.list(),
             routing: routes.watch(),
             routing_error: routes.watch_problem(),
             identity: base.store.log.identity(),
             durability: base.store.catalog.durability(),
-            namespace: boot.namespace.clone(),
-            registry,
         };
         Ok(Self {
             router,

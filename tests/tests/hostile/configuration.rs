@@ -176,7 +176,8 @@ async fn a_second_sidecar_on_a_file_and_a_port_in_use_are_refused() {
     let place = Place::new(PROGRAM, &probes.components());
     let _process = place.start_ready().await;
     let store = place.folder().join("store.db");
-    let desk = Desk::with(&SOUND.replace("STORE", &store.display().to_string()));
+    let taken = format!("{}, wait: 0s", store.display());
+    let desk = Desk::with(&SOUND.replace("STORE", &taken));
     let said = desk.refusal(&[]).await;
     assert!(said.contains("in use by another process"), "{said}");
     for (field, port) in [("grpc", place.grpc), ("admin", place.admin)] {

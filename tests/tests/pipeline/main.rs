@@ -11,6 +11,7 @@ mod outage;
 mod reflection;
 mod snapshots;
 mod spans;
+mod successor;
 mod synchronous;
 mod writers;
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use angzarr_coordinator::port::store::Error;
 use rusqlite::ErrorCode;
 
+use super::lock::Holder;
 use crate::stored::Corrupt;
 
 /// Why a store cannot be opened.
@@ -20,10 +21,15 @@ pub enum OpenError {
         needed: &'static str,
     },
     /// Another process has it open.
-    #[error("the store {path} is in use by another process; only one may open it")]
+    #[error(
+        "the store {path} is in use by another process{}; only one may open it",
+        .holder.as_ref().map_or_else(String::new, |holder| format!(" ({holder})"))
+    )]
     InUse {
         /// The database file.
         path: PathBuf,
+        /// Who has it, if it says so.
+        holder: Option<Holder>,
     },
     /// The file system refused.
     #[error("{what} {path}")]

@@ -9,6 +9,7 @@ mod append;
 mod error;
 mod leases;
 mod load;
+mod lock;
 mod progress;
 mod row;
 mod schema;
@@ -45,6 +46,7 @@ use uuid::Uuid;
 
 pub use error::OpenError;
 use leases::Session;
+pub use lock::Holder;
 use progress::stream_columns;
 use row::{append_columns, last_place_key, place_key};
 use statement::{find, list};

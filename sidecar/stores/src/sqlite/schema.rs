@@ -1,13 +1,14 @@
 //! Opening the database file: the lock, the settings, the schema and who the store is.
 
-use std::fs::{File, TryLockError};
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::path::Path;
 use std::time::Duration;
 
 use angzarr_coordinator::model::{Incarnation, StoreId, StoreIdentity};
 use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 
 use super::error::OpenError;
+use super::lock;
 use crate::stored::{Columns, read_identity};
 
 /// The format that this version writes and reads.
@@ -38,7 +39,7 @@ pub(super) fn open(path: &Path) -> Result<Opened, OpenError> {
             needed: NEEDED.1,
         });
     }
-    let lock = lock(path)?;
+    let lock = lock::take(path)?;
     let writer = connect(path).map_err(driver(path))?;
     let identity = prepare(&writer, path)?;
     settle(&writer).map_err(driver(path))?;
@@ -60,29 +61,6 @@ fn driver(path: &Path) -> impl Fn(rusqlite::Error) -> OpenError {
             Some(ErrorCode::DiskFull) => OpenError::Full { path, source },
             _ => OpenError::Driver { path, source },
         }
-    }
-}
-
-fn lock(path: &Path) -> Result<File, OpenError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let beside = PathBuf::from(name);
-    let failed = |what| {
-        let path = beside.clone();
-        move |source| OpenError::File { what, path, source }
-    };
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&beside)
-        .map_err(failed("create the lock"))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse {
-            path: path.to_owned(),
-        }),
-        Err(TryLockError::Error(source)) => Err(failed("lock")(source)),
     }
 }
 

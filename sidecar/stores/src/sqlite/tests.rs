@@ -26,6 +26,8 @@ async fn a_store_is_open_once_at_a_time() {
     let identity = store.identity();
     let refused = refusal(&file);
     assert!(matches!(refused, OpenError::InUse { .. }), "{refused}");
+    let holder = format!("process {} on ", std::process::id());
+    assert!(refused.to_string().contains(&holder), "{refused}");
     assert!(refused.to_string().contains("only one may open it"));
     drop(store);
     assert_eq!(SqliteStore::open(&file).unwrap().identity(), identity);
