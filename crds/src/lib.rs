@@ -65,8 +65,8 @@ pub use status::{ComponentStatus, EventStoreStatus, UsedBy};
 pub use unbuilt::{Accepted, NOT_BUILT, UNBUILT, Unbuilt, refuse_unbuilt};
 pub use validate::{Mistake, validate_cel, validate_structure};
 pub use workload::{
-    Autoscaling, Availability, PodTemplate, Resources, Rollout, Strategy, Switch, TopologySpread,
-    Volume, WorkloadKind, WorkloadRef,
+    AccessMode, Autoscaling, Availability, PodTemplate, Resources, Rollout, Strategy, Switch,
+    TopologySpread, Volume, WorkloadKind, WorkloadRef,
 };
 
 /// Whether a block equals its default, so that it can be left out.

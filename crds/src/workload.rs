@@ -181,6 +181,22 @@ pub struct Volume {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253), regex(pattern = form::DNS_SUBDOMAIN))]
     pub storage_class_name: Option<String>,
+
+    /// Who may mount the volume: ReadWriteOnce the pods of one node, ReadWriteOncePod a single
+    /// pod, which then starts only when the one before has ended; its class must be of a CSI
+    /// driver. Kubernetes keeps the mode of a claim that exists. Default: ReadWriteOnce.
+    /// Example: `ReadWriteOncePod`.
+    pub access_mode: AccessMode,
+}
+
+/// Who may mount a volume.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum AccessMode {
+    /// The pods of one node.
+    #[default]
+    ReadWriteOnce,
+    /// A single pod.
+    ReadWriteOncePod,
 }
 
 impl Default for Volume {
@@ -188,6 +204,7 @@ impl Default for Volume {
         Self {
             size: "1Gi".into(),
             storage_class_name: None,
+            access_mode: AccessMode::ReadWriteOnce,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use angzarr_crds::Switch;
+use angzarr_crds::{AccessMode, Switch};
 use k8s_openapi::api::core::v1::{
     PersistentVolumeClaim, PersistentVolumeClaimSpec, ServiceAccount, VolumeResourceRequirements,
 };
@@ -37,7 +37,7 @@ pub(super) fn build_volume(scope: &Scope) -> Option<PersistentVolumeClaim> {
     Some(PersistentVolumeClaim {
         metadata: scope.metadata(names::data(scope.key)),
         spec: Some(PersistentVolumeClaimSpec {
-            access_modes: Some(vec!["ReadWriteOnce".to_owned()]),
+            access_modes: Some(vec![access_mode(declared.access_mode).to_owned()]),
             resources: Some(VolumeResourceRequirements {
                 requests: Some(BTreeMap::from([(
                     "storage".to_owned(),
@@ -50,6 +50,13 @@ pub(super) fn build_volume(scope: &Scope) -> Option<PersistentVolumeClaim> {
         }),
         ..PersistentVolumeClaim::default()
     })
+}
+
+fn access_mode(mode: AccessMode) -> &'static str {
+    match mode {
+        AccessMode::ReadWriteOnce => "ReadWriteOnce",
+        AccessMode::ReadWriteOncePod => "ReadWriteOncePod",
+    }
 }
 
 /// How Prometheus finds the pods, where the cluster knows that kind.

@@ -86,6 +86,10 @@ fn names_labels_and_annotations_are_what_an_api_server_accepts() {
             "spec.storage.storageClassName: ",
         ),
         (
+            json!({ "storage": { "accessMode": "ReadWriteMany" } }),
+            "spec.storage.accessMode: ",
+        ),
+        (
             json!({ "sidecar": { "env": [{ "name": "A=B" }] } }),
             "spec.sidecar.env[0].name: ",
         ),
