@@ -1,7 +1,7 @@
 //! Tests that need more than one crate: contract suites, fault injection, benchmarks.
 //!
 //! [`sidecar`] starts real processes, [`proxy`] is placed between them, [`probe`] is logic that checks its input, [`logic`] runs it as a process,
-//! [`client`] sends commands and retries them,
+//! [`client`] sends commands and retries them, [`crowd`] has many parked roots,
 //! [`soak`] puts load on a system and checks its guarantees, [`stores`] are the stores that the suites of the ports run on.
 
 #![allow(
@@ -14,6 +14,7 @@
 mod architecture;
 pub mod client;
 pub mod clock;
+pub mod crowd;
 pub mod disk;
 pub mod logic;
 pub mod preload;

@@ -28,6 +28,19 @@ pub struct Problem {
     pub code: String,
     /// The sentence for the caller.
     pub error: String,
+    /// Set when a root was left alone since it is not parked as the caller has seen it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub untouched: Option<Untouched>,
+}
+
+/// How a root differs from what the caller has seen of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Untouched {
+    /// It is not parked any more.
+    Gone,
+    /// It is parked at another sequence.
+    Changed,
 }
 
 /// The answer of `/statusz`.

@@ -11,7 +11,7 @@
 //! | `POST /drain` | begins the drain and waits for its end |
 //! | `POST /open`, `POST /close` | lets commands of clients in, or not |
 //! | `GET /parked`, `GET /parked/show` | roots that are parked for a consumer |
-//! | `POST /parked/replay`, `POST /parked/skip` | brings a root back |
+//! | `POST /parked/replay`, `POST /parked/skip` | brings a root back; with `seen`, only if it is parked at that sequence |
 //! | `GET /refused`, `GET /refused/show` | commands and facts that their targets refused |
 //! | `POST /refused/resend`, `POST /refused/discard` | sends one again, or gives it up |
 //!
@@ -53,6 +53,8 @@ use crate::lifecycle::Lifecycle;
 use heartbeat::Heartbeat;
 use parameters::Parameters;
 use refusal::Refusal;
+
+pub(crate) use refusal::code_names;
 
 /// How long requests under way may go on after the shutdown.
 const GRACE: Duration = Duration::from_secs(2);

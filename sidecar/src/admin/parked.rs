@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use angzarr_admin::shape::{BroughtBack, ParkedPage, ParkedRoot};
-use angzarr_coordinator::model::{Sequence, StreamId};
+use angzarr_admin::shape::{BroughtBack, ParkedPage, ParkedRoot, Untouched};
+use angzarr_coordinator::consumer::Consumer;
+use angzarr_coordinator::model::{Code, Sequence, Status, StreamId};
 use angzarr_coordinator::port::progress::Parked;
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 
 use super::Shared;
 use super::parameters::Parameters;
@@ -63,7 +65,12 @@ pub(super) async fn replay(
 ) -> Result<Json<BroughtBack>, Refusal> {
     let consumer = shared.admin.consumer(&parameters)?;
     let stream = which::root(consumer, parameters.required("root", ROOT)?).await?;
-    let next = consumer.replay(&stream).await?;
+    let seen = parameters.number("seen")?;
+    check_seen(consumer, &stream, seen).await?;
+    let next = match consumer.replay(&stream).await {
+        Ok(next) => next,
+        Err(status) => return Err(judge(consumer, &stream, seen, status).await),
+    };
     Ok(brought_back(&stream, next.0))
 }
 
@@ -76,8 +83,57 @@ pub(super) async fn skip(
     let sequence = parameters.number("sequence")?.ok_or_else(|| {
         Refusal::malformed("sequence= is missing; give the sequence at which the root is parked")
     })?;
-    let next = consumer.skip(&stream, Sequence(sequence)).await?;
+    let seen = parameters.number("seen")?;
+    check_seen(consumer, &stream, seen).await?;
+    let next = match consumer.skip(&stream, Sequence(sequence)).await {
+        Ok(next) => next,
+        Err(status) => return Err(judge(consumer, &stream, seen, status).await),
+    };
     Ok(brought_back(&stream, next.0))
+}
+
+/// Refuses a root that is not parked at the sequence at which the caller has seen it, if the caller says so.
+async fn check_seen(
+    consumer: &Consumer,
+    stream: &StreamId,
+    seen: Option<u32>,
+) -> Result<(), Refusal> {
+    let Some(seen) = seen else { return Ok(()) };
+    match consumer.show_parked(stream).await {
+        Ok(parked) if parked.sequence == Sequence(seen) => Ok(()),
+        Ok(parked) => {
+            let sentence = format!(
+                "{stream} is parked at sequence {}, not at {seen} any more",
+                parked.sequence.0
+            );
+            let refusal = Refusal::new(StatusCode::CONFLICT, "FAILED_PRECONDITION", sentence);
+            Err(refusal.untouched(Untouched::Changed))
+        }
+        Err(status) if status.code == Code::NotFound => {
+            Err(Refusal::from(status).untouched(Untouched::Gone))
+        }
+        Err(status) => Err(status.into()),
+    }
+}
+
+/// Tells a root that somebody else has brought back since it was looked at from one that the logic does not find.
+async fn judge(
+    consumer: &Consumer,
+    stream: &StreamId,
+    seen: Option<u32>,
+    status: Status,
+) -> Refusal {
+    let is_not_found = status.code == Code::NotFound && seen.is_some();
+    let refusal = Refusal::from(status);
+    match is_not_found && is_gone(consumer, stream).await {
+        true => refusal.untouched(Untouched::Gone),
+        false => refusal,
+    }
+}
+
+async fn is_gone(consumer: &Consumer, stream: &StreamId) -> bool {
+    let shown = consumer.show_parked(stream).await;
+    shown.is_err_and(|status| status.code == Code::NotFound)
 }
 
 fn brought_back(stream: &StreamId, next_sequence: u32) -> Json<BroughtBack> {

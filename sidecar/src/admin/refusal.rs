@@ -1,6 +1,6 @@
 //! A request that is answered with a sentence instead.
 
-use angzarr_admin::shape::Problem;
+use angzarr_admin::shape::{Problem, Untouched};
 use angzarr_coordinator::model::{Code, Status};
 use axum::Json;
 use axum::http::{StatusCode, Uri};
@@ -21,8 +21,15 @@ impl Refusal {
             problem: Problem {
                 code: code.to_owned(),
                 error: sentence.into(),
+                untouched: None,
             },
         }
+    }
+
+    /// The same refusal of a root that is not parked as the caller has seen it.
+    pub(super) fn untouched(mut self, how: Untouched) -> Self {
+        self.problem.untouched = Some(how);
+        self
     }
 
     /// A request that does not say well what it wants.
@@ -63,6 +70,11 @@ impl IntoResponse for Refusal {
 
 pub(super) async fn unknown_path(uri: Uri) -> Refusal {
     Refusal::missing(format!("there is nothing at {}", uri.path()))
+}
+
+/// The names of all codes of errors.
+pub(crate) fn code_names() -> impl Iterator<Item = &'static str> {
+    (1..=16).filter_map(Code::from_number).map(code_name)
 }
 
 /// The name of a code in gRPC's own spelling.

@@ -5,6 +5,7 @@
 //! angzarr-sidecar drain | parked … ─▶ loopback admin port of the running sidecar ─▶ table or JSON
 //! ```
 
+mod bulk;
 mod parked;
 mod table;
 
@@ -32,11 +33,35 @@ pub enum Error {
     /// The sidecar refused, or did not reply as one of this version does.
     #[error(transparent)]
     Sidecar(angzarr_admin::Error),
+    /// Its store is not open yet, so it cannot tell what is parked.
+    #[error("the sidecar has not started: {0}")]
+    NotStarted(String),
     /// A root stands where refused work is meant.
     #[error(
         "{0:?} is a root; resend and discard take the ID of a refused command, as parked list shows it"
     )]
     NotWork(String),
+    /// Every parked root would lose an append.
+    #[error(
+        "skip --all leaves an append out of every parked root; add --yes, or choose roots with --consumer, --domain or --code, and look first with --dry-run"
+    )]
+    Unfiltered,
+    /// Some roots stay parked.
+    #[error("{failed} of {tried} roots failed and stay parked")]
+    Failed {
+        /// How many.
+        failed: usize,
+        /// Of how many.
+        tried: usize,
+    },
+    /// The rest was not tried.
+    #[error("stopped after {tried} roots: {why}; repeat the command for the rest")]
+    Stopped {
+        /// How many were tried.
+        tried: usize,
+        /// What made the rest hopeless.
+        why: String,
+    },
     /// The output could not be written.
     #[error("write the output")]
     Output(#[from] fmt::Error),

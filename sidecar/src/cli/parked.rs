@@ -9,6 +9,7 @@ use angzarr_admin::shape::{
 use clap::{Args, Subcommand};
 use uuid::Uuid;
 
+use super::bulk::{self, Action, Bulk};
 use super::table::{Table, line};
 use super::{Error, Target, write_json};
 
@@ -24,17 +25,20 @@ pub enum Parked {
     List(Scope),
     /// Shows why a root is parked, or why a command was refused.
     Show(Entry),
-    /// Delivers a root from where it failed, then takes it back in.
-    Replay(Entry),
-    /// Takes a root back in without the append on which the logic failed.
+    /// Delivers a root from where it failed, then takes it back in; with --all every root.
+    Replay(Box<Roots>),
+    /// Takes a root back in without the append on which the logic failed; with --all every root.
     Skip {
-        /// Which root.
+        /// Which roots.
         #[command(flatten)]
-        entry: Entry,
+        roots: Box<Roots>,
         /// The sequence at which the root is parked, as the list shows it; only the append that begins there is left out, however often this is
         /// repeated.
-        #[arg(long)]
-        sequence: u32,
+        #[arg(long, required_unless_present = "all", conflicts_with = "all")]
+        sequence: Option<u32>,
+        /// Skips an append of every parked root; needed with --all alone.
+        #[arg(long, requires = "all")]
+        yes: bool,
     },
     /// Sends a refused command or record again.
     Resend(Entry),
@@ -67,6 +71,27 @@ pub struct Entry {
     pub target: Target,
 }
 
+/// One root, or all.
+#[derive(Debug, Args)]
+pub struct Roots {
+    /// A root as the list shows it (domain/root), or its UUID.
+    #[arg(
+        value_name = "ROOT",
+        required_unless_present = "all",
+        conflicts_with = "all"
+    )]
+    pub which: Option<String>,
+    /// The consumer, as name or kind/name; needed for one root when the sidecar runs several.
+    #[arg(long)]
+    pub consumer: Option<String>,
+    /// Which of all.
+    #[command(flatten)]
+    pub bulk: Bulk,
+    /// Which sidecar is asked.
+    #[command(flatten)]
+    pub target: Target,
+}
+
 /// Everything that is parked for one consumer.
 #[derive(Debug, serde::Serialize)]
 struct Aside {
@@ -86,13 +111,41 @@ pub(super) async fn ask(what: Parked, out: &mut dyn fmt::Write) -> Result<(), Er
             let work: RefusedWork = entry.get("/refused/show", ID).await?;
             entry.write(out, &work, |out| write_work(out, &work))
         }
-        Parked::Replay(entry) => bring_back(&entry, "/parked/replay", None, out).await,
-        Parked::Skip { entry, sequence } => {
-            let sequence = sequence.to_string();
-            bring_back(&entry, "/parked/skip", Some(("sequence", &sequence)), out).await
-        }
+        Parked::Replay(roots) => match roots.one() {
+            Some(entry) => bring_back(&entry, "/parked/replay", None, out).await,
+            None => bulk::run(Action::Replay, &roots, out).await,
+        },
+        Parked::Skip {
+            roots,
+            sequence,
+            yes,
+        } => match roots.one() {
+            Some(entry) => {
+                let sequence = sequence.map(|sequence| sequence.to_string());
+                let sequence = sequence.as_deref().map(|it| ("sequence", it));
+                bring_back(&entry, "/parked/skip", sequence, out).await
+            }
+            None => {
+                let is_everything = roots.consumer.is_none() && roots.bulk.is_unfiltered();
+                if is_everything && !yes && !roots.bulk.dry_run {
+                    return Err(Error::Unfiltered);
+                }
+                bulk::run(Action::Skip, &roots, out).await
+            }
+        },
         Parked::Resend(entry) => handle(&entry, "/refused/resend", out).await,
         Parked::Discard(entry) => handle(&entry, "/refused/discard", out).await,
+    }
+}
+
+impl Roots {
+    /// The root that is named, unless all are meant.
+    fn one(&self) -> Option<Entry> {
+        Some(Entry {
+            which: self.which.clone()?,
+            consumer: self.consumer.clone(),
+            target: self.target.clone(),
+        })
     }
 }
 
@@ -167,16 +220,7 @@ async fn handle(entry: &Entry, path: &str, out: &mut dyn fmt::Write) -> Result<(
 
 async fn list(scope: &Scope, out: &mut dyn fmt::Write) -> Result<(), Error> {
     let client = scope.target.client();
-    let consumers = match &scope.consumer {
-        Some(named) => vec![named.clone()],
-        None => {
-            let status: Statusz = client.get("/statusz", &[]).await?;
-            let consumers = status.consumers.iter();
-            consumers
-                .map(|it| format!("{}/{}", it.kind, it.name))
-                .collect()
-        }
-    };
+    let consumers = consumers(&client, scope.consumer.as_deref()).await?;
     let mut all = Vec::with_capacity(consumers.len());
     for consumer in &consumers {
         all.push(Aside {
@@ -190,6 +234,21 @@ async fn list(scope: &Scope, out: &mut dyn fmt::Write) -> Result<(), Error> {
     }
     write_all(out, &all)?;
     Ok(())
+}
+
+/// The consumer that is named, or all that the sidecar runs.
+pub(super) async fn consumers(client: &Client, named: Option<&str>) -> Result<Vec<String>, Error> {
+    if let Some(named) = named {
+        return Ok(vec![named.to_owned()]);
+    }
+    let status: Statusz = client.get("/statusz", &[]).await?;
+    if let Some(reason) = status.store.reason.filter(|_| status.store.id.is_none()) {
+        return Err(Error::NotStarted(reason));
+    }
+    let consumers = status.consumers.iter();
+    Ok(consumers
+        .map(|it| format!("{}/{}", it.kind, it.name))
+        .collect())
 }
 
 async fn list_roots(client: &Client, consumer: &str) -> Result<Vec<ParkedRoot>, Error> {

@@ -21,6 +21,8 @@ pub enum Behaviour {
     Takes,
     /// It refuses every event of a root.
     Refuses(Vec<u8>),
+    /// It refuses every event.
+    RefusesAll,
     /// It refuses every event of a root with a message.
     RefusesWith(Vec<u8>, String),
     /// It accepts everything, after a delay.
@@ -82,6 +84,9 @@ impl Ledger {
                 return Err(Status::failed_precondition(
                     "the ledger does not take this root",
                 ));
+            }
+            Behaviour::RefusesAll => {
+                return Err(Status::internal("the ledger takes nothing"));
             }
             Behaviour::Dies(deadly) if deadly == root => std::process::abort(),
             Behaviour::RefusesWith(refused, message) if refused == root => {

@@ -75,6 +75,11 @@ impl Probes {
         }
     }
 
+    /// Ends them, as an outage would.
+    pub fn stop(&self) {
+        self.stop.cancel();
+    }
+
     /// The components of a boot document that uses every probe.
     pub fn components(&self) -> String {
         let mut components = aggregates(self.port);

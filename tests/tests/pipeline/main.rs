@@ -5,6 +5,7 @@
     reason = "a failed step of a test panics with its reason"
 )]
 
+mod bulk;
 mod commands;
 mod metrics;
 mod outage;

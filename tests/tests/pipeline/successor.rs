@@ -119,6 +119,8 @@ async fn a_waiting_sidecar_is_alive_says_for_whom_it_waits_and_follows_a_killed_
     assert!(!next.is_listening());
     let (listed, answer) = next.ask(&["parked", "list", "--consumer", "ledger"]).await;
     assert!(!listed.success() && answer.contains(&sentence), "{answer}");
+    let (listed, answer) = next.ask(&["parked", "list"]).await;
+    assert!(!listed.success() && answer.contains(&sentence), "{answer}");
 
     let log = next.log();
     let waits = log
