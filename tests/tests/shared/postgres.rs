@@ -9,9 +9,11 @@ use angzarr_config::postgres::{Connection, Keys, Postgres};
 use angzarr_config::secret::Secret;
 use angzarr_coordinator::feed::Heads;
 use angzarr_coordinator::model::{
-    AppendId, CommandId, CommandKey, CorrelationId, Domain, Edition, ExternalId, ExternalKey,
-    NewEvent, Payload, PayloadHash, Position, Root, Sequence, StreamId, Timestamp,
+    AppendId, CommandId, CommandKey, ConsumerId, ConsumerKind, CorrelationId, Domain, Edition,
+    ExternalId, ExternalKey, NewEvent, Payload, PayloadHash, Position, Root, Sequence, StreamId,
+    Timestamp,
 };
+use angzarr_coordinator::port::backlog::{Backlog, WorkState};
 use angzarr_coordinator::port::catalog::Catalog;
 use angzarr_coordinator::port::log::{Load, Log, SMALL_LOAD, StreamRead};
 use angzarr_coordinator::port::store::Error;
@@ -208,7 +210,7 @@ async fn a_batch_that_waits_for_a_lock_past_its_deadline_records_nothing() {
     // when they were first looked at, so a connection without one looks.
     let mut observer = database.connect().await;
     let waits = "SELECT count(*) FROM pg_stat_activity
-        WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%write_v2%'
+        WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%write_v3%'
         AND clock_timestamp() - query_start > $1";
     until(async || {
         let waiting: i64 = sqlx::query_scalar(waits)
@@ -484,6 +486,40 @@ async fn a_format_that_needs_a_newer_reader_is_refused_and_one_that_does_not_is_
     let refused = refusal(database.settings()).await.to_string();
     assert!(refused.contains("has format 7"), "{refused}");
     assert!(refused.contains("reads format 6"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tables_of_the_format_before_are_brought_to_this_one_and_its_release_can_go_on() {
+    let database = fresh().await;
+    let first = open(database.settings()).await;
+    let mut conn = database.connect().await;
+    let back = "ALTER TABLE angzarr.outgoing DROP COLUMN may_land_until; UPDATE angzarr.format SET version = 2;
+        INSERT INTO angzarr.consumers (name) VALUES ('shop/saga/web');
+        INSERT INTO angzarr.outgoing (consumer_id, place, outgoing_id, trigger_domain, trigger_edition, trigger_root)
+            SELECT id, 1, 'one', 'till', '', gen_random_uuid() FROM angzarr.consumers;
+        DO $$ BEGIN EXECUTE 'DROP FUNCTION ' || 'angzarr.write_v3'::regproc::regprocedure; END $$";
+    conn.execute(back).await.unwrap();
+    let consumer = ConsumerId {
+        namespace: "shop".into(),
+        kind: ConsumerKind::Saga,
+        name: "web".into(),
+    };
+    for _ in 0..2 {
+        let store = open(database.settings()).await;
+        assert_eq!(store.identity(), first.identity());
+        let listed = store.list_work(&consumer, WorkState::Waiting, 0, 10).await;
+        let listed = listed.unwrap();
+        assert_eq!(listed[0].id.0, "one");
+        assert_eq!(listed[0].may_land_for, None, "nobody kept account");
+    }
+    let format = "SELECT version, min_reader, (SELECT proname::text FROM pg_proc WHERE proname = 'write_v2') FROM angzarr.format";
+    let format: (i32, i32, String) = sqlx::query_as(format).fetch_one(&mut conn).await.unwrap();
+    assert_eq!(format, (3, 2, "write_v2".to_owned()));
+    let store = open(database.settings()).await;
+    store
+        .write(vec![Entry::Proposal(propose(1, "after"))])
+        .await
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
@@ -14,6 +15,7 @@ use super::derive::Derived;
 use super::error::Error;
 use super::live_status::{LiveStatus, Needed};
 use super::lock;
+use super::outgoing::landing;
 use super::progress_cache::ProgressCache;
 use super::root::{DeliveryError, Failure};
 use super::settings::{Ports, Settings};
@@ -202,6 +204,7 @@ impl Active {
             stream: stream.clone(),
             next,
             outgoing,
+            may_land_within: landing::stored(&self.settings),
         }];
         steps.extend(settled);
         self.commit(steps, &stream.domain, done).await?;
@@ -262,6 +265,7 @@ impl Active {
                 stream: stream.clone(),
                 next,
                 outgoing: Vec::new(),
+                may_land_within: Duration::ZERO,
             });
         }
         steps.push(Step::Park {

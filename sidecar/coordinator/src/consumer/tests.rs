@@ -87,6 +87,7 @@ fn advance(next: u32) -> Step {
         stream: stream(1),
         next: Sequence(next),
         outgoing: Vec::new(),
+        may_land_within: Duration::ZERO,
     }
 }
 

@@ -1,5 +1,7 @@
 //! What waits for a consumer: outgoing work, and what was parked.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use super::progress::{Outgoing, OutgoingId, Parked};
@@ -12,10 +14,12 @@ use crate::model::{ConsumerId, Domain, Status, StreamId};
 ///
 /// # Guarantees
 /// - Outgoing work comes in the order of the commits that brought it, and within one commit in its own order.
+/// - A head tells how long attempts that were stored may still take effect, counted by the clock of the store from when it is read. That survives a
+///   restart, whoever asks.
 /// - What was settled, unparked or discarded is not listed; what was resent is outgoing again, after all that waits.
 ///
 /// # Assumptions
-/// - None.
+/// - The clock of the store is not set forward by much while an attempt is under way.
 ///
 /// # Errors
 /// As [`Error`] says.
@@ -68,6 +72,8 @@ pub struct WorkHead {
     pub target: Option<Domain>,
     /// The bytes that it takes in the store: at least those of its payloads.
     pub bytes: usize,
+    /// How long attempts made so far may still take effect; absent if a release stored it that kept no account of attempts.
+    pub may_land_for: Option<Duration>,
 }
 
 /// Outgoing work as it is kept.

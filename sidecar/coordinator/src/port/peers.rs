@@ -13,6 +13,8 @@ use crate::model::{
 ///
 /// # Guarantees
 /// - A status UNAVAILABLE, DEADLINE_EXCEEDED or CANCELLED leaves the outcome unknown; every other error means that this attempt stored nothing.
+/// - An attempt takes effect within its budget, or a little later: for the way to the owner, and until a write that began in time has ended. That holds
+///   also if the caller is gone by then.
 ///
 /// # Errors
 /// The status of the owner, or UNAVAILABLE when it was not reached and NOT_FOUND when no route leads to the domain.

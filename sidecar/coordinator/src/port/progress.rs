@@ -1,5 +1,7 @@
 //! The progress of consumers: how far each got, per source and per root.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use super::store::Error;
@@ -84,6 +86,9 @@ pub enum Step {
         next: Sequence,
         /// What it caused, in order.
         outgoing: Vec<Outgoing>,
+        /// How long from now on the first attempts to send that may take effect, as [`Step::Attempt`] says; zero if it is not attempted before such
+        /// a step.
+        may_land_within: Duration,
     },
     /// Everything of the source up to the cursor is done.
     MoveCursor {
@@ -103,6 +108,17 @@ pub enum Step {
     Unpark {
         /// Whose progress changes.
         stream: StreamId,
+    },
+    /// Attempts to send outgoing work may take effect so long from now on, by the clock of the store; it never gets shorter by a later step. Work
+    /// that is not there is passed over.
+    ///
+    /// Whoever sends work stores first how long that attempt may take effect, and whoever comes after, in whatever process and with whatever
+    /// settings, believes no refusal before that time is over.
+    Attempt {
+        /// Which work it is.
+        id: OutgoingId,
+        /// How long it may take until none of the attempts can take effect any more.
+        may_land_within: Duration,
     },
     /// Outgoing work has its final answer: it is removed, or parked with the refusal.
     Settle {
@@ -133,6 +149,7 @@ impl Step {
             Self::MoveCursor { .. }
             | Self::Park { .. }
             | Self::Unpark { .. }
+            | Self::Attempt { .. }
             | Self::Settle { .. }
             | Self::Resend { .. }
             | Self::Discard { .. } => 0,

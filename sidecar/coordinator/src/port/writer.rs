@@ -27,6 +27,7 @@ use crate::model::{
 ///   nobody waits for it any more. A key that is known is found first.
 /// - A snapshot replaces only an older one (lower sequence, or another version).
 /// - A root's next sequence and a source's cursor never move backwards.
+/// - The time within which attempts to send outgoing work may take effect is counted from when the step is written, never from before it was asked for.
 /// - Outgoing work gets its place in the order of entries; writing the same outgoing work twice (same id) keeps the first.
 ///
 /// # Assumptions

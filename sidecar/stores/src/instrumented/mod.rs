@@ -205,6 +205,7 @@ fn is_move(step: &Step) -> bool {
         Step::Park { .. }
         | Step::Unpark { .. }
         | Step::Settle { .. }
+        | Step::Attempt { .. }
         | Step::Resend { .. }
         | Step::Discard { .. } => false,
     }

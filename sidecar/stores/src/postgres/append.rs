@@ -1,4 +1,4 @@
-//! The proposals of a batch as arguments of `write_v2`, and what it returns as outcomes.
+//! The proposals of a batch as arguments of `write_v3`, and what it returns as outcomes.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::{iter, slice};

@@ -331,7 +331,8 @@ impl Backlog for PostgresStore {
         limit: usize,
     ) -> Result<Vec<WorkHead>, Error> {
         const HEADS: &str = "SELECT o.place, o.outgoing_id, o.trigger_domain, o.trigger_edition, o.trigger_root,
-                substr(o.command, 1, $5), substr(o.facts, 1, $5), coalesce(octet_length(o.command), 0) + coalesce(octet_length(o.facts), 0)
+                substr(o.command, 1, $5), substr(o.facts, 1, $5), coalesce(octet_length(o.command), 0) + coalesce(octet_length(o.facts), 0),
+                (extract(epoch FROM o.may_land_until - least(o.may_land_until, clock_timestamp())) * 1000000)::bigint
             FROM outgoing o JOIN consumers c ON c.id = o.consumer_id
             WHERE c.name = $1 AND o.place > $2 AND (o.refusal_code IS NOT NULL) = $3 ORDER BY o.place LIMIT $4";
         let name = consumer.to_string();

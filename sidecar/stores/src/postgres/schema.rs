@@ -20,9 +20,9 @@ use super::error::{Fault, OpenError};
 use crate::stored::{Columns, read_identity};
 
 /// The format that this version writes and reads.
-const FORMAT: i32 = 2;
+const FORMAT: i32 = 3;
 /// Each step from a format to the next, with the oldest reader of what it leaves.
-const STEPS: [(i32, &[&str]); 2] = [
+const STEPS: [(i32, &[&str]); 3] = [
     (
         1,
         &[
@@ -31,6 +31,7 @@ const STEPS: [(i32, &[&str]); 2] = [
         ],
     ),
     (2, &[include_str!("schema/0002_write.sql")]),
+    (2, &[include_str!("schema/0003_attempts.sql")]),
 ];
 /// How long a server that is not there is waited for.
 const OPEN_WITHIN: Duration = Duration::from_secs(20);

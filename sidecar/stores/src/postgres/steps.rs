@@ -1,6 +1,7 @@
-//! The steps of a batch as arguments of `write_v2`: one line for each step, and one for each piece of outgoing work.
+//! The steps of a batch as arguments of `write_v3`: one line for each step, and one for each piece of outgoing work.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use angzarr_coordinator::model::{ConsumerId, Cursor, Domain, Sequence, Status, StreamId};
 use angzarr_coordinator::port::progress::{OutgoingId, Step};
@@ -31,6 +32,7 @@ struct Line<'a> {
     status: Option<&'a Status>,
     cursor: Option<&'a Cursor>,
     id: Option<&'a OutgoingId>,
+    may_land_within: Option<Duration>,
     work: StoredWork,
 }
 
@@ -80,6 +82,13 @@ impl<'a> Groups<'a> {
                 ..of_stream(4, stream)
             },
             Step::Unpark { stream } => of_stream(5, stream),
+            Step::Attempt {
+                id,
+                may_land_within,
+            } => Line {
+                may_land_within: Some(*may_land_within),
+                ..of_work(10, id)
+            },
             Step::Settle { id, refusal } => Line {
                 status: refusal.as_ref(),
                 ..of_work(if refusal.is_none() { 6 } else { 7 }, id)
@@ -87,9 +96,15 @@ impl<'a> Groups<'a> {
             Step::Resend { id } => of_work(8, id),
             Step::Discard { id } => of_work(9, id),
         });
-        if let Step::Advance { outgoing, .. } = step {
+        if let Step::Advance {
+            outgoing,
+            may_land_within,
+            ..
+        } = step
+        {
             self.lines.extend(outgoing.iter().map(|outgoing| Line {
                 id: Some(&outgoing.id),
+                may_land_within: Some(*may_land_within),
                 work: encode_work(&outgoing.work),
                 ..of_stream(2, &outgoing.trigger)
             }));
@@ -121,5 +136,8 @@ impl<'a> Groups<'a> {
             .bind(each(lines, |line| line.work.command.as_deref()))
             .bind(each(lines, |line| line.work.facts.as_deref()))
             .bind(each(lines, |line| line.work.trace_parent.as_deref()))
+            .bind(each(lines, |it| {
+                Some(column(it.may_land_within?.as_micros()))
+            }))
     }
 }

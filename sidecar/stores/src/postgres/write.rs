@@ -1,6 +1,6 @@
 //! Writing a batch of entries by one statement.
 //!
-//! The function `write_v2` of the schema judges; here its arrays are filled and its answers read.
+//! The function `write_v3` of the schema judges; here its arrays are filled and its answers read.
 //!
 //! # Design
 //! A deadline travels as the time that is left and as a moment of the server's clock, whichever is earlier: a statement that was held up on its way
@@ -43,7 +43,7 @@ pub(super) async fn write(pool: &Pool, batch: &[Placed<'_>]) -> Result<Vec<Outco
     Ok(outcomes)
 }
 
-/// The arguments of `write_v2`, and how they belong to the entries.
+/// The arguments of `write_v3`, and how they belong to the entries.
 #[derive(Default)]
 struct Arguments<'a> {
     proposals: Proposals<'a>,
@@ -90,7 +90,7 @@ impl<'a> Arguments<'a> {
 }
 
 async fn write_part(pool: &Pool, part: &[Placed<'_>]) -> Result<Vec<Outcome>, Error> {
-    const WRITE: &str = "SELECT * FROM write_v2($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, ARRAY(SELECT least(q.left_micros, q.until - (extract(epoch FROM statement_timestamp()) * 1000000)::bigint) FROM unnest($33::bigint[], $55::bigint[]) WITH ORDINALITY q(left_micros, until, no) ORDER BY q.no), $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51, $52, $53, $54)";
+    const WRITE: &str = "SELECT * FROM write_v3($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, ARRAY(SELECT least(q.left_micros, q.until - (extract(epoch FROM statement_timestamp()) * 1000000)::bigint) FROM unnest($33::bigint[], $56::bigint[]) WITH ORDINALITY q(left_micros, until, no) ORDER BY q.no), $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51, $52, $53, $54, $55)";
     let arguments = Arguments::fill(part);
     let (sent_before, mut clock_was_read) = (AtomicBool::new(false), false);
     loop {

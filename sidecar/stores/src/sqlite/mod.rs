@@ -240,15 +240,17 @@ impl Backlog for SqliteStore {
         limit: usize,
     ) -> Result<Vec<WorkHead>, Error> {
         const HEADS: &str = "SELECT place, outgoing_id, trigger_domain, trigger_edition, trigger_root, substr(command, 1, ?1), substr(facts, 1, ?1),
-                 coalesce(length(command), 0) + coalesce(length(facts), 0)
+                 coalesce(length(command), 0) + coalesce(length(facts), 0), max(may_land_until - ?6, 0)
              FROM outgoing WHERE consumer = (SELECT id FROM consumers WHERE name = ?2) AND place > ?3 AND (refusal_code IS NOT NULL) = ?4
              ORDER BY place LIMIT ?5";
         let is_refused = state == WorkState::Refused;
         let (consumer, after, limit) = (consumer.to_string(), column(after), column(limit));
-        let values = (TARGET_BYTES, consumer, after, is_refused, limit);
-        self.threads
-            .read(move |conn| list(conn, HEADS, values, read_work_head))
-            .await
+        let read = move |conn: &Connection| {
+            let now = progress::clock();
+            let values = (TARGET_BYTES, consumer, after, is_refused, limit, now);
+            list(conn, HEADS, values, read_work_head)
+        };
+        self.threads.read(read).await
     }
 
     async fn read_work(

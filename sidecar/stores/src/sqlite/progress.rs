@@ -1,5 +1,7 @@
 //! How far consumers got, within a transaction.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use angzarr_coordinator::model::{ConsumerId, Cursor, Domain, Sequence, Status, StreamId};
 use angzarr_coordinator::port::progress::{
     Outgoing, OutgoingId, Parked, RootProgress, SourceProgress, Step,
@@ -85,7 +87,18 @@ pub(super) fn step(conn: &Connection, consumer: &ConsumerId, steps: &[Step]) -> 
     steps.iter().try_for_each(|step| apply(conn, id, step))
 }
 
+/// The wall clock, in microseconds since 1970: the only one that goes on over a restart.
+pub(super) fn clock() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    micros(since.unwrap_or_default())
+}
+
+fn micros(time: Duration) -> i64 {
+    column(time.as_micros())
+}
+
 fn apply(conn: &Connection, consumer: i64, step: &Step) -> Result<(), Fault> {
+    const ATTEMPT: &str = "UPDATE outgoing SET may_land_until = max(coalesce(may_land_until, 0), ?) WHERE consumer = ? AND outgoing_id = ?";
     const DISCARD: &str =
         "DELETE FROM outgoing WHERE consumer = ? AND outgoing_id = ? AND refusal_code IS NOT NULL";
     match step {
@@ -93,15 +106,24 @@ fn apply(conn: &Connection, consumer: i64, step: &Step) -> Result<(), Fault> {
             stream,
             next,
             outgoing,
+            may_land_within,
         } => {
             advance(conn, consumer, stream, *next)?;
+            let until = clock().saturating_add(micros(*may_land_within));
             outgoing
                 .iter()
-                .try_for_each(|work| queue(conn, consumer, work))
+                .try_for_each(|work| queue(conn, consumer, work, until))
         }
         Step::MoveCursor { domain, cursor } => move_cursor(conn, consumer, domain, cursor),
         Step::Park { stream, parked } => park(conn, consumer, stream, parked),
         Step::Unpark { stream } => unpark(conn, consumer, stream),
+        Step::Attempt {
+            id,
+            may_land_within,
+        } => {
+            let until = clock().saturating_add(micros(*may_land_within));
+            execute(conn, ATTEMPT, params![until, consumer, id.0])
+        }
         Step::Settle { id, refusal } => settle(conn, consumer, id, refusal.as_ref()),
         Step::Resend { id } => resend(conn, consumer, id),
         Step::Discard { id } => execute(conn, DISCARD, params![consumer, id.0]),
@@ -132,9 +154,15 @@ fn take_place(conn: &Connection, consumer: i64) -> Result<i64, Fault> {
     one(conn, TAKE, [consumer], read_value)
 }
 
-fn queue(conn: &Connection, consumer: i64, outgoing: &Outgoing) -> Result<(), Fault> {
-    const QUEUE: &str = "INSERT INTO outgoing (consumer, place, outgoing_id, trigger_domain, trigger_edition, trigger_root, command, facts, trace_parent)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (consumer, outgoing_id) DO NOTHING";
+fn queue(
+    conn: &Connection,
+    consumer: i64,
+    outgoing: &Outgoing,
+    may_land_until: i64,
+) -> Result<(), Fault> {
+    const QUEUE: &str = "INSERT INTO outgoing (consumer, place, outgoing_id, trigger_domain, trigger_edition, trigger_root, command, facts, trace_parent,
+             may_land_until)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (consumer, outgoing_id) DO NOTHING";
     let stored = encode_work(&outgoing.work);
     let (domain, edition, root) = stream_columns(&outgoing.trigger);
     let values = params![
@@ -147,6 +175,7 @@ fn queue(conn: &Connection, consumer: i64, outgoing: &Outgoing) -> Result<(), Fa
         stored.command,
         stored.facts,
         stored.trace_parent,
+        may_land_until,
     ];
     execute(conn, QUEUE, values)
 }

@@ -1,4 +1,8 @@
 //! Opening the database file: the lock, the settings, the schema and who the store is.
+//!
+//! # Design
+//! The file carries two numbers: the format that its tables have, and the oldest reader that can use them. What a step adds, older releases do not
+//! need, so that the release before can go on with the file.
 
 use std::fs::File;
 use std::path::Path;
@@ -12,7 +16,12 @@ use super::lock;
 use crate::stored::{Columns, read_identity};
 
 /// The format that this version writes and reads.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+/// Each step from a format to the next, with the oldest reader of what it leaves.
+const STEPS: [(u32, &str); 2] = [
+    (1, include_str!("schema/0001_tables.sql")),
+    (1, include_str!("schema/0002_attempts.sql")),
+];
 /// The oldest SQLite without the fault that can corrupt a WAL when it is reset.
 const NEEDED: (i32, &str) = (3_051_003, "3.51.3");
 /// Connections for reads.
@@ -102,30 +111,44 @@ fn connect_reader(path: &Path) -> Result<Connection, rusqlite::Error> {
     Ok(conn)
 }
 
-/// Makes the schema where there is none, and says which history the store holds.
+/// Brings the schema to our format, unless it is newer, and says which history the store holds.
 fn prepare(conn: &Connection, path: &Path) -> Result<StoreIdentity, OpenError> {
-    let not_a_store = || OpenError::NotAStore {
-        path: path.to_owned(),
-    };
+    let version = read_version(conn, path)?;
+    migrate(conn, version).map_err(driver(path))?;
+    let identity = conn.query_row(
+        "SELECT store_id, incarnation FROM format WHERE id = 1",
+        [],
+        |found| Ok(read_identity(&mut Columns::from(found, 0))),
+    );
+    identity
+        .map_err(driver(path))?
+        .map_err(|_| OpenError::NotAStore {
+            path: path.to_owned(),
+        })
+}
+
+/// The format of the tables; 0 where there are none.
+fn read_version(conn: &Connection, path: &Path) -> Result<u32, OpenError> {
     let tables: Result<(i64, i64), _> = conn.query_row(
         "SELECT count(*), count(*) FILTER (WHERE type = 'table' AND name = 'format') FROM sqlite_schema",
         [],
         |found| Ok((found.get(0)?, found.get(1)?)),
     );
     match tables.map_err(driver(path))? {
-        (0, _) => create(conn).map_err(driver(path))?,
-        (_, 0) => return Err(not_a_store()),
+        (0, _) => return Ok(0),
+        (_, 0) => {
+            return Err(OpenError::NotAStore {
+                path: path.to_owned(),
+            });
+        }
         _ => {}
     }
     let read = conn.query_row(
-        "SELECT version, min_reader, store_id, incarnation FROM format WHERE id = 1",
+        "SELECT version, min_reader FROM format WHERE id = 1",
         [],
-        |found| {
-            let identity = read_identity(&mut Columns::from(found, 2));
-            Ok((found.get(0)?, found.get(1)?, identity))
-        },
+        |found| Ok((found.get(0)?, found.get(1)?)),
     );
-    let (version, min_reader, identity) = read.map_err(driver(path))?;
+    let (version, min_reader) = read.map_err(driver(path))?;
     if min_reader > FORMAT {
         return Err(OpenError::Newer {
             path: path.to_owned(),
@@ -134,7 +157,19 @@ fn prepare(conn: &Connection, path: &Path) -> Result<StoreIdentity, OpenError> {
             ours: FORMAT,
         });
     }
-    identity.map_err(|_| not_a_store())
+    Ok(version)
+}
+
+/// Takes the steps from a format to ours, all or none.
+fn migrate(conn: &Connection, version: u32) -> Result<(), rusqlite::Error> {
+    let migration = conn.unchecked_transaction()?;
+    for (format, (min_reader, step)) in (1..=FORMAT).zip(STEPS) {
+        if format > version {
+            conn.execute_batch(step)?;
+            stamp(conn, format, min_reader)?;
+        }
+    }
+    migration.commit()
 }
 
 /// Writes what earlier processes left in the WAL into the main file, flushed, and begins the WAL again.
@@ -152,17 +187,16 @@ fn settle(conn: &Connection) -> Result<(), rusqlite::Error> {
     Ok(())
 }
 
-fn create(conn: &Connection) -> Result<(), rusqlite::Error> {
-    let creation = conn.unchecked_transaction()?;
-    conn.execute_batch(include_str!("schema.sql"))?;
+fn stamp(conn: &Connection, version: u32, min_reader: u32) -> Result<(), rusqlite::Error> {
     conn.execute(
-        "INSERT INTO format (id, version, min_reader, store_id, incarnation) VALUES (1, ?, ?, ?, ?)",
+        "INSERT INTO format (id, version, min_reader, store_id, incarnation) VALUES (1, ?, ?, ?, ?)
+         ON CONFLICT (id) DO UPDATE SET version = excluded.version, min_reader = excluded.min_reader",
         params![
-            FORMAT,
-            FORMAT,
+            version,
+            min_reader,
             StoreId::random().as_bytes(),
             Incarnation::random().as_bytes()
         ],
     )?;
-    creation.commit()
+    Ok(())
 }

@@ -4,6 +4,8 @@
 use std::error::Error as _;
 use std::path::PathBuf;
 
+use angzarr_coordinator::model::ConsumerKind;
+
 use super::*;
 
 fn file() -> (tempfile::TempDir, PathBuf) {
@@ -70,6 +72,37 @@ async fn a_format_that_needs_a_newer_reader_is_refused_and_one_that_does_not_is_
     stamp(7, 6);
     let refused = refusal(&file);
     assert!(refused.to_string().contains("has format 7"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_file_of_the_first_format_is_brought_to_this_one_with_all_that_is_in_it() {
+    let (_folder, file) = file();
+    let store = SqliteStore::open(&file).unwrap();
+    let identity = store.identity();
+    drop(store);
+    let raw = rusqlite::Connection::open(&file).unwrap();
+    raw.execute_batch(
+        "ALTER TABLE outgoing DROP COLUMN may_land_until;
+         UPDATE format SET version = 1;
+         INSERT INTO consumers VALUES (1, 'shop/saga/web', 2);
+         INSERT INTO outgoing (consumer, place, outgoing_id, trigger_domain, trigger_edition, trigger_root)
+             VALUES (1, 1, 'one', 'orders', '', zeroblob(16))",
+    )
+    .unwrap();
+    drop(raw);
+    let consumer = ConsumerId {
+        namespace: "shop".into(),
+        kind: ConsumerKind::Saga,
+        name: "web".into(),
+    };
+    for _ in 0..2 {
+        let store = SqliteStore::open(&file).unwrap();
+        assert_eq!(store.identity(), identity);
+        let listed = store.list_work(&consumer, WorkState::Waiting, 0, 10).await;
+        let listed = listed.unwrap();
+        assert_eq!(listed[0].id.0, "one");
+        assert_eq!(listed[0].may_land_for, None, "nobody kept account");
+    }
 }
 
 #[tokio::test]

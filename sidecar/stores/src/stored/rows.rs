@@ -1,5 +1,7 @@
 //! Model types from the columns of a row. Each function says which columns it reads, in their order.
 
+use std::time::Duration;
+
 use angzarr_coordinator::model::{
     Append, AppendId, Code, CommandId, CorrelationId, Cursor, Domain, Edition, Incarnation,
     Payload, Position, Root, RootHead, Sequence, Snapshot, SnapshotVersion, Status, StoreId,
@@ -150,7 +152,8 @@ fn read_status(columns: &mut Columns<'_>) -> Result<Option<Status>, Corrupt> {
     }))
 }
 
-/// Reads place, id, the stream of the trigger, the first bytes of command and facts, and the bytes of both.
+/// Reads place, id, the stream of the trigger, the first bytes of command and facts, the bytes of both, and for how many microseconds attempts may
+/// still take effect.
 pub(crate) fn read_work_head(columns: &mut Columns<'_>) -> Result<WorkHead, Corrupt> {
     Ok(WorkHead {
         place: columns.read()?,
@@ -158,6 +161,7 @@ pub(crate) fn read_work_head(columns: &mut Columns<'_>) -> Result<WorkHead, Corr
         trigger: read_stream(columns)?,
         target: decode_target(columns.read_optional()?, columns.read_optional()?)?,
         bytes: columns.read()?,
+        may_land_for: columns.read_optional()?.map(Duration::from_micros),
     })
 }
 

@@ -1,5 +1,7 @@
 //! Operations on a consumer: progress, backlog and leases. Epochs and places only need to ascend, so each side gets its own.
 
+use std::time::Duration;
+
 use angzarr_coordinator::model::ConsumerId;
 use angzarr_coordinator::port::backlog::{WorkHead, WorkState};
 use angzarr_coordinator::port::leases::Grant;
@@ -164,7 +166,8 @@ impl Written<'_> {
     }
 }
 
-/// Heads of waiting and of refused work after the first `skip` of each, without places and sizes, which differ between stores.
+/// Heads of waiting and of refused work after the first `skip` of each, without places and sizes, which differ between stores, and with times rounded
+/// to hours.
 async fn work(
     ports: &Ports,
     consumer: &ConsumerId,
@@ -183,8 +186,14 @@ async fn work(
         all.extend(listed.into_iter().map(|head| WorkHead {
             place: 0,
             bytes: 0,
+            may_land_for: head.may_land_for.map(to_hours),
             ..head
         }));
     }
     Ok(all)
+}
+
+fn to_hours(time: Duration) -> Duration {
+    const HALF: Duration = Duration::from_mins(30);
+    Duration::from_hours((time + HALF).as_secs() / 3_600)
 }

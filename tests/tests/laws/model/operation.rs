@@ -137,6 +137,7 @@ pub(crate) enum StepOf {
         stream: u8,
         next: u32,
         work: Vec<u8>,
+        hours: u64,
     },
     MoveCursor {
         domain: u8,
@@ -148,6 +149,10 @@ pub(crate) enum StepOf {
     },
     Unpark {
         stream: u8,
+    },
+    Attempt {
+        work: u8,
+        hours: u64,
     },
     Settle {
         work: u8,
@@ -252,8 +257,9 @@ fn consuming() -> impl Strategy<Value = OfConsumer> {
 
 fn step() -> impl Strategy<Value = StepOf> {
     prop_oneof![
-        4 => (stream(), 0..8_u32, vec(work(), 0..3))
-            .prop_map(|(stream, next, work)| StepOf::Advance { stream, next, work }),
+        4 => (stream(), 0..8_u32, vec(work(), 0..3), 0..5_u64)
+            .prop_map(|(stream, next, work, hours)| StepOf::Advance { stream, next, work, hours }),
+        1 => (work(), 0..9_u64).prop_map(|(work, hours)| StepOf::Attempt { work, hours }),
         1 => (domain(), 0..20_u64).prop_map(|(domain, at)| StepOf::MoveCursor { domain, at }),
         1 => (stream(), 0..8_u32).prop_map(|(stream, sequence)| StepOf::Park { stream, sequence }),
         1 => stream().prop_map(|stream| StepOf::Unpark { stream }),

@@ -225,7 +225,12 @@ pub(crate) fn status(number: u32) -> Status {
 
 pub(crate) fn step(of: &StepOf) -> Step {
     match of {
-        StepOf::Advance { stream, next, work } => {
+        StepOf::Advance {
+            stream,
+            next,
+            work,
+            hours,
+        } => {
             let trigger = self::stream(*stream);
             Step::Advance {
                 next: Sequence(*next),
@@ -234,8 +239,13 @@ pub(crate) fn step(of: &StepOf) -> Step {
                     .map(|number| self::work(*number, trigger.clone()))
                     .collect(),
                 stream: trigger,
+                may_land_within: Duration::from_hours(*hours),
             }
         }
+        StepOf::Attempt { work, hours } => Step::Attempt {
+            id: work_id(*work),
+            may_land_within: Duration::from_hours(*hours),
+        },
         StepOf::MoveCursor { domain, at } => Step::MoveCursor {
             domain: self::domain(*domain),
             cursor: cursor(*at),

@@ -9,8 +9,10 @@
 //! more.
 //!
 //! A refusal is final only when no earlier attempt can still take effect: its owner appends nothing after the deadline of the attempt. What was
-//! stored before the consumer began to act here may have been sent by another process, so it counts as attempted then.
+//! stored before the consumer began to act here may have been sent by another process, so the store says until when that may take effect
+//! ([`landing`]).
 
+pub(super) mod landing;
 mod queue;
 
 use std::sync::Arc;
@@ -30,6 +32,7 @@ use crate::port::backlog::{KeptWork, WorkState};
 use crate::port::progress::{Outgoing, Step, Work};
 use crate::port::store;
 use crate::retry::Backoff;
+use landing::Read;
 use queue::{Piece, Queue};
 
 /// Heads that are read at a time.
@@ -82,8 +85,8 @@ struct Dispatcher {
     /// The place of the last head that was read.
     after: u64,
     has_more: bool,
-    /// Until then an attempt of whoever acted before may take effect; absent once all was read that may have been there before.
-    former_until: Option<Instant>,
+    /// Whether what is read next may have been sent by whoever acted before; not once all was read that may have been there before.
+    is_former: bool,
     running: JoinSet<(Piece, Next)>,
     /// The delays while the store is away.
     backoff: Backoff,
@@ -107,7 +110,7 @@ pub(super) async fn run(active: Arc<Active>) {
         queue: Queue::new(active.settings.concurrency),
         after: 0,
         has_more: true,
-        former_until: Some(Instant::now() + active.settings.command_budget),
+        is_former: true,
         running: JoinSet::new(),
         backoff: active.settings.outage_backoff(),
         pause_until: None,
@@ -169,17 +172,20 @@ impl Dispatcher {
         }
         let settings = &self.active.settings;
         let backlog = &self.active.ports.backlog;
+        let asked = Instant::now();
         let listing = backlog.list_work(&settings.id, WorkState::Waiting, self.after, PAGE);
         let heads = listing.await?;
+        let read = Read {
+            asked,
+            replied: Instant::now(),
+            is_former: self.is_former,
+        };
         self.has_more = heads.len() == PAGE;
         for head in heads {
             self.after = head.place;
-            self.queue
-                .push(Piece::new(head, settings, self.former_until));
+            self.queue.push(Piece::new(head, settings, read));
         }
-        if !self.has_more {
-            self.former_until = None;
-        }
+        self.is_former &= self.has_more;
         Ok(())
     }
 
@@ -249,6 +255,9 @@ impl Dispatcher {
 
 /// Sends a piece once and stores a final reply.
 async fn send(active: Arc<Active>, mut piece: Piece, outgoing: Outgoing) -> (Piece, Next) {
+    if let Err(_ending) = piece.landing.prepare(&active, &outgoing.id).await {
+        return (piece, Next::Ending);
+    }
     if !active.holds_lease() {
         let again = Instant::now() + piece.outage.next_delay();
         return (
@@ -272,12 +281,9 @@ async fn send(active: Arc<Active>, mut piece: Piece, outgoing: Outgoing) -> (Pie
     };
     let again = match verdict {
         Verdict::Done => None,
-        Verdict::Refused => piece
-            .unsure_until
-            .take()
-            .filter(|until| *until > Instant::now()),
+        Verdict::Refused => piece.landing.unsure_until(),
         Verdict::Unknown => {
-            piece.unsure_until = Some(began + active.settings.command_budget);
+            piece.landing.note_unknown(&active.settings, began);
             Some(Instant::now() + piece.outage.next_delay())
         }
         Verdict::Waits | Verdict::Counts => Some(Instant::now() + piece.backoff.next_delay()),

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use tokio::time::Instant;
 
 use super::super::settings::Settings;
+use super::landing::{Landing, Read};
 use crate::model::{Domain, StreamId};
 use crate::port::backlog::WorkHead;
 use crate::retry::Backoff;
@@ -23,8 +24,8 @@ pub(super) struct Piece {
     pub(super) sent: u32,
     /// How many of the replies count towards the last attempt.
     pub(super) counted: u32,
-    /// Until then an earlier attempt may still take effect.
-    pub(super) unsure_until: Option<Instant>,
+    /// Until when attempts may take effect.
+    pub(super) landing: Landing,
     /// The delays after refusals that pass.
     pub(super) backoff: Backoff,
     /// The delays while the target is away.
@@ -32,12 +33,12 @@ pub(super) struct Piece {
 }
 
 impl Piece {
-    pub(super) fn new(head: WorkHead, settings: &Settings, unsure_until: Option<Instant>) -> Self {
+    pub(super) fn new(head: WorkHead, settings: &Settings, read: Read) -> Self {
         Self {
+            landing: Landing::new(&head, settings, read),
             head,
             sent: 0,
             counted: 0,
-            unsure_until,
             backoff: settings.backoff(),
             outage: settings.outage_backoff(),
         }

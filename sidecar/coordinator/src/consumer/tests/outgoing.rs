@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::derive::derive_name;
 use super::super::outgoing::{Verdict, judge};
-use super::super::{Settlement, SourceState};
+use super::super::{Settings, Settlement, SourceState};
 use super::LONG;
 use super::script::{command, refusal};
 use super::world::{Running, World, payload, root, stream};
@@ -104,6 +104,81 @@ async fn a_refusal_is_not_believed_while_an_attempt_of_a_former_process_may_take
     let running = world.run(From::Beginning);
     world.until_settled(2).await;
     assert!(is_nothing_refused(&running).await);
+    running.stop().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_is_final_only_after_the_time_that_a_former_process_gave_its_attempts() {
+    for (before, after) in [(60, 1), (1, 60)] {
+        let world = saga();
+        let settings = |budget| Settings {
+            command_budget: Duration::from_secs(budget),
+            ..world.settings(From::Beginning)
+        };
+        world.change(|script| script.hung = vec!["order".to_owned()]);
+        world.append(1);
+        let running = world.run_with(settings(before));
+        world.until_done().await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let sent = tokio::time::Instant::now();
+        running.task.abort();
+
+        world.change(|script| {
+            script.hung.clear();
+            script.always = Some(refusal(Code::FailedPrecondition));
+        });
+        let running = world.run_with(settings(after));
+        let is_refused = async || world.waiting().await == 0;
+        world.until("the refusals are final", is_refused).await;
+        assert!(sent.elapsed() > Duration::from_secs(before), "{before}");
+        assert!(!is_nothing_refused(&running).await);
+        running.stop().await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_is_final_only_after_the_longest_time_when_settings_change_while_it_runs() {
+    let world = saga();
+    let settings = |budget| Settings {
+        command_budget: Duration::from_secs(budget),
+        ..world.settings(From::Beginning)
+    };
+    world.change(|script| script.hung = vec!["order".to_owned()]);
+    world.append(1);
+    let running = world.run_with(settings(60));
+    world.until_done().await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let sent = tokio::time::Instant::now();
+    running.consumer.configure(settings(1));
+    // The attempts with the short time break as well, which must not replace the long one.
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    world.change(|script| {
+        script.hung.clear();
+        script.always = Some(refusal(Code::FailedPrecondition));
+    });
+    let is_refused = async || world.waiting().await == 0;
+    world.until("the refusals are final", is_refused).await;
+    assert!(sent.elapsed() > Duration::from_secs(60));
+    running.stop().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_of_an_attempt_is_stored_with_the_work_and_apart_only_when_it_waited_long() {
+    let world = saga();
+    for number in 0..50 {
+        world.append(number);
+    }
+    let running = world.run(From::Beginning);
+    world.until_settled(100).await;
+    assert_eq!(world.script().attempts_stored, 0);
+    world.change(|script| script.is_target_away = true);
+    world.append(50);
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    let attempts = world.script().attempts_stored;
+    // The first command of the trigger is repeated every two seconds.
+    assert!((2..=5).contains(&attempts), "{attempts} were stored");
+    world.change(|script| script.is_target_away = false);
+    world.until_settled(102).await;
     running.stop().await.unwrap();
 }
 

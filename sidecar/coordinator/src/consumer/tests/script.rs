@@ -35,12 +35,16 @@ pub(super) struct Script {
     pub(super) handled: Vec<(Root, Sequence)>,
     pub(super) sent: Vec<Command>,
     pub(super) replies: VecDeque<Result<(), Status>>,
+    /// What the target replies once it has nothing else to reply.
+    pub(super) always: Option<Status>,
     pub(super) is_target_away: bool,
     /// Domains that no route leads to.
     pub(super) unrouted: Vec<String>,
     /// Domains that never reply.
     pub(super) hung: Vec<String>,
     pub(super) fails_leases: bool,
+    /// How many steps stored the time of an attempt apart from the work.
+    pub(super) attempts_stored: usize,
     pub(super) bytes_under_way: usize,
     pub(super) most_bytes_under_way: usize,
 }
@@ -129,13 +133,19 @@ impl World {
         if script.is_target_away {
             return Some(Err(refusal(Code::Unavailable)));
         }
-        script.replies.pop_front()
+        let scripted = script.replies.pop_front();
+        scripted.or_else(|| script.always.clone().map(Err))
     }
 }
 
 #[async_trait]
 impl Commands for World {
-    async fn execute(&self, command: Command, _: Duration) -> Result<(), Status> {
+    async fn execute(&self, command: Command, budget: Duration) -> Result<(), Status> {
+        let stored = self.landing(command.id.as_str()).await;
+        assert!(
+            stored > budget,
+            "{command:?} is sent, {stored:?} are stored"
+        );
         let bytes = command.pages[0].size();
         self.change(|script| {
             script.bytes_under_way += bytes;

@@ -305,6 +305,15 @@ impl World {
         waiting.await.unwrap().len()
     }
 
+    /// How long attempts to send work may take effect, as far as that is stored.
+    pub(super) async fn landing(&self, id: &str) -> Duration {
+        let (consumer, backlog) = (self.id(), &self.store.backlog);
+        let waiting = backlog.list_work(&consumer, WorkState::Waiting, 0, usize::MAX);
+        let waiting = waiting.await.unwrap();
+        let head = waiting.into_iter().find(|head| head.id.0 == id);
+        head.unwrap().may_land_for.unwrap()
+    }
+
     pub(super) async fn next_sequence(&self, number: u128) -> Option<Sequence> {
         let streams = vec![stream(number)];
         let read = self.store.progress.read_roots(&self.id(), streams).await;
@@ -411,6 +420,10 @@ impl Writer for World {
             let cause = std::io::Error::other("away");
             return Err(store::Error::Unavailable(Arc::new(cause)));
         }
+        let steps = batch.iter().filter_map(Entry::steps);
+        let steps = steps.flat_map(|steps| &steps.steps);
+        let attempts = steps.filter(|step| matches!(step, Step::Attempt { .. }));
+        self.script().attempts_stored += attempts.count();
         self.store.writer.write(batch).await
     }
 }

@@ -48,6 +48,7 @@ pub(super) fn advance(root: u8, next: u32) -> Step {
         stream: stream("till", root),
         next: Sequence(next),
         outgoing: Vec::new(),
+        may_land_within: Duration::ZERO,
     }
 }
 
@@ -77,6 +78,7 @@ pub(super) fn send(works: Vec<Outgoing>) -> Step {
         stream: stream("till", 1),
         next: Sequence(1),
         outgoing: works,
+        may_land_within: Duration::ZERO,
     }
 }
 
@@ -311,6 +313,89 @@ pub(super) async fn refused_work_can_be_resent_or_discarded(bench: Box<dyn Bench
         [outgoing("three", 1), outgoing("one", 1)]
     );
     assert_eq!(list_work(&ports, &saga, WorkState::Refused).await, []);
+}
+
+pub(super) async fn how_long_attempts_may_land_outlives_a_restart_and_never_gets_shorter(
+    mut bench: Box<dyn Bench>,
+) {
+    const MINUTE: Duration = Duration::from_secs(60);
+    const HOUR: Duration = Duration::from_secs(3_600);
+    let (mut ports, saga) = (bench.ports(), consumer("a"));
+    let mut epoch = lease(&ports, &saga).await;
+    let first = Step::Advance {
+        stream: stream("till", 1),
+        next: Sequence(1),
+        outgoing: vec![outgoing("one", 1)],
+        may_land_within: HOUR,
+    };
+    commit(&ports, &saga, epoch, vec![first]).await;
+    let attempt = |id: &str, may_land_within| Step::Attempt {
+        id: OutgoingId(id.into()),
+        may_land_within,
+    };
+    let other = send(vec![outgoing("two", 2)]);
+    let steps = vec![
+        other,
+        attempt("one", MINUTE),
+        attempt("nobody's", HOUR),
+        attempt("two", 3 * HOUR),
+    ];
+    commit(&ports, &saga, epoch, steps).await;
+    for is_reopened in [false, true] {
+        if is_reopened {
+            drop(ports);
+            bench.reopen().await;
+            ports = bench.ports();
+            epoch = lease(&ports, &saga).await;
+        }
+        for (id, within) in [("one", HOUR), ("two", 3 * HOUR)] {
+            let left = landing(&ports, &saga, id).await;
+            assert!(left <= within && left > within - MINUTE, "{id}: {left:?}");
+        }
+    }
+    let one = || OutgoingId("one".into());
+    let refused = Step::Settle {
+        id: one(),
+        refusal: Some(refusal()),
+    };
+    commit(
+        &ports,
+        &saga,
+        epoch,
+        vec![refused, Step::Resend { id: one() }],
+    )
+    .await;
+    assert!(landing(&ports, &saga, "one").await > HOUR - MINUTE);
+    let fenced = step(&ports, &saga, epoch + 1, vec![attempt("one", 9 * HOUR)]).await;
+    assert!(matches!(fenced, Outcome::Fenced { .. }), "{fenced:?}");
+    assert!(landing(&ports, &saga, "one").await <= HOUR);
+}
+
+pub(super) async fn the_time_in_which_attempts_may_land_passes(bench: Box<dyn Bench>) {
+    let (ports, saga) = (bench.ports(), consumer("a"));
+    let epoch = lease(&ports, &saga).await;
+    let steps = vec![
+        send(vec![outgoing("one", 1), outgoing("two", 1)]),
+        Step::Attempt {
+            id: OutgoingId("one".into()),
+            may_land_within: Duration::from_millis(20),
+        },
+    ];
+    commit(&ports, &saga, epoch, steps).await;
+    assert_eq!(landing(&ports, &saga, "two").await, Duration::ZERO);
+    let deadline = tokio::time::Instant::now() + TTL;
+    while landing(&ports, &saga, "one").await > Duration::ZERO {
+        assert!(tokio::time::Instant::now() < deadline, "it passes");
+    }
+}
+
+/// How long attempts to send waiting work may still take effect.
+async fn landing(ports: &Store, of: &ConsumerId, id: &str) -> Duration {
+    let heads = ports.backlog.list_work(of, WorkState::Waiting, 0, 100);
+    let heads = heads.await.expect("the store is read");
+    let head = heads.into_iter().find(|head| head.id.0 == id);
+    let left = head.expect("it waits").may_land_for;
+    left.expect("the store keeps account of attempts")
 }
 
 pub(super) async fn parked_roots_are_listed_until_they_are_taken_back(bench: Box<dyn Bench>) {

@@ -97,6 +97,8 @@ pub const LAWS: &[Law] = laws![
     consumers::outgoing_work_keeps_its_order_and_its_first_version,
     consumers::settled_work_is_gone_and_refused_work_is_set_aside,
     consumers::refused_work_can_be_resent_or_discarded,
+    consumers::how_long_attempts_may_land_outlives_a_restart_and_never_gets_shorter,
+    consumers::the_time_in_which_attempts_may_land_passes,
     consumers::parked_roots_are_listed_until_they_are_taken_back,
     consumers::consumers_do_not_see_each_other,
     entries::events_and_steps_of_an_entry_are_written_together,

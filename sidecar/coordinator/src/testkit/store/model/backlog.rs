@@ -1,6 +1,7 @@
 //! What waits for a consumer, as one list in the order of places.
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 
 use super::ModelStore;
 use crate::model::{ConsumerId, Status, StreamId};
@@ -19,6 +20,8 @@ struct Piece {
     place: u64,
     outgoing: Outgoing,
     refusal: Option<Status>,
+    /// Until then an attempt may take effect.
+    may_land_until: Instant,
 }
 
 impl Piece {
@@ -33,6 +36,10 @@ impl Piece {
                 .target()
                 .map(|(stream, _)| stream.domain.clone()),
             bytes: self.outgoing.work.size(),
+            may_land_for: Some(
+                self.may_land_until
+                    .saturating_duration_since(Instant::now()),
+            ),
         }
     }
 
@@ -52,14 +59,23 @@ impl Work {
     }
 
     /// Puts work at the end, unless there is some of this id.
-    pub(super) fn queue(&mut self, outgoing: Outgoing) {
+    pub(super) fn queue(&mut self, outgoing: Outgoing, may_land_until: Instant) {
         if self.find(&outgoing.id).is_none() {
             self.last_place += 1;
             self.pieces.push(Piece {
                 place: self.last_place,
                 outgoing,
                 refusal: None,
+                may_land_until,
             });
+        }
+    }
+
+    /// Notes until when attempts may take effect.
+    pub(super) fn attempt(&mut self, id: &OutgoingId, may_land_until: Instant) {
+        if let Some(at) = self.find(id) {
+            let piece = &mut self.pieces[at];
+            piece.may_land_until = piece.may_land_until.max(may_land_until);
         }
     }
 
@@ -78,8 +94,8 @@ impl Work {
 
     /// Puts refused work at the end of what waits.
     pub(super) fn resend(&mut self, id: &OutgoingId) {
-        if let Some(outgoing) = self.take_refused(id) {
-            self.queue(outgoing);
+        if let Some(piece) = self.take_refused(id) {
+            self.queue(piece.outgoing, piece.may_land_until);
         }
     }
 
@@ -88,10 +104,10 @@ impl Work {
         self.take_refused(id);
     }
 
-    fn take_refused(&mut self, id: &OutgoingId) -> Option<Outgoing> {
+    fn take_refused(&mut self, id: &OutgoingId) -> Option<Piece> {
         let at = self.find(id)?;
         let is_refused = self.pieces[at].refusal.is_some();
-        is_refused.then(|| self.pieces.remove(at).outgoing)
+        is_refused.then(|| self.pieces.remove(at))
     }
 }
 

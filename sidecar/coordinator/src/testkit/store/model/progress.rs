@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 
 use super::ModelStore;
 use super::backlog::Work;
@@ -25,15 +26,20 @@ impl Consumer {
                 stream,
                 next,
                 outgoing,
+                may_land_within,
             } => {
                 self.advance(stream, next);
                 for outgoing in outgoing {
-                    self.work.queue(outgoing);
+                    self.work.queue(outgoing, Instant::now() + may_land_within);
                 }
             }
             Step::MoveCursor { domain, cursor } => self.move_cursor(&domain, cursor),
             Step::Park { stream, parked } => self.set_parked(stream, Some(parked)),
             Step::Unpark { stream } => self.set_parked(stream, None),
+            Step::Attempt {
+                id,
+                may_land_within,
+            } => self.work.attempt(&id, Instant::now() + may_land_within),
             Step::Settle { id, refusal } => self.work.settle(&id, refusal),
             Step::Resend { id } => self.work.resend(&id),
             Step::Discard { id } => self.work.discard(&id),
