@@ -201,6 +201,10 @@ pub struct Limits {
     #[schemars(range(min = 33_554_432_u64, max = 1_099_511_627_776_u64))]
     pub max_query_bytes: u64,
 
+    /// How long a client may take nothing of a reply, or send nothing of a request, while that holds
+    /// memory; then the call ends. Default: `20s`. Example: `1m`.
+    pub client_timeout: Duration,
+
     /// How long a command may take whose caller sets no shorter deadline, with its wait for the root
     /// and the call of the logic. Default: `30s`. Example: `500ms`.
     pub command_timeout: Duration,
@@ -217,6 +221,7 @@ impl Default for Limits {
             max_queued_per_root: count(limits.in_flight_per_root),
             max_in_flight_bytes: limits.in_flight_bytes as u64,
             max_query_bytes: limits.query_bytes as u64,
+            client_timeout: angzarr_config::routing::Timeouts::default().client.into(),
             command_timeout: angzarr_config::routing::Timeouts::default().command.into(),
         }
     }

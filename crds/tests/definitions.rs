@@ -393,6 +393,7 @@ fn a_short_resource_is_read_with_every_default() {
     assert_eq!(declared.max_command_bytes as usize, limits.page_bytes);
     assert_eq!(declared.max_in_flight_bytes, limits.in_flight_bytes as u64);
     assert_eq!(declared.max_query_bytes, limits.query_bytes as u64);
+    assert_eq!(declared.client_timeout.get(), timeouts.client);
     assert_eq!(aggregate.spec.sync.timeout.get(), timeouts.sync);
     assert_eq!(declared.command_timeout.get(), timeouts.command);
     assert_eq!(aggregate.spec.limits.max_events_per_command, 1_000);

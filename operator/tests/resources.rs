@@ -109,6 +109,14 @@ fn each_mistake_is_named_with_file_resource_and_field() {
             "lake.yaml: Aggregate/nest: spec.sync.timeout: must be longer than 0s",
         ),
         (
+            &component(
+                "Aggregate",
+                "nest",
+                "  domain: nest\n  limits: {clientTimeout: 25h}",
+            ),
+            "lake.yaml: Aggregate/nest: spec.limits.clientTimeout: must be at most 24h",
+        ),
+        (
             &(lake()
                 + &component(
                     "Projector",

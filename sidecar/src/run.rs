@@ -213,7 +213,7 @@ impl Frame {
             while let Some(Ok(())) = ended.run_until_cancelled(changes.changed()).await {
                 let routing = changes.borrow_and_update().clone();
                 aggregates.configure(&routing.limits);
-                memory.configure(&routing.limits);
+                memory.configure(&routing);
                 fleet.configure(&routing);
             }
             Ok(())

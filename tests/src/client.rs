@@ -118,10 +118,14 @@ pub async fn pages(
 
 /// The sequences of a response's events.
 pub fn sequences(response: &v1::CommandResponse) -> Vec<u32> {
-    let pages = response.events.iter().flat_map(|book| &book.pages);
+    response.events.iter().flat_map(sequences_of).collect()
+}
+
+/// The sequences of a book's events.
+pub fn sequences_of(book: &v1::EventBook) -> Vec<u32> {
     let number = |page: &v1::EventPage| match page.sequence {
         Some(v1::event_page::Sequence::Num(number)) => Some(number),
         Some(v1::event_page::Sequence::Force(_)) | None => None,
     };
-    pages.filter_map(number).collect()
+    book.pages.iter().filter_map(number).collect()
 }

@@ -80,6 +80,8 @@ pub(super) fn check_spans(resource: &Resource, report: &mut Report) {
         Spec::EventStore(store) => spans.extend(delivery_spans(&store.spec.delivery)),
         Spec::Aggregate(aggregate) => {
             spans.push(("spec.sync.timeout", Some(aggregate.spec.sync.timeout)));
+            let client = aggregate.spec.limits.client_timeout;
+            spans.push(("spec.limits.clientTimeout", Some(client)));
         }
         Spec::Saga(saga) => {
             spans.push(("spec.timeouts.command", Some(saga.spec.timeouts.command)));
@@ -130,6 +132,7 @@ pub(super) fn read_settings(
         let bytes = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
         settings.limits.in_flight_bytes = bytes(limits.max_in_flight_bytes);
         settings.limits.query_bytes = bytes(limits.max_query_bytes);
+        settings.timeouts.client = limits.client_timeout.get();
     }
     if let Spec::Saga(saga) = &resource.spec {
         settings.timeouts.command = saga.spec.timeouts.command.get();

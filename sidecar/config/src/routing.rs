@@ -105,6 +105,9 @@ pub struct Timeouts {
     /// How long a stopping sidecar has to finish its work; default 25s.
     #[serde(with = "humantime_serde")]
     pub drain: Duration,
+    /// How long a client may take nothing of a reply, or send nothing of a request, while that holds memory; then the call ends. Default 20s.
+    #[serde(with = "humantime_serde")]
+    pub client: Duration,
     /// How long a consumer's lease outlives its last renewal, and so how long the consumer may pause when its sidecar dies; default 15s.
     #[serde(with = "humantime_serde")]
     pub lease: Duration,
@@ -118,6 +121,7 @@ impl Default for Timeouts {
             logic: seconds(30),
             sync: seconds(10),
             drain: seconds(25),
+            client: seconds(20),
             lease: seconds(15),
         }
     }
@@ -238,6 +242,7 @@ impl Routing {
             ("timeouts.logic", timeouts.logic, some),
             ("timeouts.sync", timeouts.sync, some),
             ("timeouts.drain", timeouts.drain, Duration::ZERO),
+            ("timeouts.client", timeouts.client, some),
             ("timeouts.lease", timeouts.lease, Duration::from_secs(1)),
             ("delivery.backoffInitial", delivery.backoff_initial, some),
             ("delivery.backoffMax", delivery.backoff_max, some),

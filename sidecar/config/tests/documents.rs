@@ -188,6 +188,8 @@ fn every_number_and_time_of_routing_has_bounds() {
         ("timeouts", "logic", "25h", "to 24h"),
         ("timeouts", "sync", "25h", "to 24h"),
         ("timeouts", "drain", "25h", "to 24h"),
+        ("timeouts", "client", "0s", "must be longer than 0s"),
+        ("timeouts", "client", "25h", "to 24h"),
         ("timeouts", "lease", "10ms", "is 10ms; give 1s to 24h"),
     ];
     for (part, key, value, expected) in cases {

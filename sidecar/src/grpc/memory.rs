@@ -2,7 +2,8 @@
 //!
 //! # Design
 //! A server reads whole messages before it asks anybody, and a client that does not read leaves replies behind. So a layer around all services reads the
-//! length that stands before a message, and lets the message in when there is room for it; what a call then sends counts until the client took it.
+//! length that stands before a message, and lets the message in when there is room for it; what a call then sends counts until the client took it
+//! ([`super::leaving`]). A client that holds memory and neither sends nor takes anything is waited for as long as `timeouts.client` says.
 //! Queries have a budget of their own, so that those who read hold up nobody who writes.
 //!
 //! Who holds a share of one budget may wait for one of the next: gateway, calls, histories. Sidecars forward only from the first to the second, and what
@@ -13,18 +14,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use angzarr_config::routing::Limits;
+use angzarr_config::routing::Routing;
 use angzarr_coordinator::budget::{Budget, Share};
 use bytes::{Buf, Bytes};
 use futures::future::{BoxFuture, Either, MapOk, TryFutureExt};
 use http::{HeaderMap, Request, Response};
 use hyper::body::{Body as HttpBody, Frame};
-use tokio::time::timeout;
+use tokio::time::{Sleep, sleep, timeout};
 use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::Service;
 use tower_layer::Layer;
 
+use super::leaving::{Leaving, PART, Stalls};
 use crate::transport::MESSAGE_BYTES;
 
 /// How long a call waits for room, if its deadline allows.
@@ -32,7 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// A byte that gzip compressed holds at most so many.
 const GZIP_RATIO: usize = 1_032;
 /// A message is read into, and written to, a buffer that grows by doubling.
-const COPIES: usize = 2;
+pub(super) const COPIES: usize = 2;
 /// A message begins with a flag and its length in four bytes.
 const HEAD: usize = 5;
 
@@ -47,25 +49,31 @@ pub struct Memory {
     pub histories: Budget,
     /// For queries: their requests, what they read and what they send.
     pub queries: Budget,
+    /// How long a client may stand still.
+    stalls: Stalls,
 }
 
 impl Memory {
-    /// As much as the limits allow.
-    pub fn new(limits: &Limits) -> Self {
+    /// As much as the routing allows.
+    pub fn new(routing: &Routing) -> Self {
+        let limits = &routing.limits;
         Self {
             gateway: Budget::new(limits.in_flight_bytes),
             calls: Budget::new(limits.in_flight_bytes),
             histories: Budget::new(limits.in_flight_bytes),
             queries: Budget::new(limits.query_bytes),
+            stalls: Stalls::new(routing.timeouts.client),
         }
     }
 
-    /// Takes over other limits.
-    pub fn configure(&self, limits: &Limits) {
+    /// Takes over other limits and times.
+    pub fn configure(&self, routing: &Routing) {
+        let limits = &routing.limits;
         self.gateway.resize(limits.in_flight_bytes);
         self.calls.resize(limits.in_flight_bytes);
         self.histories.resize(limits.in_flight_bytes);
         self.queries.resize(limits.query_bytes);
+        self.stalls.configure(routing.timeouts.client);
     }
 
     /// The budgets, with what each is for.
@@ -81,21 +89,24 @@ impl Memory {
     /// What holds for a call; nothing for the protocol's own services and those between sidecars, whose messages are small or follow credit.
     fn of(&self, path: &str) -> Option<Rule<'_>> {
         let service = path.strip_prefix("/angzarr.v1.")?.split('/').next()?;
-        let rule = |budget, setting, holds_request| Rule {
+        let rule = |budget, holds_request| Rule {
             budget,
-            setting,
+            setting: "limits.inFlightBytes",
             holds_request,
+            holds_more: false,
         };
         Some(match service {
-            "CommandGateway" => rule(&self.gateway, IN_FLIGHT, true),
-            "BusinessCoordinator" => rule(&self.calls, IN_FLIGHT, true),
-            "EventQuery" => rule(&self.queries, "limits.queryBytes", false),
-            _ => rule(&self.calls, IN_FLIGHT, false),
+            "CommandGateway" => rule(&self.gateway, true),
+            "BusinessCoordinator" => rule(&self.calls, true),
+            "EventQuery" => Rule {
+                setting: "limits.queryBytes",
+                holds_more: true,
+                ..rule(&self.queries, false)
+            },
+            _ => rule(&self.calls, false),
         })
     }
 }
-
-const IN_FLIGHT: &str = "limits.inFlightBytes";
 
 /// What holds for the calls of a service.
 struct Rule<'a> {
@@ -104,6 +115,8 @@ struct Rule<'a> {
     setting: &'static str,
     /// Whether the request counts until the reply, because it is needed until then.
     holds_request: bool,
+    /// Whether a reply holds more than the message on its way.
+    holds_more: bool,
 }
 
 /// A share that a reply brings along, until it is encoded.
@@ -135,7 +148,7 @@ pub struct Bounding<S> {
 }
 
 /// The share of a call: taken by its request, changed by its response.
-type Taken = Arc<Mutex<Option<Share>>>;
+pub(super) type Taken = Arc<Mutex<Option<Share>>>;
 type BoundingResponse = Box<dyn FnOnce(Response<Body>) -> Response<Body> + Send>;
 
 impl<S: Service<Request<Body>, Response = Response<Body>>> Service<Request<Body>> for Bounding<S> {
@@ -161,11 +174,15 @@ impl<S: Service<Request<Body>, Response = Response<Body>>> Service<Request<Body>
             most: expansion(request.headers()),
             read: Bytes::new(),
             asking: None,
+            stalls: self.memory.stalls.clone(),
+            standing: None,
+            came: 0,
         };
         let request = request.map(|body| Body::new(Entering { body, ..entering }));
+        let (stalls, holds_more) = (self.memory.stalls.clone(), rule.holds_more);
         let leaving: BoundingResponse = Box::new(move |mut response| {
             let held = response.extensions_mut().remove::<Held>();
-            response.map(|body| Body::new(Leaving { body, taken, held }))
+            response.map(|body| Body::new(Leaving::new(body, taken, held, stalls, holds_more)))
         });
         Either::Right(self.inner.call(request).map_ok(leaving))
     }
@@ -194,11 +211,44 @@ struct Entering {
     /// What came before the length was known.
     read: Bytes,
     asking: Option<BoxFuture<'static, Result<Share, Status>>>,
+    stalls: Stalls,
+    /// The time that is left to send the next part, while it is waited for.
+    standing: Option<Pin<Box<Sleep>>>,
+    /// Bytes of that part.
+    came: usize,
 }
 
 impl Entering {
     fn has_entered(&self) -> bool {
         locked(&self.taken).is_some()
+    }
+
+    /// Reads on, as long as the client sends enough.
+    fn poll_rest(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) else {
+            let after = self.stalls.after();
+            let standing = self.standing.get_or_insert_with(|| Box::pin(sleep(after)));
+            ready!(standing.as_mut().poll(context));
+            resize(&self.taken, 0);
+            self.stalls.count("request");
+            let status = Status::deadline_exceeded(format!(
+                "the request did not come on for {after:?} (timeouts.client) while it held memory; nothing was stored, send it again"
+            ));
+            return Poll::Ready(Some(Err(status)));
+        };
+        if let Some(Ok(frame)) = &frame {
+            self.came += frame.data_ref().map_or(0, Bytes::len);
+        }
+        if self.came >= PART {
+            (self.standing, self.came) = (None, 0);
+        }
+        if frame.is_none() && !self.holds {
+            resize(&self.taken, 0);
+        }
+        Poll::Ready(frame)
     }
 
     /// Takes a share at once, or begins to ask for one.
@@ -267,11 +317,7 @@ impl HttpBody for Entering {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         if self.has_entered() {
-            let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
-            if frame.is_none() && !self.holds {
-                resize(&self.taken, 0);
-            }
-            return Poll::Ready(frame);
+            return self.poll_rest(context);
         }
         Poll::Ready(match ready!(self.poll_entry(context)) {
             Ok(Entry::Message(read)) => Some(Ok(Frame::data(read))),
@@ -286,49 +332,13 @@ impl HttpBody for Entering {
     }
 }
 
-/// A response, each part of which counts until the next is wanted.
-struct Leaving {
-    body: Body,
-    taken: Taken,
-    held: Option<Held>,
-}
-
-impl HttpBody for Leaving {
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        resize(&self.taken, 0);
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
-        // Encoded, it counts as what is sent.
-        self.held = None;
-        if let Some(Ok(frame)) = &frame
-            && let Some(data) = frame.data_ref()
-        {
-            resize(&self.taken, COPIES * data.len());
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> hyper::body::SizeHint {
-        self.body.size_hint()
-    }
-}
-
-fn resize(taken: &Taken, bytes: usize) {
+pub(super) fn resize(taken: &Taken, bytes: usize) {
     if let Some(share) = &mut *locked(taken) {
         share.set(bytes);
     }
 }
 
-fn locked(taken: &Taken) -> std::sync::MutexGuard<'_, Option<Share>> {
-    // It is put in whole, so a panic elsewhere does not spoil it.
-    taken.lock().unwrap_or_else(PoisonError::into_inner)
+pub(super) fn locked<T>(shared: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // What is shared is put in whole, so a panic elsewhere does not spoil it.
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

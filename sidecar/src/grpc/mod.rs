@@ -5,6 +5,7 @@ mod closing;
 mod commands;
 mod coordinator;
 mod gateway;
+mod leaving;
 mod memory;
 mod projector;
 mod query;

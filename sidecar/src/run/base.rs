@@ -59,7 +59,7 @@ impl Base {
             WriteQueue::start(Arc::clone(&store.writer), heads.clone(), fatal.clone());
         let observer: Arc<dyn Observer> = Arc::new(Measures::of_global_meter());
         let (aggregates, components) = read_aggregates(boot)?;
-        let memory = Memory::new(&routing.limits);
+        let memory = Memory::new(&routing);
         let shared = Shared {
             log: Arc::clone(&store.log),
             writes: writes.clone(),

@@ -20,7 +20,7 @@ const CORRELATION: &str = "flood";
 
 impl System {
     /// Stores events of one root in one workflow.
-    async fn fill_with(&self, to: u8, events: usize, bytes: usize) {
+    pub(super) async fn fill_with(&self, to: u8, events: usize, bytes: usize) {
         for number in 0..events {
             let mut asked = command("Add", root(to), &format!("large-{to}-{number}"));
             asked.pages[0].command = Some(any("Add", vec![1; bytes]));
@@ -49,7 +49,7 @@ impl System {
     }
 }
 
-fn of_workflow(selection: Option<v1::query::Selection>) -> v1::Query {
+pub(super) fn of_workflow(selection: Option<v1::query::Selection>) -> v1::Query {
     v1::Query {
         cover: Some(v1::Cover {
             domain: "tally".to_owned(),

@@ -5,6 +5,7 @@ mod floods;
 mod memory;
 mod ports;
 mod requests;
+mod stalls;
 mod texts;
 
 use angzarr_proto::v1;
