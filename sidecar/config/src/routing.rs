@@ -1,6 +1,7 @@
 //! The routing document: where other sidecars are, and the settings that change while a sidecar runs.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -47,6 +48,9 @@ pub struct Routing {
     /// How consumers deliver.
     #[serde(default)]
     pub delivery: Delivery,
+    /// How much each consumer sends at a time, and how much may wait to be sent.
+    #[serde(default)]
+    pub outgoing: Outgoing,
 }
 
 /// How much is allowed.
@@ -157,6 +161,37 @@ impl Default for Delivery {
     }
 }
 
+/// How much each consumer sends at a time, and how much may wait to be sent.
+///
+/// One command may always be under way to each domain, however large it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Outgoing {
+    /// Commands and records of facts under way to one domain; default 16.
+    pub per_target: usize,
+    /// Their bytes; default 4 MiB.
+    pub target_bytes: usize,
+    /// Bytes under way to all domains; default 32 MiB.
+    pub bytes: usize,
+    /// Commands and records of facts that wait in the store before the consumer takes in no more events; default 10,000. Of each, about 400 bytes are in
+    /// memory.
+    pub waiting: usize,
+    /// Their bytes, likewise; default 256 MiB.
+    pub waiting_bytes: usize,
+}
+
+impl Default for Outgoing {
+    fn default() -> Self {
+        Self {
+            per_target: 16,
+            target_bytes: 4 << 20,
+            bytes: 32 << 20,
+            waiting: 10_000,
+            waiting_bytes: 256 << 20,
+        }
+    }
+}
+
 impl Default for Routing {
     /// No other sidecars, and the default settings.
     fn default() -> Self {
@@ -168,6 +203,7 @@ impl Default for Routing {
             limits: Limits::default(),
             timeouts: Timeouts::default(),
             delivery: Delivery::default(),
+            outgoing: Outgoing::default(),
         }
     }
 }
@@ -181,6 +217,7 @@ impl Routing {
         let routing: Self = parse::read(text)?;
         check_version(routing.schema_version)?;
         routing.validate_counts()?;
+        routing.validate_outgoing()?;
         routing.validate_times()?;
         Ok(routing)
     }
@@ -216,13 +253,7 @@ impl Routing {
             ("delivery.concurrency", delivery.concurrency, 1..=10_000),
             ("delivery.credit", delivery.credit as usize, 1..=65_536),
         ];
-        for (field, count, allowed) in counts {
-            if !allowed.contains(&count) {
-                let (least, most) = allowed.into_inner();
-                let rule = format!("is {count}; give {least} to {most}");
-                return Err(Error::at(field, rule));
-            }
-        }
+        check_counts(counts)?;
         let sum = limits.history_bytes + limits.append_bytes;
         if sum > message {
             let rule = format!(
@@ -231,6 +262,18 @@ impl Routing {
             return Err(Error::at("limits.historyBytes", rule));
         }
         Ok(())
+    }
+
+    fn validate_outgoing(&self) -> Result<(), Error> {
+        let outgoing = &self.outgoing;
+        let bytes = 1..=1 << 40;
+        check_counts([
+            ("outgoing.perTarget", outgoing.per_target, 1..=10_000),
+            ("outgoing.targetBytes", outgoing.target_bytes, bytes.clone()),
+            ("outgoing.bytes", outgoing.bytes, bytes.clone()),
+            ("outgoing.waiting", outgoing.waiting, 1..=1_000_000),
+            ("outgoing.waitingBytes", outgoing.waiting_bytes, bytes),
+        ])
     }
 
     /// Refuses times that are none, or that nobody lives to see.
@@ -281,6 +324,19 @@ impl Routing {
             .map(|byte| format!("{byte:02x}"))
             .collect()
     }
+}
+
+fn check_counts<const N: usize>(
+    counts: [(&str, usize, RangeInclusive<usize>); N],
+) -> Result<(), Error> {
+    for (field, count, allowed) in counts {
+        if !allowed.contains(&count) {
+            let (least, most) = allowed.into_inner();
+            let rule = format!("is {count}; give {least} to {most}");
+            return Err(Error::at(field, rule));
+        }
+    }
+    Ok(())
 }
 
 /// This release reads one version of routing and directory.

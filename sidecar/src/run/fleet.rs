@@ -7,7 +7,7 @@ use std::time::Duration;
 use angzarr_config::Boot;
 use angzarr_config::boot::{self, Start};
 use angzarr_config::routing::Routing;
-use angzarr_coordinator::consumer::{Consumer, Error, OutgoingBound, Settings, Source};
+use angzarr_coordinator::consumer::{Consumer, Error, OutgoingBounds, Settings, Source};
 use angzarr_coordinator::describe;
 use angzarr_coordinator::model::{ConsumerId, Domain};
 use angzarr_coordinator::port::bus::From;
@@ -19,12 +19,6 @@ use tokio_util::sync::CancellationToken;
 
 /// How long calls of a consumer that stops may go on.
 const GRACE: Duration = Duration::from_secs(10);
-
-/// How much outgoing work of one consumer may wait: what is known of it takes about 4 MB of memory, and the rest stays in the store.
-const OUTGOING: OutgoingBound = OutgoingBound {
-    pieces: 10_000,
-    bytes: 256 << 20,
-};
 
 /// All consumers.
 #[derive(Clone, Default)]
@@ -142,7 +136,7 @@ pub(super) fn settings(constant: Constant, routing: &Routing) -> Settings {
         holder,
         start_over,
     } = constant;
-    let delivery = &routing.delivery;
+    let (delivery, outgoing) = (&routing.delivery, &routing.outgoing);
     Settings {
         id,
         sources,
@@ -158,7 +152,13 @@ pub(super) fn settings(constant: Constant, routing: &Routing) -> Settings {
             longest: delivery.backoff_max,
             jitter: Jitter::Half,
         },
-        outgoing: OUTGOING,
+        outgoing: OutgoingBounds {
+            per_target: outgoing.per_target,
+            target_bytes: outgoing.target_bytes,
+            bytes: outgoing.bytes,
+            waiting: outgoing.waiting,
+            waiting_bytes: outgoing.waiting_bytes,
+        },
         grace: GRACE,
         start_over,
     }

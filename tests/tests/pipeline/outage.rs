@@ -287,3 +287,35 @@ async fn a_saga_whose_target_is_routed_to_nobody_says_so_and_sends_when_it_is_ba
     let mirrored = pages(owner.channel(), "mirror", root(1)).await;
     assert_eq!(mirrored.unwrap().len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn how_much_a_saga_may_leave_unsent_follows_the_routing_while_it_runs() {
+    let probes = Probes::start().await;
+    let owner = Place::new(PROGRAM, &aggregates(probes.port));
+    let _owner = owner.start_ready().await;
+    let saga = Place::new(PROGRAM, &consumers(probes.port));
+    let route = |waiting: u32| {
+        let at = owner.grpc;
+        saga.route(&format!(
+            "{{\"schemaVersion\":1,\"owners\":{{\"tally\":[\"http://127.0.0.1:{at}\"]}},\"outgoing\":{{\"waiting\":{waiting}}}}}"
+        ));
+    };
+    route(2);
+    let _saga = saga.start_ready().await;
+    let source = async || {
+        let status = saga.status().await;
+        let consumers = status["consumers"].as_array().unwrap().clone();
+        let mirror = consumers.into_iter().find(|it| it["name"] == "mirror");
+        mirror.unwrap()["sources"][0].clone()
+    };
+    // Each event causes a command and a fact, and no route leads to their domains.
+    let added = execute(owner.channel(), command("Add", root(1), "first")).await;
+    added.unwrap();
+    until(async || source().await["state"] == "paused").await;
+    let reason = source().await["reason"].to_string();
+    assert!(reason.contains("are to be sent: mirror"), "{reason}");
+    route(100);
+    until(async || source().await["state"] == "live").await;
+    route(1);
+    until(async || source().await["state"] == "paused").await;
+}

@@ -43,7 +43,7 @@ use uuid::Uuid;
 pub use error::Error;
 pub use live_status::{Holder, Snapshot, SourceSnapshot, SourceState};
 pub use parked::Refused;
-pub use settings::{OutgoingBound, Ports, Settings, Source};
+pub use settings::{OutgoingBounds, Ports, Settings, Source};
 pub use settlements::Settlement;
 pub use sync::Until;
 

@@ -29,7 +29,7 @@ pub struct Settings {
     pub holder: String,
     /// How long the lease outlives its last renewal.
     pub lease_ttl: Duration,
-    /// How many roots are with the logic concurrently, and how many commands go out concurrently.
+    /// How many roots are with the logic concurrently.
     pub concurrency: usize,
     /// How many appends of one source may be in memory.
     pub credit: u32,
@@ -41,21 +41,27 @@ pub struct Settings {
     pub max_attempts: u32,
     /// How long to wait between attempts.
     pub backoff: Policy,
-    /// How much outgoing work may wait before the sources bring no more.
-    pub outgoing: OutgoingBound,
+    /// How much is sent at a time, and how much may wait.
+    pub outgoing: OutgoingBounds,
     /// How long running calls may go on after the shutdown began.
     pub grace: Duration,
     /// What a person does to go on when a source has another history; shown there.
     pub start_over: Arc<str>,
 }
 
-/// How much outgoing work may wait in the store.
+/// How much outgoing work is sent at a time, and how much may wait in the store. One piece may always be under way to each target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OutgoingBound {
-    /// Commands and records of facts.
-    pub pieces: usize,
-    /// Their bytes.
+pub struct OutgoingBounds {
+    /// Commands and records of facts under way to one target.
+    pub per_target: usize,
+    /// Bytes under way to one target.
+    pub target_bytes: usize,
+    /// Bytes under way to all targets.
     pub bytes: usize,
+    /// Commands and records of facts that wait before the sources bring no more.
+    pub waiting: usize,
+    /// Their bytes, likewise.
+    pub waiting_bytes: usize,
 }
 
 impl Settings {

@@ -107,7 +107,7 @@ enum Next {
 /// Sends until the consumer ends, then waits for what is under way.
 pub(super) async fn run(active: Arc<Active>) {
     let mut dispatcher = Dispatcher {
-        queue: Queue::new(active.settings.concurrency),
+        queue: Queue::new(active.settings.outgoing),
         after: 0,
         has_more: true,
         is_former: true,
@@ -163,7 +163,7 @@ impl Dispatcher {
     /// Whether there may be heads to read, and room for them. What the sources add stops at the bound, so twice as much is there only after a
     /// change of the bound.
     fn has_room(&self) -> bool {
-        self.has_more && self.queue.size().0 < 2 * self.active.settings.outgoing.pieces
+        self.has_more && self.queue.size().0 < 2 * self.active.settings.outgoing.waiting
     }
 
     async fn fill(&mut self) -> Result<(), store::Error> {
@@ -236,8 +236,8 @@ impl Dispatcher {
     /// Shows what waits, and lets the sources bring more or not.
     fn report(&self) {
         let (pieces, bytes) = self.queue.size();
-        let bound = &self.active.settings.outgoing;
-        let is_full = pieces >= bound.pieces || bytes >= bound.bytes;
+        let bounds = &self.active.settings.outgoing;
+        let is_full = pieces >= bounds.waiting || bytes >= bounds.waiting_bytes;
         let waits = self.queue.waits();
         let status = &self.active.status;
         if is_full {

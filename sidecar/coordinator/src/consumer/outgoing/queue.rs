@@ -4,15 +4,12 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use tokio::time::Instant;
 
-use super::super::settings::Settings;
+use super::super::settings::{OutgoingBounds, Settings};
 use super::landing::{Landing, Read};
 use crate::model::{Domain, StreamId};
 use crate::port::backlog::WorkHead;
 use crate::retry::Backoff;
 
-/// Bytes of work that may be under way to one target, and to all targets; a target without anything under way may always have one piece.
-const TARGET_BYTES: usize = 4 << 20;
-const ALL_BYTES: usize = 32 << 20;
 /// Targets whose reasons are shown.
 const SHOWN: usize = 3;
 
@@ -50,8 +47,7 @@ impl Piece {
 /// The first piece of a trigger is due, delayed or under way; those behind it wait for its end, whatever their targets.
 #[derive(Debug)]
 pub(super) struct Queue {
-    /// How many pieces may be under way to one target.
-    concurrency: usize,
+    bounds: OutgoingBounds,
     lanes: HashMap<StreamId, Lane>,
     targets: HashMap<Option<Domain>, Target>,
     delayed: BTreeMap<(Instant, u64), StreamId>,
@@ -88,9 +84,9 @@ impl Target {
 }
 
 impl Queue {
-    pub(super) fn new(concurrency: usize) -> Self {
+    pub(super) fn new(bounds: OutgoingBounds) -> Self {
         Self {
-            concurrency: concurrency.max(1),
+            bounds,
             lanes: HashMap::new(),
             targets: HashMap::new(),
             delayed: BTreeMap::new(),
@@ -132,8 +128,9 @@ impl Queue {
             }
         }
         let mut taken = Vec::new();
+        let bounds = self.bounds;
         for target in self.targets.values_mut() {
-            while target.sending < self.concurrency
+            while target.sending < bounds.per_target.max(1)
                 && let Some(trigger) = target.due.front()
             {
                 let first = self.lanes.get_mut(trigger).map(|lane| &mut lane.first);
@@ -142,8 +139,8 @@ impl Queue {
                     continue;
                 };
                 let size = first.as_ref().map_or(0, |piece| piece.head.bytes);
-                let fits =
-                    target.bytes + size <= TARGET_BYTES && self.sending_bytes + size <= ALL_BYTES;
+                let fits = target.bytes + size <= bounds.target_bytes
+                    && self.sending_bytes + size <= bounds.bytes;
                 if target.sending > 0 && !fits {
                     break;
                 }

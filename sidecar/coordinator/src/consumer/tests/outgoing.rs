@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::derive::derive_name;
 use super::super::outgoing::{Verdict, judge};
-use super::super::{Settings, Settlement, SourceState};
+use super::super::{OutgoingBounds, Settings, Settlement, SourceState};
 use super::LONG;
 use super::script::{command, refusal};
 use super::world::{Running, World, payload, root, stream};
@@ -257,7 +257,7 @@ async fn targets_that_are_away_or_hang_hold_up_nobody_else_over_restarts_too() {
 async fn what_is_under_way_is_bounded_in_bytes() {
     let world = saga();
     let mut settings = world.settings(From::Beginning);
-    settings.outgoing.bytes = usize::MAX;
+    settings.outgoing.waiting_bytes = usize::MAX;
     for number in 0..60 {
         let target = ["one", "two", "three"][number as usize % 3];
         request(&world, number, target, 1, 1 << 20);
@@ -271,11 +271,47 @@ async fn what_is_under_way_is_bounded_in_bytes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_window_of_a_target_and_that_of_all_follow_the_settings_while_it_runs() {
+    let world = saga();
+    world.change(|script| script.is_target_away = true);
+    for number in 0..60 {
+        let target = ["one", "two", "three"][number as usize % 3];
+        request(&world, number, target, 1, 10_000);
+    }
+    let running = world.run(From::Beginning);
+    world.until_done().await;
+    // All begin at once when the settings change; after that, they are repeated at different times.
+    let most = async |bounds: OutgoingBounds| {
+        let settings = world.settings(From::Beginning);
+        world.change(|script| script.most_bytes_under_way = 0);
+        running.consumer.configure(Settings {
+            outgoing: bounds,
+            ..settings
+        });
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        world.script().most_bytes_under_way / 10_000
+    };
+    let wide = world.settings(From::Beginning).outgoing;
+    let per_target = 4;
+    assert_eq!(most(OutgoingBounds { per_target, ..wide }).await, 12);
+    let target_bytes = 21_000;
+    let narrow = OutgoingBounds {
+        target_bytes,
+        ..wide
+    };
+    assert_eq!(most(narrow).await, 6);
+    let bytes = 1;
+    assert_eq!(most(OutgoingBounds { bytes, ..wide }).await, 3);
+    assert!(most(wide).await > 30);
+    running.stop().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_source_waits_while_too_much_is_to_be_sent() {
     let world = saga();
     world.change(|script| script.unrouted = vec!["nowhere".to_owned()]);
     let mut settings = world.settings(From::Beginning);
-    (settings.outgoing.pieces, settings.credit) = (10, 4);
+    (settings.outgoing.waiting, settings.credit) = (10, 4);
     for number in 0..100 {
         request(&world, number, "nowhere", 1, 10);
     }

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::super::{Consumer, Error, OutgoingBound, Ports, Settings, Source};
+use super::super::{Consumer, Error, OutgoingBounds, Ports, Settings, Source};
 use super::script::Script;
 use crate::feed::{Heads, InProcess};
 use crate::model::*;
@@ -213,9 +213,12 @@ impl World {
                 longest: seconds(30),
                 jitter: Jitter::Half,
             },
-            outgoing: OutgoingBound {
-                pieces: 1_000,
-                bytes: 1 << 20,
+            outgoing: OutgoingBounds {
+                per_target: 64,
+                target_bytes: 4 << 20,
+                bytes: 32 << 20,
+                waiting: 1_000,
+                waiting_bytes: 1 << 20,
             },
             grace: seconds(10),
             start_over: "drain the lake".into(),
