@@ -1,7 +1,6 @@
 //! What the parts of a running consumer share while it holds its lease.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use super::committer::{Ended, Handle};
 use super::derive::Derived;
 use super::error::Error;
+use super::failures::Failures;
 use super::live_status::{LiveStatus, Needed};
 use super::lock;
 use super::outgoing::landing;
@@ -42,8 +42,6 @@ pub(super) struct Active {
     pub(super) turns: Turns<StreamId>,
     /// How many roots have deliveries, waiting ones included.
     pub(super) roots_under_way: AtomicUsize,
-    /// How many calls to the logic succeeded.
-    successes: AtomicU64,
     /// How many deliveries are with the logic.
     pub(super) permits: Semaphore,
     /// Who among the roots whose calls broke may be tried again.
@@ -65,20 +63,7 @@ pub(super) struct Active {
     pub(super) stop: CancellationToken,
     failure: Mutex<Option<Error>>,
     roots: Mutex<ProgressCache>,
-    failing: Mutex<HashMap<StreamId, Failing>>,
-}
-
-/// A root whose next append failed.
-#[derive(Debug)]
-struct Failing {
-    at: Sequence,
-    attempts: u32,
-    /// How many calls had succeeded when a call about the append first broke since the last attempt that counted.
-    broke_at: Option<u64>,
-    was_healthy: bool,
-    is_waiting: bool,
-    /// The last failure that counted.
-    last: Option<Failure>,
+    pub(super) failures: Failures,
 }
 
 impl Active {
@@ -98,7 +83,6 @@ impl Active {
             committer,
             turns: Turns::new(MAX_WAITING),
             roots_under_way: AtomicUsize::new(0),
-            successes: AtomicU64::new(0),
             calls: TaskTracker::new(),
             outgoing: Notify::new(),
             scout: Semaphore::new(1),
@@ -109,7 +93,7 @@ impl Active {
             stop: CancellationToken::new(),
             failure: Mutex::default(),
             roots: Mutex::new(ProgressCache::new(CACHED_PROGRESS_BYTES)),
-            failing: Mutex::default(),
+            failures: Failures::default(),
         }
     }
 
@@ -209,7 +193,7 @@ impl Active {
         steps.extend(settled);
         self.commit(steps, &stream.domain, done).await?;
         lock(&self.roots).advance(stream, next);
-        lock(&self.failing).remove(stream);
+        self.failures.forget(stream);
         if has_outgoing {
             self.outgoing.notify_one();
         }
@@ -277,7 +261,7 @@ impl Active {
             self.status.parked_one();
         }
         lock(&self.roots).insert(stream.clone(), progress);
-        lock(&self.failing).remove(stream);
+        self.failures.forget(stream);
         Ok(())
     }
 
@@ -323,7 +307,7 @@ impl Active {
         failure: Failure,
         done: &[Position],
     ) -> Result<bool, DeliveryError> {
-        let attempts = self.count(stream, &failure);
+        let attempts = self.failures.count(stream, &failure);
         let Failure {
             at, status: error, ..
         } = failure;
@@ -343,50 +327,10 @@ impl Active {
         Ok(true)
     }
 
-    fn count(&self, stream: &StreamId, failure: &Failure) -> u32 {
-        let mut failing = lock(&self.failing);
-        let failing = entry(&mut failing, stream, failure.at);
-        failing.last = Some(failure.clone());
-        failing.attempts += 1;
-        failing.broke_at = None;
-        failing.was_healthy = false;
-        failing.attempts
-    }
-
-    /// Whether an append is to blame for a call that broke: calls about it broke before, and meanwhile those of other roots succeeded, or, when
-    /// nothing else is to be delivered, the logic was healthy for a while. Otherwise it looks like an outage.
+    /// Whether an append is to blame for a call that broke; otherwise it looks like an outage.
     pub(super) fn is_to_blame(&self, stream: &StreamId, at: Sequence) -> bool {
-        let successes = self.successes.load(Ordering::Relaxed);
         let is_alone = self.roots_under_way.load(Ordering::Relaxed) <= 1;
-        let mut failing = lock(&self.failing);
-        let failing = entry(&mut failing, stream, at);
-        match failing.broke_at {
-            None => {
-                failing.broke_at = Some(successes);
-                false
-            }
-            Some(before) => successes > before || (is_alone && failing.was_healthy),
-        }
-    }
-
-    /// Notes that a call to the logic succeeded.
-    pub(super) fn note_success(&self) {
-        self.successes.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Whether a call about the root broke and would count if it broke again.
-    pub(super) fn is_suspect(&self, stream: &StreamId) -> bool {
-        let failing = lock(&self.failing);
-        failing
-            .get(stream)
-            .is_some_and(|root| root.broke_at.is_some() && root.was_healthy)
-    }
-
-    /// Notes that the logic was healthy for a while after a call about the root broke.
-    pub(super) fn note_healthy(&self, stream: &StreamId) {
-        if let Some(failing) = lock(&self.failing).get_mut(stream) {
-            failing.was_healthy = true;
-        }
+        self.failures.is_to_blame(stream, at, is_alone)
     }
 
     /// Notes that what a call needs is there, and wakes those that wait for it.
@@ -396,49 +340,4 @@ impl Active {
             self.recovered.notify_waiters();
         }
     }
-
-    /// Notes whether the delivery of a root waits before its next attempt.
-    pub(super) fn set_waiting(&self, stream: &StreamId, is_waiting: bool) {
-        if let Some(failing) = lock(&self.failing).get_mut(stream) {
-            failing.is_waiting = is_waiting;
-        }
-    }
-
-    pub(super) fn is_waiting(&self, stream: &StreamId) -> bool {
-        lock(&self.failing)
-            .get(stream)
-            .is_some_and(|failing| failing.is_waiting)
-    }
-
-    /// The failure after which the delivery of a root waits.
-    pub(super) fn failure_before_wait(&self, stream: &StreamId) -> Option<Failure> {
-        let failing = lock(&self.failing);
-        let waiting = failing.get(stream).filter(|failing| failing.is_waiting);
-        waiting.and_then(|failing| failing.last.clone())
-    }
-
-    /// Forgets the failures of a root.
-    pub(super) fn forget_failures(&self, stream: &StreamId) {
-        lock(&self.failing).remove(stream);
-    }
-}
-
-fn entry<'a>(
-    failing: &'a mut HashMap<StreamId, Failing>,
-    stream: &StreamId,
-    at: Sequence,
-) -> &'a mut Failing {
-    let fresh = || Failing {
-        at,
-        attempts: 0,
-        broke_at: None,
-        was_healthy: false,
-        is_waiting: false,
-        last: None,
-    };
-    let entry = failing.entry(stream.clone()).or_insert_with(fresh);
-    if entry.at != at {
-        *entry = fresh();
-    }
-    entry
 }

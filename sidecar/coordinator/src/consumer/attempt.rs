@@ -64,9 +64,9 @@ pub(super) async fn deliver(active: Arc<Active>, mut delivery: Delivery) -> Stre
     while let Ok(Some(pause)) = try_once(&active, &delivery).await {
         delivery.release();
         delivery.report_slow();
-        active.set_waiting(&delivery.stream, true);
+        active.failures.set_waiting(&delivery.stream, true);
         wait(&active, &delivery.stream, pause, &mut backoff).await;
-        active.set_waiting(&delivery.stream, false);
+        active.failures.set_waiting(&delivery.stream, false);
     }
     delivery.release();
     delivery.stream
@@ -112,7 +112,7 @@ async fn attempt(active: &Active, delivery: &Delivery) -> Result<Option<Pause>, 
     let working = async {
         let turn = ticket.granted().await;
         // Of the roots whose calls broke, one at a time is tried, so that the one that kills the logic cannot make others look like it.
-        let alone = match active.is_suspect(stream) {
+        let alone = match active.failures.is_suspect(stream) {
             true => Some(active.suspects.acquire().await),
             false => None,
         };
@@ -196,7 +196,7 @@ async fn wait(active: &Active, stream: &StreamId, pause: Pause, backoff: &mut Ba
             Pause::Delay => sleep(backoff.next_delay()).await,
             Pause::Health => {
                 stay_healthy(active, backoff).await;
-                active.note_healthy(stream);
+                active.failures.note_healthy(stream);
             }
         }
     };

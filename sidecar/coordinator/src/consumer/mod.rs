@@ -16,6 +16,7 @@ mod attempt;
 mod committer;
 mod derive;
 mod error;
+mod failures;
 mod lanes;
 mod live_status;
 mod outgoing;

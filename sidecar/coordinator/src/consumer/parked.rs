@@ -262,7 +262,7 @@ async fn replay(
 ) -> Result<Sequence, DeliveryError> {
     let (reached, _) = catch_up(active, stream, next, None).await?;
     active.unpark(stream).await?;
-    active.forget_failures(stream);
+    active.failures.forget(stream);
     Ok(reached.unwrap_or(Sequence::FIRST))
 }
 

@@ -243,7 +243,7 @@ pub(super) async fn deliver(
     }
     fail_point::hit("before_delivery");
     let reaction = call(active, append).await?;
-    active.note_success();
+    active.failures.note_success();
     fail_point::hit("after_delivery");
     let (derived, projection) = match reaction {
         Reaction::Noted => (Derived::default(), None),

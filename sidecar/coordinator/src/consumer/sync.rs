@@ -135,7 +135,7 @@ fn refuse_waiting(active: &Active, until: &Until) -> Result<(), Status> {
     if active.stop.is_cancelled() {
         return Err(not_reached("the consumer is ending"));
     }
-    let failure = active.failure_before_wait(stream);
+    let failure = active.failures.before_wait(stream);
     if let Some(failure) = &failure
         && until.ends_at(failure.next)
     {
@@ -151,7 +151,7 @@ fn refuse_waiting(active: &Active, until: &Until) -> Result<(), Status> {
         );
         return Err(not_reached(&reason));
     }
-    if active.is_waiting(stream) {
+    if active.failures.is_waiting(stream) {
         return Err(not_reached("the root waits after an error"));
     }
     Ok(())
