@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use angzarr_config::routing;
-use angzarr_coordinator::budget::Budget;
 use angzarr_coordinator::command::{Executor, Limits, Ports, Settings};
+use angzarr_coordinator::histories::Histories;
 use angzarr_coordinator::model::{Domain, SnapshotVersion};
 use angzarr_coordinator::port::clock::Clock;
 use angzarr_coordinator::port::log::Log;
@@ -34,7 +34,7 @@ pub struct Shared {
     /// Receives how commands end.
     pub observer: Arc<dyn Observer>,
     /// The memory that histories may take.
-    pub histories: Budget,
+    pub histories: Histories,
 }
 
 /// The executors of all aggregates, rebuilt when the limits change.

@@ -1,18 +1,9 @@
 //! Memory in shares: who wants to hold bytes waits until there is room.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
-
-use crate::model::StreamId;
-use crate::port::log::{Load, Loaded, Log, SMALL_LOAD};
-use crate::port::store;
-
-/// How often something that was read is in memory until it is sent: as it is, and encoded in a buffer that grows by doubling.
-pub(crate) const COPIES: usize = 3;
-/// Streams whose size is remembered.
-const MOST_LARGE: usize = 4_096;
 
 /// Bytes that may be held at a time, handed out first come, first served.
 ///
@@ -31,8 +22,6 @@ struct State {
     all: usize,
     used: usize,
     waiting: VecDeque<(usize, oneshot::Sender<Share>)>,
-    /// How large the histories were that were not small, so that they are not read twice each time.
-    large: HashMap<StreamId, usize>,
 }
 
 /// Bytes of a budget, given back when it is dropped.
@@ -49,7 +38,6 @@ impl Budget {
             all,
             used: 0,
             waiting: VecDeque::new(),
-            large: HashMap::new(),
         })))
     }
 
@@ -71,38 +59,6 @@ impl Budget {
         };
         // The queue holds the other end until it gives.
         waiting.await.expect("a budget outlives who waits for it")
-    }
-
-    /// Loads what a command or a query is judged on, and the share that it takes. A small history is read at once; a larger one is read again when
-    /// there is room for it.
-    ///
-    /// # Errors
-    /// As the store's.
-    pub(crate) async fn load(
-        &self,
-        log: &dyn Log,
-        load: Load,
-    ) -> Result<(Loaded, Share), store::Error> {
-        let mut limit = load.limit.min(self.state().expect(&load.stream));
-        loop {
-            let mut share = self.take(limit.saturating_mul(COPIES)).await;
-            let loaded = log
-                .load(Load {
-                    limit,
-                    ..load.clone()
-                })
-                .await?;
-            if matches!(loaded, Loaded::TooLarge) && limit < load.limit {
-                limit = load.limit;
-                continue;
-            }
-            let size = loaded.size();
-            if matches!(loaded, Loaded::History { .. }) {
-                self.state().note(&load.stream, size);
-            }
-            share.set(size * COPIES);
-            return Ok((loaded, share));
-        }
     }
 
     /// Changes the size; shares that are out stay out.
@@ -160,23 +116,6 @@ impl State {
         enters
     }
 
-    /// How much a history of a stream may have when it is read first.
-    fn expect(&self, stream: &StreamId) -> usize {
-        let known = self.large.get(stream).copied().unwrap_or_default();
-        SMALL_LOAD.max(known.saturating_mul(2))
-    }
-
-    fn note(&mut self, stream: &StreamId, bytes: usize) {
-        if bytes <= SMALL_LOAD {
-            self.large.remove(stream);
-            return;
-        }
-        if self.large.len() >= MOST_LARGE {
-            self.large.clear();
-        }
-        self.large.insert(stream.clone(), bytes);
-    }
-
     fn has_room(&self, bytes: usize) -> bool {
         self.used == 0 || self.used.saturating_add(bytes) <= self.all
     }
@@ -213,7 +152,6 @@ impl Drop for Share {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Domain, Edition, Root};
 
     #[tokio::test]
     async fn shares_are_given_in_order_while_there_is_room() {
@@ -258,22 +196,6 @@ mod tests {
         // It was given and not fetched.
         drop(given);
         assert_eq!(budget.used(), 0);
-    }
-
-    #[test]
-    fn a_large_history_is_expected_to_be_large_until_it_is_small_again() {
-        let stream = |byte| StreamId {
-            domain: Domain::parse("till").unwrap(),
-            edition: Edition::Main,
-            root: Root::from_bytes(&[byte; 16]).unwrap(),
-        };
-        let budget = Budget::new(10);
-        let mut state = budget.state();
-        state.note(&stream(1), SMALL_LOAD + 1);
-        assert_eq!(state.expect(&stream(1)), 2 * (SMALL_LOAD + 1));
-        assert_eq!(state.expect(&stream(2)), SMALL_LOAD);
-        state.note(&stream(1), SMALL_LOAD);
-        assert_eq!(state.expect(&stream(1)), SMALL_LOAD);
     }
 
     #[tokio::test]

@@ -16,6 +16,7 @@ pub mod command;
 pub mod consumer;
 pub mod fail_point;
 pub mod feed;
+pub mod histories;
 pub mod model;
 pub mod port;
 pub mod query;

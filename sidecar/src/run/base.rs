@@ -5,6 +5,7 @@ use std::sync::Arc;
 use angzarr_config::boot::{self, Boot};
 use angzarr_config::routing::Routing;
 use angzarr_coordinator::feed::{Heads, InProcess};
+use angzarr_coordinator::histories::Histories;
 use angzarr_coordinator::model::{Domain, SnapshotVersion};
 use angzarr_coordinator::port::clock::{Clock, SystemClock};
 use angzarr_coordinator::port::logic::AggregateLogic;
@@ -65,7 +66,7 @@ impl Base {
             writes: writes.clone(),
             clock: Arc::clone(&clock),
             observer: Arc::clone(&observer),
-            histories: memory.histories.clone(),
+            histories: Histories::new(memory.histories.clone()),
         };
         let places = Places {
             aggregates: Arc::new(Aggregates::new(aggregates, shared, &routing.limits)),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use angzarr_coordinator::histories::Histories;
 use angzarr_coordinator::query::Reader;
 use angzarr_coordinator::reaction::Reactions;
 use tokio_util::task::TaskTracker;
@@ -33,7 +34,7 @@ pub(super) fn build_services(
         log: Arc::clone(&base.store.log),
         catalog: Arc::clone(&base.store.catalog),
         domains: Arc::new(versions.collect()),
-        memory: base.memory.queries.clone(),
+        memory: Histories::new(base.memory.queries.clone()),
     };
     let commands = Arc::new(Commands {
         places: base.places.clone(),

@@ -8,6 +8,7 @@ use angzarr_config::routing::Limits;
 use angzarr_coordinator::budget::Budget;
 use angzarr_coordinator::command::{Executor, Point, Ports, Settings};
 use angzarr_coordinator::feed::Heads;
+use angzarr_coordinator::histories::Histories;
 use angzarr_coordinator::model::{
     Command, CommandId, CorrelationId, Decision, DecisionPage, Domain, Edition, History,
     MergeStrategy, Payload, Root, Sequence, SnapshotVersion, StreamId,
@@ -208,7 +209,7 @@ fn executor(store: &Arc<SqliteStore>, writes: &WriteQueue, logic: &Arc<Folding>)
         logic: Arc::clone(logic) as Arc<dyn AggregateLogic>,
         clock: Arc::new(SystemClock),
         observer: Arc::new(NoObserver),
-        histories: Budget::new(64 << 20),
+        histories: Histories::new(Budget::new(64 << 20)),
     };
     Executor::new(settings, ports)
 }

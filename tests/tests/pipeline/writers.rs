@@ -8,6 +8,7 @@ use angzarr_config::routing::Limits;
 use angzarr_coordinator::budget::Budget;
 use angzarr_coordinator::command::{Error, Executor, Ports, Settings};
 use angzarr_coordinator::feed::Heads;
+use angzarr_coordinator::histories::Histories;
 use angzarr_coordinator::model::{
     Command, CommandId, CorrelationId, Decision, DecisionPage, Domain, Edition, Executed, History,
     MergeStrategy, Payload, Position, Root, Sequence, SnapshotVersion, StreamId,
@@ -115,7 +116,7 @@ fn executor(store: &Arc<SqliteStore>, writes: &WriteQueue) -> Executor {
         logic: Arc::new(Adding),
         clock: Arc::new(SystemClock),
         observer: Arc::new(NoObserver),
-        histories: Budget::new(64 << 20),
+        histories: Histories::new(Budget::new(64 << 20)),
     };
     Executor::new(settings, ports)
 }

@@ -26,8 +26,9 @@ pub use error::Error;
 pub use hash::payload_hash;
 pub use settings::{Limits, Settings};
 
-use crate::budget::{Budget, Share};
+use crate::budget::Share;
 use crate::fail_point;
+use crate::histories::Histories;
 use crate::model::{
     Append, AppendId, Command, CommandKey, Domain, Executed, History, Payload, Sequence, StreamId,
 };
@@ -65,7 +66,7 @@ pub struct Ports {
     /// Receives how commands end.
     pub observer: Arc<dyn Observer>,
     /// The memory that histories may take.
-    pub histories: Budget,
+    pub histories: Histories,
 }
 
 /// Executes the commands of one domain.

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use crate::budget::{Budget, COPIES, Share};
+use crate::budget::Share;
+use crate::histories::{COPIES, Histories};
 use crate::model::{
     Append, Domain, Event, History, Position, Sequence, SnapshotVersion, StreamId, Timestamp,
 };
@@ -94,7 +95,7 @@ pub struct Reader {
     /// The own domains, each with the version of its snapshots.
     pub domains: Arc<HashMap<Domain, SnapshotVersion>>,
     /// The memory that what is read may take.
-    pub memory: Budget,
+    pub memory: Histories,
 }
 
 /// A whole book, and the share of memory that is to be held until it is sent.
@@ -265,7 +266,7 @@ impl Reader {
 
     /// Waits for memory to read something into.
     async fn room(&self, bytes: usize) -> Result<Share, Error> {
-        let taken = timeout(PATIENCE, self.memory.take(bytes)).await;
+        let taken = timeout(PATIENCE, self.memory.room(bytes)).await;
         taken.map_err(|_| Error::Busy)
     }
 
