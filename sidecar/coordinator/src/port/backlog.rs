@@ -19,7 +19,7 @@ use crate::model::{ConsumerId, Domain, Status, StreamId};
 /// - What was settled, unparked or discarded is not listed; what was resent is outgoing again, after all that waits.
 ///
 /// # Assumptions
-/// - The clock of the store is not set forward by much while an attempt is under way.
+/// - The clock of the store is not set by much while an attempt is under way: forward, a refusal would be final too early; back, too late.
 ///
 /// # Errors
 /// As [`Error`] says.
