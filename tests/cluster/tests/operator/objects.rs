@@ -147,7 +147,15 @@ async fn a_second_operator_and_a_second_apply_write_nothing() {
     lake.condition("agg/reed", "Reconciling", "RollingOut")
         .await;
     let after = ours(&lake);
-    let unchanged = before.0.iter().filter(|(name, _)| !name.contains("heron"));
+    // The directory changes with each aggregate; of a claim the API server writes even what is equal to what it holds.
+    let changing = [
+        "ConfigMap/heron-evs-directory",
+        "PersistentVolumeClaim/nest-agg-data",
+    ];
+    let unchanged = before
+        .0
+        .iter()
+        .filter(|(name, _)| !changing.contains(&name.as_str()));
     for object in unchanged {
         assert!(
             after.contains(object),
