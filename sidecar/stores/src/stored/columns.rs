@@ -70,9 +70,9 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// Says which column cannot be read, counted from 1, and why.
+/// Says which column cannot be read, counted from 1, and why; the text is made in that case only, since every column of every row passes here.
 pub(crate) fn unreadable<E: Error + Send + Sync + 'static>(at: usize) -> impl FnOnce(E) -> Corrupt {
-    Corrupt::because(format!("column {}", at + 1))
+    move |source| Corrupt::because(format!("column {}", at + 1))(source)
 }
 
 /// Reads a row of one column, which must not be NULL.
