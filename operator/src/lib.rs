@@ -1,12 +1,14 @@
 //! The operator of Angzarr and its command line.
 //!
 //! ```text
-//! files ─▶ manifest ─▶ validate ─┬▶ plan (pure) ─┬▶ local: processes on this machine
-//!                                │               └▶ render: the objects of a cluster, as text
-//!                                └▶ graph: the routing, drawn and analysed
+//! files ─▶ manifest ──┐                      ┌▶ local: processes on this machine
+//!                     ├▶ validate ─▶ plan ───┼▶ render: the objects of a cluster, as text
+//! API server ─▶ controller (watches)         └▶ controller: applied to a cluster, and reported
+//!                     └▶ graph: the routing, drawn and analysed
 //! ```
 //!
-//! `model` holds what `validate` resolves and `plan` reads.
+//! A `resource` is what a file or an API server holds, `index` what all of them declare together,
+//! and `model` what `validate` resolves and `plan` reads.
 
 mod cli;
 pub mod controller;

@@ -24,7 +24,7 @@ fi
 linking="-s ${variables[*]}"
 mapfile -t tools < <(go mod edit -json | sed -n '/"Tool": \[/,/\]/s/.*"Path": "\(.*\)".*/\1/p')
 
-key=$({ go env GOVERSION GOOS GOARCH; echo "$linking"; cat go.mod go.sum; } | sha256sum | cut -c1-16)
+key=$({ go env GOVERSION GOOS GOARCH; echo "$linking"; cat go.mod go.sum; find . -name "*.go" -exec cat {} +; } | sha256sum | cut -c1-16)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/angzarr
 built=$cache/$name-$key
 mkdir -p "$cache"

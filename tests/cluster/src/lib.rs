@@ -26,5 +26,5 @@ mod tools;
 mod wait;
 
 pub use plane::ControlPlane;
-pub use tools::{built, repository};
+pub use tools::{built, gitops, repository};
 pub use wait::until;

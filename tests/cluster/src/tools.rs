@@ -29,6 +29,14 @@ pub(crate) fn kubernetes() -> PathBuf {
     prepare("build.sh", "kubernetes")
 }
 
+/// The program that says what GitOps tools make of the status of objects.
+///
+/// # Panics
+/// When it cannot be built.
+pub fn gitops() -> PathBuf {
+    prepare("build.sh", "gitops")
+}
+
 /// The store of the API server.
 pub(crate) fn etcd() -> PathBuf {
     prepare("debian.sh", "etcd-server").join("usr/bin/etcd")

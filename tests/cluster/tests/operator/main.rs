@@ -6,5 +6,6 @@
 )]
 
 mod conditions;
+mod gitops;
 mod lake;
 mod objects;
