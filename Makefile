@@ -4,7 +4,7 @@ CARGO ?= cargo
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
-.PHONY: help check test cluster-tools demo shop features programs python postgres lint format-check doc crds release-check golden bench
+.PHONY: help check test cluster-tools dev-cluster demo shop features programs python postgres lint format-check doc crds release-check golden bench
 
 help: ## Lists the commands.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-14s %s\n", $$1, $$2 }'
@@ -29,7 +29,13 @@ test: ## Runs everything: format, lints, docs, all tests, generated files. Print
 # Builds or downloads the programs of a cluster, which are kept outside of the checkout.
 cluster-tools:
 	@tests/tools/build.sh kubernetes
+	@tests/tools/build.sh coredns
 	@tests/tools/debian.sh etcd-server
+	@tests/tools/debian.sh containerd
+
+dev-cluster: programs ## Runs a cluster with one node and the images of the shop until Ctrl-C, and prints how kubectl reaches it. Needs root.
+	@$(CARGO) build -p angzarr-cluster
+	@$(TARGET)/debug/dev-cluster
 
 # Where cargo puts the programs; the Python environment is next to them.
 TARGET = $(abspath $(or $(CARGO_TARGET_DIR),target))

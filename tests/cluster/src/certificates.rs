@@ -59,7 +59,7 @@ impl Authority {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         name(&mut params, file, None);
         let identity = self.sign(params)?;
-        Ok(self.write(file, &identity.certificate, &identity.key))
+        Ok(self.keep(file, &identity))
     }
 
     /// A client with the name of a user and a group.
@@ -74,6 +74,11 @@ impl Authority {
     pub(crate) fn tokens(&self) -> Result<Files, rcgen::Error> {
         let key = KeyPair::generate()?;
         Ok(self.write("tokens", &key.public_key_pem(), &key.serialize_pem()))
+    }
+
+    /// Writes an identity to files with this name.
+    pub(crate) fn keep(&self, name: &str, identity: &Identity) -> Files {
+        self.write(name, &identity.certificate, &identity.key)
     }
 
     fn sign(&self, params: CertificateParams) -> Result<Identity, rcgen::Error> {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -18,15 +19,17 @@ use crate::certificates::{Authority, Files};
 use crate::folder::Folder;
 use crate::kubeconfig::kubeconfig;
 use crate::process::Process;
+use crate::site::Site;
 use crate::tools;
 use crate::wait::until;
 
 /// The group that may do everything.
-const ADMINISTRATORS: &str = "system:masters";
+pub(crate) const ADMINISTRATORS: &str = "system:masters";
 /// The identity of the controllers, to which roles are bound from the start.
 const CONTROLLERS: &str = "system:kube-controller-manager";
-/// The addresses of Services.
-const SERVICE_RANGE: &str = "10.96.0.0/16";
+/// The addresses of Services, and the one of the API server's own.
+const SERVICES: &str = "10.96.0.0/16";
+const SERVICE: &str = "10.96.0.1";
 
 /// A control plane without nodes. Role-based access control is on.
 pub struct ControlPlane {
@@ -34,7 +37,9 @@ pub struct ControlPlane {
     controllers: Option<Process>,
     api_server: Process,
     etcd: Process,
+    site: Site,
     programs: PathBuf,
+    authority: Authority,
     port: u16,
     folder: Folder,
 }
@@ -50,15 +55,7 @@ impl ControlPlane {
     pub async fn shared() -> &'static Self {
         let start = || async {
             let plane = Self::start().await;
-            let definitions = tools::repository().join("crds");
-            plane.kubectl(&[
-                "apply",
-                "--server-side",
-                "--filename",
-                definitions.to_str().unwrap(),
-            ]);
-            let established = ["wait", "crd", "--all", "--for=condition=Established"];
-            plane.kubectl(&established);
+            plane.define_resources();
             plane
         };
         SHARED.get_or_init(start).await
@@ -69,35 +66,72 @@ impl ControlPlane {
     /// # Panics
     /// When it cannot be started; the message says what is missing.
     pub async fn start() -> Self {
+        Self::start_at(Site::Loopback, Folder::new().unwrap()).await
+    }
+
+    pub(crate) async fn start_at(site: Site, folder: Folder) -> Self {
         let programs = tools::kubernetes();
-        let folder = Folder::new().unwrap();
         let authority = Authority::new(folder.path()).unwrap();
         let tokens = authority.tokens().unwrap();
-        let (store, etcd) = startetcd(folder.path());
-        let port = free_port();
-        let server = authority.server("api-server", &["127.0.0.1", "localhost"]);
+        let (store, etcd) = start_etcd(&site, folder.path());
         let options = ApiServer {
-            port,
+            address: site.address(),
+            port: free_port(),
             store: &store,
-            authority: &authority.file(),
-            identity: &server.unwrap(),
+            authority: &authority,
             tokens: &tokens,
         };
         let program = programs.join("kube-apiserver");
-        let api_server = Process::start(&program, &options.arguments(), folder.path()).unwrap();
+        let api_server = site.start(
+            "kube-apiserver",
+            &program,
+            &options.arguments(),
+            folder.path(),
+        );
         let mut plane = Self {
             controllers: None,
-            api_server,
+            api_server: api_server.unwrap(),
             etcd,
+            port: options.port,
+            site,
             programs,
-            port,
+            authority,
             folder,
         };
-        plane.write_kubeconfig(&authority, "admin", Some(ADMINISTRATORS));
-        plane.write_kubeconfig(&authority, CONTROLLERS, None);
+        let (inside, outside) = (plane.server(), plane.site.reach(plane.server()));
+        plane.write_kubeconfig("admin", Some(ADMINISTRATORS), outside);
+        plane.write_kubeconfig(CONTROLLERS, None, inside);
         plane.await_ready().await;
-        plane.controllers = Some(plane.start_controllers(&authority, &tokens));
+        plane.controllers = Some(plane.start_controllers(&tokens));
         plane
+    }
+
+    /// Installs the custom resource definitions.
+    pub fn define_resources(&self) {
+        let folder = tools::repository().join("crds");
+        let folder = folder.to_str().unwrap();
+        self.kubectl(&["apply", "--server-side", "--filename", folder]);
+        self.kubectl(&["wait", "crd", "--all", "--for=condition=Established"]);
+    }
+
+    /// Where its programs run.
+    pub(crate) fn site(&self) -> &Site {
+        &self.site
+    }
+
+    /// The folder of its files.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Who signs certificates.
+    pub(crate) fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// The address of the API server at its site.
+    pub(crate) fn server(&self) -> SocketAddr {
+        (self.site.address(), self.port).into()
     }
 
     /// A client of an administrator, for the runtime of the caller.
@@ -187,14 +221,22 @@ impl ControlPlane {
     }
 
     fn kubeconfig_of(&self, user: &str) -> PathBuf {
-        self.folder.path().join(format!("{user}.kubeconfig"))
+        let file = user.replace(':', "-");
+        self.folder.path().join(format!("{file}.kubeconfig"))
     }
 
-    fn write_kubeconfig(&self, authority: &Authority, user: &str, group: Option<&str>) {
-        let server = format!("https://127.0.0.1:{}", self.port);
-        let identity = authority.client(user, group).unwrap();
-        let text = kubeconfig(&server, authority, &identity);
-        fs::write(self.kubeconfig_of(user), text).unwrap();
+    /// Writes the kubeconfig of a user and returns the file.
+    pub(crate) fn write_kubeconfig(
+        &self,
+        user: &str,
+        group: Option<&str>,
+        server: SocketAddr,
+    ) -> PathBuf {
+        let identity = self.authority.client(user, group).unwrap();
+        let text = kubeconfig(&format!("https://{server}"), &self.authority, &identity);
+        let file = self.kubeconfig_of(user);
+        fs::write(&file, text).unwrap();
+        file
     }
 
     async fn await_ready(&self) {
@@ -209,7 +251,7 @@ impl ControlPlane {
     }
 
     /// Says which part ended, if one did.
-    fn check(&self) -> Result<(), String> {
+    pub(crate) fn check(&self) -> Result<(), String> {
         let parts = [
             Some(&self.etcd),
             Some(&self.api_server),
@@ -224,23 +266,25 @@ impl ControlPlane {
         Ok(())
     }
 
-    fn start_controllers(&self, authority: &Authority, tokens: &Files) -> Process {
+    fn start_controllers(&self, tokens: &Files) -> Process {
         let kubeconfig = self.kubeconfig_of(CONTROLLERS);
         let arguments = [
             format!("--kubeconfig={}", kubeconfig.display()),
-            format!("--root-ca-file={}", authority.file()),
+            format!("--root-ca-file={}", self.authority.file()),
             format!("--service-account-private-key-file={}", tokens.key),
             "--use-service-account-credentials=true".to_owned(),
             "--leader-elect=false".to_owned(),
             "--secure-port=0".to_owned(),
         ];
-        let program = self.program("kube-controller-manager");
-        Process::start(&program, &arguments, self.folder.path()).unwrap()
+        let name = "kube-controller-manager";
+        let (program, folder) = (self.program(name), self.folder.path());
+        let started = self.site.start(name, &program, &arguments, folder);
+        started.unwrap()
     }
 }
 
 /// Starts etcd; returns its address, too.
-fn startetcd(folder: &Path) -> (String, Process) {
+fn start_etcd(site: &Site, folder: &Path) -> (String, Process) {
     let [clients, peers] =
         [free_port(), free_port()].map(|port| format!("http://127.0.0.1:{port}"));
     let arguments = [
@@ -251,35 +295,46 @@ fn startetcd(folder: &Path) -> (String, Process) {
         format!("--initial-advertise-peer-urls={peers}"),
         format!("--initial-cluster=default={peers}"),
     ];
-    let process = Process::start(&tools::etcd(), &arguments, folder).unwrap();
+    let process = site
+        .start("etcd", &tools::etcd(), &arguments, folder)
+        .unwrap();
     (clients, process)
 }
 
 /// The options of the API server.
 struct ApiServer<'a> {
+    address: Ipv4Addr,
     port: u16,
     store: &'a str,
-    authority: &'a str,
-    identity: &'a Files,
+    authority: &'a Authority,
     tokens: &'a Files,
 }
 
 impl ApiServer<'_> {
     fn arguments(&self) -> Vec<String> {
+        let address = self.address.to_string();
+        let names = ["127.0.0.1", &address, SERVICE, "kubernetes.default.svc"];
+        let own = self.authority.server("api-server", &names).unwrap();
+        // It asks kubelets for logs and runs commands in pods as an administrator.
+        let client = self.authority.client("api-server", Some(ADMINISTRATORS));
+        let client = self.authority.keep("api-server-client", &client.unwrap());
         vec![
-            "--bind-address=127.0.0.1".to_owned(),
-            "--advertise-address=127.0.0.1".to_owned(),
+            format!("--bind-address={address}"),
+            format!("--advertise-address={address}"),
             format!("--secure-port={}", self.port),
             format!("--etcd-servers={}", self.store),
-            format!("--tls-cert-file={}", self.identity.public),
-            format!("--tls-private-key-file={}", self.identity.key),
-            format!("--client-ca-file={}", self.authority),
+            format!("--tls-cert-file={}", own.public),
+            format!("--tls-private-key-file={}", own.key),
+            format!("--client-ca-file={}", self.authority.file()),
             "--authorization-mode=Node,RBAC".to_owned(),
             "--enable-admission-plugins=NodeRestriction".to_owned(),
             "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
             format!("--service-account-key-file={}", self.tokens.public),
             format!("--service-account-signing-key-file={}", self.tokens.key),
-            format!("--service-cluster-ip-range={SERVICE_RANGE}"),
+            format!("--service-cluster-ip-range={SERVICES}"),
+            format!("--kubelet-client-certificate={}", client.public),
+            format!("--kubelet-client-key={}", client.key),
+            "--kubelet-preferred-address-types=InternalIP".to_owned(),
             "--allow-privileged=true".to_owned(),
         ]
     }

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use angzarr_servers::apt;
+
 /// The root of the checkout.
 pub fn repository() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -15,8 +17,10 @@ pub fn repository() -> PathBuf {
 /// When it is not built.
 pub fn built(name: &str) -> PathBuf {
     let own = std::env::current_exe().unwrap();
-    let programs = own.ancestors().nth(2).unwrap();
-    let program = programs.join(name);
+    // A test is one folder deeper than a program.
+    let folders = own.ancestors().skip(1);
+    let mut programs = folders.filter(|folder| !folder.ends_with("deps"));
+    let program = programs.next().unwrap().join(name);
     assert!(
         program.exists(),
         "{name} is not built; run `cargo build --workspace`"
@@ -40,6 +44,24 @@ pub fn gitops() -> PathBuf {
 /// The store of the API server.
 pub(crate) fn etcd() -> PathBuf {
     prepare("debian.sh", "etcd-server").join("usr/bin/etcd")
+}
+
+/// The folder of the programs of containerd.
+pub(crate) fn containerd() -> PathBuf {
+    prepare("debian.sh", "containerd").join("usr/bin")
+}
+
+/// The server of names.
+pub(crate) fn coredns() -> PathBuf {
+    prepare("build.sh", "coredns")
+}
+
+/// A path that a package of Debian installs, without a server that would be started.
+pub(crate) fn installed(path: &str, package: &str) -> PathBuf {
+    if !Path::new(path).exists() {
+        apt::install(package);
+    }
+    path.into()
 }
 
 /// Runs a script of `tests/tools`, which prints a path.

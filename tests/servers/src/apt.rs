@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 ///
 /// # Panics
 /// When that fails.
-pub(crate) fn install(package: &str) {
+pub fn install(package: &str) {
     let apt_get = |words: &[&str]| {
         let ran = Command::new("apt-get")
             .args(words)
@@ -15,7 +15,8 @@ pub(crate) fn install(package: &str) {
             .status();
         ran.is_ok_and(|status| status.success())
     };
-    let is_installed = apt_get(&["update"]) && apt_get(&["install", "-y", package]);
+    let is_installed =
+        apt_get(&["update"]) && apt_get(&["install", "-y", "--no-install-recommends", package]);
     assert!(
         is_installed,
         "apt-get could not install {package}, which the tests need"

@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-mod apt;
+pub mod apt;
 pub mod lasting;
 pub mod pgbouncer;
 pub mod postgres;

@@ -1,13 +1,30 @@
 //! Starts a cluster for a person, says how kubectl reaches it, and keeps it until its input ends or Ctrl-C.
+//!
+//! With the word `api` it has no node, so that nothing runs in it.
 
-use angzarr_cluster::ControlPlane;
+use angzarr_cluster::{ControlPlane, Node};
 use tokio::io::AsyncReadExt;
 
 #[tokio::main]
 async fn main() {
-    let plane = ControlPlane::start().await;
-    println!("export KUBECONFIG={}", plane.kubeconfig().display());
-    println!("alias kubectl={}", plane.program("kubectl").display());
+    let is_bare = std::env::args().nth(1).is_some_and(|word| word == "api");
+    if is_bare {
+        let plane = ControlPlane::start().await;
+        keep(&plane).await;
+    } else {
+        let node = Node::start().await;
+        keep(node.plane()).await;
+    }
+}
+
+async fn keep(plane: &ControlPlane) {
+    let (kubeconfig, kubectl) = (plane.kubeconfig(), plane.program("kubectl"));
+    // All at once, since the reader may stop after the first line.
+    print!(
+        "export KUBECONFIG={}\nalias kubectl={}\n",
+        kubeconfig.display(),
+        kubectl.display()
+    );
     let mut input = Vec::new();
     let ended = async {
         let mut stdin = tokio::io::stdin();

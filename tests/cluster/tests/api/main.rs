@@ -7,6 +7,8 @@
 
 mod definitions;
 mod harness;
+#[path = "../owner/mod.rs"]
+mod owner;
 mod rendered;
 mod rules;
 mod shop;

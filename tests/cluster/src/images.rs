@@ -1,0 +1,215 @@
+//! Container images of the programs of this workspace, as the archives that a node imports.
+//!
+//! Programs are linked with the libraries of this machine, so each image gets those, too.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::tools::{built, installed, repository};
+
+/// The first process of each pod.
+pub(crate) const PAUSE: &str = "angzarr.test/pause:1";
+/// The image that `angzarr render` names for the sidecar.
+const SIDECAR: &str = concat!(
+    "docker.io/library/angzarr-sidecar:",
+    env!("CARGO_PKG_VERSION")
+);
+/// The logic of the shop: the last parts of its images and programs.
+const SHOP: [&str; 7] = [
+    "customer",
+    "inventory",
+    "order",
+    "loyalty-earn",
+    "cancellation",
+    "web",
+    "logging",
+];
+/// The first process of a pod in C, since the images of Kubernetes are in a registry.
+const PAUSE_SOURCE: &str = include_str!("node/pause.c");
+
+/// Builds all images in a folder; returns their archives.
+pub(crate) fn build(folder: &Path) -> [PathBuf; 2] {
+    fs::create_dir(folder).unwrap();
+    let libraries = folder.join("libraries");
+    copy_libraries(&libraries);
+    let shop = build_plain(folder, &libraries);
+    [shop, build_sidecar(folder, &libraries)]
+}
+
+/// An archive with pause and the logic of the shop, which share the layer of the libraries.
+fn build_plain(folder: &Path, libraries: &Path) -> PathBuf {
+    let archive = folder.join("plain");
+    fs::create_dir(&archive).unwrap();
+    let shared = layer(libraries, &archive.join("libraries.tar"));
+    let mut manifest = Vec::new();
+    let mut add = |image: &str, program: &Path| {
+        let name = program.file_name().unwrap().to_str().unwrap();
+        let content = program.parent().unwrap();
+        let own = layer(content, &archive.join(format!("{name}.tar")));
+        let config = json!({
+            "architecture": architecture(),
+            "os": "linux",
+            "config": { "Entrypoint": [format!("/{name}")] },
+            "rootfs": { "type": "layers", "diff_ids": [shared, own] },
+        });
+        let file = format!("{name}.json");
+        fs::write(archive.join(&file), config.to_string()).unwrap();
+        manifest.push(json!({
+            "Config": file,
+            "RepoTags": [image],
+            "Layers": ["libraries.tar", format!("{name}.tar")],
+        }));
+    };
+    add(PAUSE, &compile_pause(folder));
+    for name in SHOP {
+        let program = format!("shop-{name}");
+        let image = format!("docker.io/shop/{name}:1");
+        add(&image, &strip(&program, &folder.join(&program)));
+    }
+    let manifest = Value::from(manifest).to_string();
+    fs::write(archive.join("manifest.json"), manifest).unwrap();
+    let file = folder.join("plain.tar");
+    tar(&archive, &file);
+    file
+}
+
+/// The image of the last stage of `Dockerfile.sidecar`, with the libraries.
+fn build_sidecar(folder: &Path, libraries: &Path) -> PathBuf {
+    let stage = folder.join("stage");
+    let program = stage.join("out");
+    fs::create_dir_all(&program).unwrap();
+    strip("angzarr-sidecar", &program);
+    let dockerfile = repository().join("Dockerfile.sidecar");
+    let dockerfile = dockerfile.to_str().unwrap();
+    let stage = format!("build={}", stage.display());
+    let empty = folder.join("empty");
+    fs::create_dir(&empty).unwrap();
+    let buildah = |words: &[&str], context: &Path, input: &str| {
+        let mut command = Command::new(installed("/usr/bin/buildah", "buildah"));
+        command
+            .args(["--storage-driver", "vfs", "--root"])
+            .arg(folder.join("storage"))
+            .arg("--runroot")
+            .arg(folder.join("storage-run"))
+            .args(words)
+            .arg(context);
+        run(&mut command, input);
+    };
+    let bud = ["bud", "--isolation", "chroot", "--quiet", "--tag"];
+    let last_stage = [
+        "localhost/last-stage",
+        "--file",
+        dockerfile,
+        "--build-context",
+        &stage,
+    ];
+    buildah(&[&bud[..], &last_stage].concat(), &empty, "");
+    let with_libraries = ["localhost/sidecar", "--file", "-"];
+    let instructions = "FROM localhost/last-stage\nCOPY . /\n";
+    buildah(
+        &[&bud[..], &with_libraries].concat(),
+        libraries,
+        instructions,
+    );
+    let file = folder.join("sidecar.tar");
+    let target = format!("docker-archive:{}:{SIDECAR}", file.display());
+    buildah(
+        &["push", "--quiet", "localhost/sidecar"],
+        Path::new(&target),
+        "",
+    );
+    file
+}
+
+/// A program without what only a debugger needs, in a folder of its own.
+fn strip(program: &str, folder: &Path) -> PathBuf {
+    fs::create_dir_all(folder).unwrap();
+    let stripped = folder.join(program);
+    let mut command = Command::new(installed("/usr/bin/strip", "binutils"));
+    command.arg("-o").args([&stripped, &built(program)]);
+    run(&mut command, "");
+    stripped
+}
+
+fn compile_pause(folder: &Path) -> PathBuf {
+    let program = folder.join("pause/pause");
+    fs::create_dir(folder.join("pause")).unwrap();
+    let mut command = Command::new("cc");
+    command
+        .args(["-static", "-Os", "-s", "-x", "c", "-", "-o"])
+        .arg(&program);
+    run(&mut command, PAUSE_SOURCE);
+    program
+}
+
+/// Copies what the programs are linked with, to the same paths below the folder.
+fn copy_libraries(folder: &Path) {
+    let mut libraries = BTreeSet::new();
+    let programs = SHOP.map(|name| format!("shop-{name}"));
+    for program in programs
+        .iter()
+        .map(String::as_str)
+        .chain(["angzarr-sidecar"])
+    {
+        let listed = run(Command::new("ldd").arg(built(program)), "");
+        let paths = listed.split_whitespace().filter(|it| it.starts_with('/'));
+        libraries.extend(paths.map(PathBuf::from));
+    }
+    for library in libraries {
+        let copy = folder.join(library.strip_prefix("/").unwrap());
+        fs::create_dir_all(copy.parent().unwrap()).unwrap();
+        fs::copy(&library, &copy).unwrap();
+    }
+}
+
+/// Packs a folder as a layer and returns its digest.
+fn layer(folder: &Path, file: &Path) -> String {
+    tar(folder, file);
+    let digest = Sha256::digest(fs::read(file).unwrap());
+    let digits = digest.iter().map(|byte| format!("{byte:02x}"));
+    format!("sha256:{}", digits.collect::<String>())
+}
+
+fn tar(folder: &Path, file: &Path) {
+    let mut command = Command::new("tar");
+    command
+        .args(["--create", "--owner=0", "--group=0", "--file"])
+        .arg(file)
+        .arg("--directory")
+        .arg(folder);
+    let names = fs::read_dir(folder).unwrap();
+    command.args(names.map(|entry| entry.unwrap().file_name()));
+    run(&mut command, "");
+}
+
+fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => panic!("images for {other} have no name here"),
+    }
+}
+
+/// Runs a command with an input and returns its output.
+fn run(command: &mut Command, input: &str) -> String {
+    let mut running = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let mut stdin = running.stdin.take().unwrap();
+    // A program may end without reading its input.
+    let _ = stdin.write_all(input.as_bytes());
+    drop(stdin);
+    let output = running.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {said}");
+    String::from_utf8(output.stdout).unwrap()
+}

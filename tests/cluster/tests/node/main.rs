@@ -1,0 +1,12 @@
+//! What runs on a node.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failed step of a test panics with its reason"
+)]
+
+mod harness;
+#[path = "../owner/mod.rs"]
+mod owner;
+mod pods;
+mod shop;
