@@ -43,7 +43,8 @@ fn build_deployment(scope: &Scope, template: &Template, boot: &str) -> Value {
             },
             selector: names::label_selector(scope.key),
             strategy: Some(build_strategy(scope)),
-            min_ready_seconds: Some(rollout.min_ready_seconds),
+            // An API server drops a zero, which a plain `kubectl apply` would then set again and again.
+            min_ready_seconds: Some(rollout.min_ready_seconds).filter(|seconds| *seconds > 0),
             progress_deadline_seconds: Some(rollout.progress_deadline_seconds),
             revision_history_limit: Some(rollout.revision_history_limit),
             template: PodTemplateSpec::default(),
