@@ -35,6 +35,7 @@ cluster-tools:
 
 dev-cluster: programs ## Runs a cluster with one node and the images of the shop until Ctrl-C, and prints how kubectl reaches it. Needs root.
 	@$(CARGO) build -p angzarr-cluster
+	@echo "Starting (this takes half a minute) …"
 	@$(TARGET)/debug/dev-cluster
 
 # Where cargo puts the programs; the Python environment is next to them.

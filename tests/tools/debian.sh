@@ -11,9 +11,9 @@ fail() {
 }
 
 package=$1
-fetch() {
-    # As root, since the user of apt may not write here.
-    apt-get -qq -o APT::Sandbox::User=root download "$package" >&2
+# As root, since the user of apt may not write here. One at a time, as the tests do when they install a package.
+apt() {
+    flock /var/lib/dpkg apt-get -qq -o APT::Sandbox::User=root "$@" >&2
 }
 command -v apt-get >/dev/null || fail "apt-get is missing, which downloads $package; the tests need a machine with Debian"
 command -v dpkg-deb >/dev/null || fail "dpkg-deb is missing, which unpacks $package"
@@ -31,7 +31,7 @@ mkdir -p "$cache"
         mkdir -p "$unpacked.new/archive"
         cd "$unpacked.new/archive"
         # A new machine needs the package lists first.
-        fetch || { apt-get -qq update >&2 && fetch; } \
+        apt download "$package" || { apt update && apt download "$package"; } \
             || fail "apt-get could not download $package"
         dpkg-deb --extract ./*.deb .. || fail "$package could not be unpacked"
         cd ..

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 /// Waits for the end of its input, which is the end of the owner, and then removes the folder, and the control groups with its name. What was
-/// killed with the owner may still write for a moment.
+/// killed with the owner may still write for a moment, and so may what builds images.
 const REMOVE: &str = r#"
     cat
     name=${1##*/}
-    for try in 1 2 3 4 5 6 7 8 9 10; do
+    for try in $(seq 300); do
         find /sys/fs/cgroup -depth -type d -path "*/$name*" -exec rmdir {} + 2>/dev/null
         rm -rf -- "$1" && [ -z "$(find /sys/fs/cgroup -maxdepth 2 -name "$name")" ] && exit
         sleep 0.2

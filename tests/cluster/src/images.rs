@@ -15,11 +15,8 @@ use crate::tools::{built, installed, repository};
 
 /// The first process of each pod.
 pub(crate) const PAUSE: &str = "angzarr.test/pause:1";
-/// The image that `angzarr render` names for the sidecar.
-const SIDECAR: &str = concat!(
-    "docker.io/library/angzarr-sidecar:",
-    env!("CARGO_PKG_VERSION")
-);
+/// The programs of Angzarr, with the last part of the name of their Dockerfile and image.
+const OURS: [(&str, &str); 2] = [("angzarr", "operator"), ("angzarr-sidecar", "sidecar")];
 /// The logic of the shop: the last parts of its images and programs.
 const SHOP: [&str; 7] = [
     "customer",
@@ -34,12 +31,13 @@ const SHOP: [&str; 7] = [
 const PAUSE_SOURCE: &str = include_str!("node/pause.c");
 
 /// Builds all images in a folder; returns their archives.
-pub(crate) fn build(folder: &Path) -> [PathBuf; 2] {
+pub(crate) fn build(folder: &Path) -> Vec<PathBuf> {
     fs::create_dir(folder).unwrap();
     let libraries = folder.join("libraries");
     copy_libraries(&libraries);
     let shop = build_plain(folder, &libraries);
-    [shop, build_sidecar(folder, &libraries)]
+    let ours = OURS.map(|(program, name)| build_ours(folder, &libraries, (program, name)));
+    [shop].into_iter().chain(ours).collect()
 }
 
 /// An archive with pause and the logic of the shop, which share the layer of the libraries.
@@ -79,17 +77,14 @@ fn build_plain(folder: &Path, libraries: &Path) -> PathBuf {
     file
 }
 
-/// The image of the last stage of `Dockerfile.sidecar`, with the libraries.
-fn build_sidecar(folder: &Path, libraries: &Path) -> PathBuf {
-    let stage = folder.join("stage");
-    let program = stage.join("out");
-    fs::create_dir_all(&program).unwrap();
-    strip("angzarr-sidecar", &program);
-    let dockerfile = repository().join("Dockerfile.sidecar");
-    let dockerfile = dockerfile.to_str().unwrap();
+/// The image of the last stage of a Dockerfile of ours, with the libraries. It has the name that `angzarr render` gives it.
+fn build_ours(folder: &Path, libraries: &Path, (program, name): (&str, &str)) -> PathBuf {
+    let stage = folder.join(name);
+    strip(program, &stage.join("out"));
     let stage = format!("build={}", stage.display());
-    let empty = folder.join("empty");
-    fs::create_dir(&empty).unwrap();
+    let dockerfile = repository().join(format!("Dockerfile.{name}"));
+    let dockerfile = dockerfile.to_str().unwrap();
+    let empty = tempfile::tempdir_in(folder).unwrap();
     let buildah = |words: &[&str], context: &Path, input: &str| {
         let mut command = Command::new(installed("/usr/bin/buildah", "buildah"));
         command
@@ -101,7 +96,7 @@ fn build_sidecar(folder: &Path, libraries: &Path) -> PathBuf {
             .arg(context);
         run(&mut command, input);
     };
-    let bud = ["bud", "--isolation", "chroot", "--quiet", "--tag"];
+    let build = ["bud", "--isolation", "chroot", "--quiet", "--tag"];
     let last_stage = [
         "localhost/last-stage",
         "--file",
@@ -109,21 +104,20 @@ fn build_sidecar(folder: &Path, libraries: &Path) -> PathBuf {
         "--build-context",
         &stage,
     ];
-    buildah(&[&bud[..], &last_stage].concat(), &empty, "");
-    let with_libraries = ["localhost/sidecar", "--file", "-"];
+    buildah(&[&build[..], &last_stage].concat(), empty.path(), "");
+    let whole = format!("localhost/{name}");
     let instructions = "FROM localhost/last-stage\nCOPY . /\n";
+    let with_libraries = [&whole, "--file", "-"];
     buildah(
-        &[&bud[..], &with_libraries].concat(),
+        &[&build[..], &with_libraries].concat(),
         libraries,
         instructions,
     );
-    let file = folder.join("sidecar.tar");
-    let target = format!("docker-archive:{}:{SIDECAR}", file.display());
-    buildah(
-        &["push", "--quiet", "localhost/sidecar"],
-        Path::new(&target),
-        "",
-    );
+    let file = folder.join(format!("{name}.tar"));
+    let version = env!("CARGO_PKG_VERSION");
+    let image = format!("docker.io/library/angzarr-{name}:{version}");
+    let target = format!("docker-archive:{}:{image}", file.display());
+    buildah(&["push", "--quiet", &whole], Path::new(&target), "");
     file
 }
 
@@ -155,7 +149,7 @@ fn copy_libraries(folder: &Path) {
     for program in programs
         .iter()
         .map(String::as_str)
-        .chain(["angzarr-sidecar"])
+        .chain(OURS.map(|(program, _)| program))
     {
         let listed = run(Command::new("ldd").arg(built(program)), "");
         let paths = listed.split_whitespace().filter(|it| it.starts_with('/'));

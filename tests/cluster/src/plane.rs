@@ -187,18 +187,27 @@ impl ControlPlane {
     /// Runs kubectl as an administrator and returns what it prints.
     ///
     /// # Panics
-    /// When it fails.
+    /// When it fails or warns.
+    #[track_caller]
     pub fn kubectl(&self, arguments: &[&str]) -> String {
-        let ran = self.try_kubectl(arguments, "");
-        let (out, err) = (
-            String::from_utf8_lossy(&ran.stdout),
-            String::from_utf8_lossy(&ran.stderr),
-        );
-        assert!(ran.status.success(), "kubectl {arguments:?}: {out}{err}");
-        out.into_owned()
+        self.kubectl_with(arguments, "")
     }
 
-    /// Runs kubectl as an administrator with an input.
+    /// Does the same with an input.
+    ///
+    /// # Panics
+    /// When it fails or warns.
+    #[track_caller]
+    pub fn kubectl_with(&self, arguments: &[&str], input: &str) -> String {
+        let ran = self.try_kubectl(arguments, input);
+        let out = String::from_utf8_lossy(&ran.stdout).into_owned();
+        let said = String::from_utf8_lossy(&ran.stderr);
+        let is_fine = ran.status.success() && !said.contains("Warning:");
+        assert!(is_fine, "kubectl {arguments:?}: {out}{said}");
+        out
+    }
+
+    /// Does the same, whether it succeeds or not.
     pub fn try_kubectl(&self, arguments: &[&str], input: &str) -> Output {
         let mut running = Command::new(self.program("kubectl"))
             .args(arguments)

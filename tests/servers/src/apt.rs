@@ -1,12 +1,18 @@
 //! Packages of Debian that tests need.
 
+use std::fs::File;
 use std::process::{Command, Stdio};
 
-/// Installs a package; a new machine needs the package lists first.
+/// What programs that change packages lock for the time of a change. The lock is on the folder, so that apt-get can lock the files in it.
+const LOCKED: &str = "/var/lib/dpkg";
+
+/// Installs a package, one at a time; a new machine needs the package lists first.
 ///
 /// # Panics
 /// When that fails.
 pub fn install(package: &str) {
+    // A machine without the folder has no apt-get either.
+    let _lock = File::open(LOCKED).and_then(|folder| folder.lock().map(|()| folder));
     let apt_get = |words: &[&str]| {
         let ran = Command::new("apt-get")
             .args(words)

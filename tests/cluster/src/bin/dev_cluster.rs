@@ -5,6 +5,9 @@
 use angzarr_cluster::{ControlPlane, Node};
 use tokio::io::AsyncReadExt;
 
+/// How many claims can be bound.
+const VOLUMES: usize = 20;
+
 #[tokio::main]
 async fn main() {
     let is_bare = std::env::args().nth(1).is_some_and(|word| word == "api");
@@ -13,18 +16,14 @@ async fn main() {
         keep(&plane).await;
     } else {
         let node = Node::start().await;
+        node.add_volumes("volume", VOLUMES);
         keep(node.plane()).await;
     }
 }
 
 async fn keep(plane: &ControlPlane) {
-    let (kubeconfig, kubectl) = (plane.kubeconfig(), plane.program("kubectl"));
-    // All at once, since the reader may stop after the first line.
-    print!(
-        "export KUBECONFIG={}\nalias kubectl={}\n",
-        kubeconfig.display(),
-        kubectl.display()
-    );
+    println!("export KUBECONFIG={}", plane.kubeconfig().display());
+    println!("alias kubectl={}", plane.program("kubectl").display());
     let mut input = Vec::new();
     let ended = async {
         let mut stdin = tokio::io::stdin();

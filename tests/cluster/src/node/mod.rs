@@ -74,21 +74,19 @@ impl Node {
         self.plane.site().reach(address)
     }
 
-    /// Makes volumes of one gibibyte, each of which one claim of a namespace can take.
-    pub fn add_volumes(&self, namespace: &str, count: usize) {
+    /// Makes volumes of one gibibyte, as many as a test has claims. Their names start with `prefix`.
+    pub fn add_volumes(&self, prefix: &str, count: usize) {
         let folder = self.plane.folder().join("volumes");
         let volumes = (0..count).map(|number| {
-            let name = format!("{namespace}-{number}");
+            let name = format!("{prefix}-{number}");
             let path = folder.join(&name);
             fs::create_dir_all(&path).unwrap();
             network::volume(&name, &path, NAME)
         });
         let list =
             json!({ "apiVersion": "v1", "kind": "List", "items": volumes.collect::<Vec<_>>() });
-        let made = self
-            .plane
-            .try_kubectl(&["apply", "--filename", "-"], &list.to_string());
-        assert!(made.status.success(), "{made:?}");
+        let apply = ["apply", "--filename", "-"];
+        self.plane.kubectl_with(&apply, &list.to_string());
     }
 
     fn start_parts(&mut self) {

@@ -48,9 +48,7 @@ fn apply(plane: &ControlPlane, objects: &str, options: &[&str]) -> (String, Stri
 
 #[track_caller]
 fn apply_without_warning(plane: &ControlPlane, objects: &str, options: &[&str]) -> String {
-    let (printed, warnings) = apply(plane, objects, options);
-    assert_eq!(warnings, "");
-    printed
+    plane.kubectl_with(&[&["apply", "--filename", "-"], options].concat(), objects)
 }
 
 #[tokio::test]
@@ -59,7 +57,8 @@ async fn the_objects_of_the_shop_are_accepted_with_each_store() {
     let namespace = plane.namespace("shop").await;
     for store in ["shop/event-store.yaml", "postgres/event-store.yaml"] {
         let objects = render(shop_with(store).path(), &namespace);
-        let printed = apply_without_warning(plane, &objects, &["--dry-run=server"]);
+        let printed =
+            apply_without_warning(plane, &objects, &["--server-side", "--dry-run=server"]);
         assert_eq!(
             printed.lines().count(),
             objects.lines().filter(|line| *line == "---").count()
@@ -73,7 +72,7 @@ async fn the_restricted_profile_admits_the_pods_of_the_shop_and_a_second_apply_c
     let plane = ControlPlane::shared().await;
     let namespace = plane.namespace("shop").await;
     let objects = render(&repository().join("examples/shop"), &namespace);
-    apply_without_warning(plane, &objects, &[]);
+    apply_without_warning(plane, &objects, &["--server-side"]);
     let pods: Api<Pod> = Api::namespaced(plane.client().await, &namespace);
     until("the admission of the pods", async || {
         let found = pods.list(&ListParams::default()).await.unwrap().items;
@@ -103,11 +102,9 @@ async fn the_restricted_profile_admits_the_pods_of_the_shop_and_a_second_apply_c
         versions(plane.kubectl(&["get", kinds, "--namespace", &namespace, "--output=json"]))
     };
     let before = all();
-    let ran = plane.try_kubectl(&["diff", "--server-side", "--filename", "-"], &objects);
-    let difference = String::from_utf8_lossy(&ran.stdout);
-    assert!(ran.status.success(), "{difference}");
-    assert_eq!(difference, "");
-    apply_without_warning(plane, &objects, &[]);
+    let diff = ["diff", "--server-side", "--filename", "-"];
+    assert_eq!(plane.kubectl_with(&diff, &objects), "");
+    apply_without_warning(plane, &objects, &["--server-side"]);
     assert_eq!(all(), before);
 }
 
@@ -152,4 +149,22 @@ async fn the_objects_of_every_golden_case_are_accepted() {
         seen += 1;
     }
     assert!(seen > 5, "{seen} cases");
+}
+
+#[tokio::test]
+async fn a_second_plain_apply_of_the_objects_changes_nothing() {
+    let plane = ControlPlane::shared().await;
+    let namespace = plane.namespace("shop").await;
+    let objects = render(&repository().join("examples/shop"), &namespace);
+    let created = apply_without_warning(plane, &objects, &[]);
+    assert!(created.lines().all(|line| line.ends_with(" created")));
+    assert_eq!(
+        plane.kubectl_with(&["diff", "--filename", "-"], &objects),
+        ""
+    );
+    let again = apply_without_warning(plane, &objects, &[]);
+    assert!(
+        again.lines().all(|line| line.ends_with(" unchanged")),
+        "{again}"
+    );
 }

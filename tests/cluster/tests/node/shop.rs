@@ -34,8 +34,7 @@ fn apply_shop(plane: &ControlPlane, namespace: &str) {
         },
     });
     let objects = String::from_utf8(rendered.stdout).unwrap() + "---\n" + &claim.to_string();
-    let applied = plane.try_kubectl(&["apply", "--filename", "-"], &objects);
-    assert!(applied.status.success(), "{applied:?}");
+    plane.kubectl_with(&["apply", "--filename", "-"], &objects);
 }
 
 /// The address of a Service in the cluster.
@@ -81,11 +80,19 @@ async fn the_shop_becomes_ready_and_replies_to_a_command_through_a_service() {
     let id = "01890a5d-ac96-774b-bcce-b302099a8057";
     let reply = client.execute(("customer", &root), id, &customer).await;
     assert_eq!(reply.unwrap().events.unwrap().pages.len(), 1);
-    until("the event of the command", async || {
-        let events = client.events("customer", &root).await;
-        match events {
-            Ok(events) if events.len() == 1 => Ok(()),
-            other => Err(format!("{other:?}")),
+    let events = client.events("customer", &root).await.unwrap();
+    assert_eq!(events.len(), 1);
+    until("the line of the projector", async || {
+        let of = [
+            "logs",
+            "deployment/logging-prj",
+            "--container=logic",
+            "--namespace",
+        ];
+        let lines = plane.kubectl(&[&of[..], &[&namespace]].concat());
+        match lines.contains("shop.customer.v1.CustomerCreated") {
+            true => Ok(()),
+            false => Err(lines),
         }
     })
     .await;

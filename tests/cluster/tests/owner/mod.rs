@@ -23,8 +23,10 @@ impl Owner {
             .spawn()
             .unwrap();
         let mut printed = BufReader::new(process.stdout.take().unwrap()).lines();
-        let line = printed.next().unwrap().unwrap();
-        let kubeconfig = Path::new(line.strip_prefix("export KUBECONFIG=").unwrap());
+        let mut line = || printed.next().unwrap().unwrap();
+        let (kubeconfig, kubectl) = (line(), line());
+        assert!(kubectl.starts_with("alias kubectl=/"), "{kubectl}");
+        let kubeconfig = Path::new(kubeconfig.strip_prefix("export KUBECONFIG=").unwrap());
         let folder = kubeconfig.parent().unwrap().to_owned();
         Self { process, folder }
     }
