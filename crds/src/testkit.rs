@@ -1,10 +1,15 @@
-//! The rules between fields, with input that they accept and input that they refuse, for tests on whatever evaluates rules.
+//! Input that the rules between fields accept, and input that rules or the shape refuse, for tests on whatever validates resources.
 
 #![allow(clippy::unwrap_used, reason = "the cases are constants")]
+
+mod shape;
 
 use serde_json::{Value, json};
 
 use crate::Kind;
+#[cfg(test)]
+pub(crate) use shape::aggregate;
+pub use shape::misshapen;
 
 /// A rule with its cases.
 #[derive(Debug, Clone)]

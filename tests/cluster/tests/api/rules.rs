@@ -1,7 +1,7 @@
 //! The rules between fields, evaluated by the API server.
 
 use angzarr_cluster::ControlPlane;
-use angzarr_crds::testkit::{Case, rules};
+use angzarr_crds::testkit::{Case, misshapen, rules};
 use angzarr_crds::{GROUP, Kind, crd};
 use futures::{StreamExt, stream};
 use kube::api::{DynamicObject, PostParams};
@@ -86,4 +86,36 @@ async fn the_server_accepts_and_refuses_the_cases_of_every_rule() {
         wrong.join("\n"),
         wrong.len()
     );
+}
+
+/// Creates an Aggregate as kubectl does, which lets the server refuse fields that it does not know; nothing is kept.
+async fn create_strictly(client: &Client, namespace: &str, resource: &Value) -> kube::Result<()> {
+    let version = &crd(Kind::Aggregate).spec.versions[0].name;
+    let path = format!(
+        "/apis/{GROUP}/{version}/namespaces/{namespace}/aggregates?dryRun=All&fieldValidation=Strict"
+    );
+    let request = http::Request::post(path)
+        .header("Content-Type", "application/json")
+        .body(resource.to_string().into_bytes());
+    client.request_text(request.unwrap()).await.map(drop)
+}
+
+#[tokio::test]
+async fn the_server_refuses_each_mistake_in_the_shape_at_the_same_field() {
+    let plane = ControlPlane::shared().await;
+    let (client, namespace) = (plane.client().await, plane.namespace("shapes").await);
+    for (resource, said) in misshapen() {
+        let verdict = create_strictly(&client, &namespace, &resource).await;
+        let Err(kube::Error::Api(refused)) = verdict else {
+            panic!("{said}: {verdict:?}");
+        };
+        let (path, _) = said.split_once(": ").unwrap();
+        // Keys of a map are written in another way.
+        let field = path.split("[\"").next().unwrap();
+        assert!(
+            refused.message.contains(field),
+            "{said}: {}",
+            refused.message
+        );
+    }
 }
