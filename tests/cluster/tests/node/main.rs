@@ -8,5 +8,6 @@
 mod harness;
 #[path = "../owner/mod.rs"]
 mod owner;
+mod place;
 mod pods;
 mod shop;
