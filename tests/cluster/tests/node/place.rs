@@ -1,10 +1,12 @@
 //! A namespace with room for a shop, and a client of what runs in it.
 
+use std::fs;
 use std::net::{IpAddr, SocketAddr};
 
 use angzarr_cluster::{ControlPlane, Node, until};
 use k8s_openapi::api::core::v1::Service;
 use kube::Api;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use shop_contract::customer::v1::CreateCustomer;
 use shop_system::Client;
@@ -66,22 +68,18 @@ impl Place {
         String::from_utf8(ran.stdout).unwrap()
     }
 
+    /// A client by the Service of a component.
+    pub(crate) async fn client(&self, service: &str) -> Client {
+        let at = self.node.reach(self.service(service).await);
+        let channel = Endpoint::from_shared(format!("http://{at}")).unwrap();
+        Client::new(channel.connect_lazy())
+    }
+
     /// Creates a customer by the Service of another domain, so that the sidecar there passes the command on, and waits until the projector has
     /// logged the event.
     pub(crate) async fn serves_a_command(&self) {
-        let at = self.node.reach(self.service("inventory-agg").await);
-        let channel = Endpoint::from_shared(format!("http://{at}")).unwrap();
-        let client = Client::new(channel.connect_lazy());
-        let customer = CreateCustomer {
-            name: "Ada".to_owned(),
-            email: "ada@example.org".to_owned(),
-        };
-        let root = [7; 16];
-        let reply = client
-            .execute(("customer", &root), "create-ada", &customer)
-            .await;
-        assert_eq!(reply.unwrap().events.unwrap().pages.len(), 1);
-        assert_eq!(client.events("customer", &root).await.unwrap().len(), 1);
+        let client = self.client("inventory-agg").await;
+        create_customer(&client, ADA).await;
         until("the line of the projector", async || {
             let lines = self.kubectl(&["logs", "deployment/logging-prj", "--container=logic"]);
             match lines.contains("shop.customer.v1.CustomerCreated") {
@@ -92,6 +90,47 @@ impl Place {
         .await;
     }
 
+    /// Kills the processes of a program in the pods of a component, as a crash would, and waits until they run again.
+    pub(crate) async fn kill(&self, component: &str, program: &str) {
+        let before = self.restarts(component);
+        let of = format!("--selector=angzarr.io/component={component}");
+        let ids = "--output=jsonpath={.items[*].metadata.uid}";
+        let ids = self.kubectl(&["get", "pods", &of, ids]);
+        let mut killed = 0;
+        for id in ids.split(' ') {
+            for process in processes(id, program) {
+                kill_process(process, Signal::KILL).unwrap();
+                killed += 1;
+            }
+        }
+        assert!(killed > 0, "{component} has no {program}");
+        until("the restart of what was killed", async || {
+            match self.restarts(component) {
+                count if count >= before + killed => Ok(()),
+                count => Err(format!("{count} restarts")),
+            }
+        })
+        .await;
+        self.kubectl(&[
+            "wait",
+            "pods",
+            &of,
+            "--for=condition=Ready",
+            "--timeout=60s",
+        ]);
+    }
+
+    /// How often containers of a component were restarted.
+    fn restarts(&self, component: &str) -> u32 {
+        let of = format!("--selector=angzarr.io/component={component}");
+        let [first, others] = ["initContainerStatuses", "containerStatuses"]
+            .map(|list| format!("{{.items[*].status.{list}[*].restartCount}}"));
+        let path = format!("--output=jsonpath={first} {others}");
+        let counts = self.kubectl(&["get", "pods", &of, &path]);
+        let counts = counts.split_whitespace();
+        counts.map(|count| count.parse::<u32>().unwrap()).sum()
+    }
+
     /// The address of a Service in the cluster.
     async fn service(&self, name: &str) -> SocketAddr {
         let client = self.plane.client().await;
@@ -100,4 +139,33 @@ impl Place {
         let address: IpAddr = service.spec.unwrap().cluster_ip.unwrap().parse().unwrap();
         (address, PORT).into()
     }
+}
+
+/// A customer.
+pub(crate) const ADA: &[u8] = &[7; 16];
+
+/// Creates a customer, under the same id each time, and checks that it was created once.
+pub(crate) async fn create_customer(client: &Client, root: &[u8]) {
+    let customer = CreateCustomer {
+        name: "Ada".to_owned(),
+        email: "ada@example.org".to_owned(),
+    };
+    let id = format!("create-{root:?}");
+    let reply = client.execute(("customer", root), &id, &customer).await;
+    assert_eq!(reply.unwrap().events.unwrap().pages.len(), 1);
+    assert_eq!(client.events("customer", root).await.unwrap().len(), 1);
+}
+
+/// The processes of a program in a pod, which is in the name of their control groups.
+fn processes(pod: &str, program: &str) -> Vec<Pid> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").unwrap().flatten() {
+        let read = |file: &str| fs::read_to_string(entry.path().join(file)).unwrap_or_default();
+        let is_in_pod = read("cgroup").contains(pod);
+        if is_in_pod && read("cmdline").starts_with(program) {
+            let id = entry.file_name().to_str().unwrap().parse().unwrap();
+            found.push(Pid::from_raw(id).unwrap());
+        }
+    }
+    found
 }

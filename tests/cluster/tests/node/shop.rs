@@ -5,7 +5,7 @@ use std::process::Command;
 use angzarr_cluster::{built, repository};
 use serde_json::json;
 
-use crate::place::Place;
+use crate::place::{ADA, Place, create_customer};
 
 #[tokio::test]
 async fn the_rendered_shop_becomes_ready_and_replies_to_a_command_through_a_service() {
@@ -23,16 +23,31 @@ async fn the_rendered_shop_becomes_ready_and_replies_to_a_command_through_a_serv
     place.serves_a_command().await;
 }
 
-#[tokio::test]
-async fn an_operator_in_the_cluster_brings_the_shop_from_apply_to_ready() {
+// With more threads, a client closes its connections while kubectl runs; a sidecar that ends waits for them.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_in_the_cluster_takes_the_shop_from_apply_through_crashes_to_its_end() {
     let place = Place::new("operated").await;
     place.apply(&operator(&place.namespace));
     let shop = repository().join("examples/shop");
-    place.kubectl(&["apply", "--filename", shop.to_str().unwrap()]);
+    let shop = shop.to_str().unwrap();
+    place.kubectl(&["apply", "--filename", shop]);
     let ready = ["--for=condition=Ready", "--timeout=120s"];
     let kinds = "eventstores,aggregates,sagas,projectors";
     place.kubectl(&[&["wait", kinds, "--all"], &ready[..]].concat());
     place.serves_a_command().await;
+
+    place.kill("customer", "/angzarr-sidecar").await;
+    place.kill("customer", "/shop-customer").await;
+    let client = place.client("customer-agg").await;
+    create_customer(&client, ADA).await;
+    create_customer(&client, &[8; 16]).await;
+
+    place.kubectl(&["delete", "--filename", shop]);
+    let ours = "--selector=app.kubernetes.io/managed-by=angzarr";
+    let gone = ["--for=delete", "--timeout=60s"];
+    place.kubectl(&[&["wait", "pods", ours], &gone[..]].concat());
+    // With the operator still in it.
+    place.kubectl(&["delete", "namespace", &place.namespace, "--timeout=60s"]);
 }
 
 /// An operator of one namespace, in which its account may do everything.
@@ -64,6 +79,8 @@ fn operator(namespace: &str) -> String {
                 "metadata": { "labels": { "app": "operator" } },
                 "spec": {
                     "serviceAccountName": "operator",
+                    // A namespace is gone only after half of the longest time that a pod of it may take.
+                    "terminationGracePeriodSeconds": 4,
                     "containers": [{
                         "name": "operator",
                         "image": concat!("angzarr-operator:", env!("CARGO_PKG_VERSION")),
