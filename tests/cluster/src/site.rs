@@ -3,7 +3,8 @@
 use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::os::fd::AsFd;
+use std::path::Path;
 use std::process::Command;
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
@@ -88,6 +89,14 @@ impl Site {
         Process::start(name, &command, folder)
     }
 
+    /// The address at which programs of the site reach an address of this machine.
+    pub(crate) fn expose(&self, address: SocketAddr) -> SocketAddr {
+        match self {
+            Self::Loopback => address,
+            Self::Namespaces(process) => forward_back(process.id(), address).unwrap(),
+        }
+    }
+
     /// The address at which this process reaches an address of the site.
     pub(crate) fn reach(&self, address: SocketAddr) -> SocketAddr {
         match self {
@@ -99,25 +108,46 @@ impl Site {
 
 /// Passes connections on from a free port of loopback into the network of a process, as long as this process lives.
 fn forward(process: u32, to: SocketAddr) -> io::Result<SocketAddr> {
-    let network = PathBuf::from(format!("/proc/{process}/ns/net"));
-    let network = File::open(network)?;
+    let network = network(process)?;
     // A socket stays in the network in which it was created.
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    listener.set_nonblocking(true)?;
     let from = listener.local_addr()?;
     std::thread::spawn(move || {
-        move_into_link_name_space(
-            std::os::fd::AsFd::as_fd(&network),
-            Some(LinkNameSpaceType::Network),
-        )
-        .unwrap();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(pass_on(listener, to));
+        enter(&network);
+        pass_all_on(listener, to);
     });
     Ok(from)
+}
+
+/// Passes connections on from a free port of the node in the network of a process, as long as this process lives.
+fn forward_back(process: u32, to: SocketAddr) -> io::Result<SocketAddr> {
+    let network = network(process)?;
+    let listening = std::thread::spawn(move || {
+        enter(&network);
+        TcpListener::bind((NODE, 0))
+    });
+    let listener = listening.join().expect("the thread does not panic")?;
+    let from = listener.local_addr()?;
+    std::thread::spawn(move || pass_all_on(listener, to));
+    Ok(from)
+}
+
+fn network(process: u32) -> io::Result<File> {
+    File::open(format!("/proc/{process}/ns/net"))
+}
+
+/// Moves this thread, and what it starts, into a network.
+fn enter(network: &File) {
+    move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
+}
+
+fn pass_all_on(listener: TcpListener, to: SocketAddr) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    listener.set_nonblocking(true).unwrap();
+    runtime.block_on(pass_on(listener, to));
 }
 
 async fn pass_on(listener: TcpListener, to: SocketAddr) {

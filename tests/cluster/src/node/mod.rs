@@ -74,6 +74,11 @@ impl Node {
         self.plane.site().reach(address)
     }
 
+    /// The address at which pods reach an address of this machine, such as that of a database.
+    pub fn expose(&self, address: SocketAddr) -> SocketAddr {
+        self.plane.site().expose(address)
+    }
+
     /// Makes volumes of one gibibyte, as many as a test has claims. Their names start with `prefix`.
     pub fn add_volumes(&self, prefix: &str, count: usize) {
         let folder = self.plane.folder().join("volumes");

@@ -10,4 +10,5 @@ mod harness;
 mod owner;
 mod place;
 mod pods;
+mod scale;
 mod shop;

@@ -19,7 +19,7 @@ const PORT: u16 = 9000;
 
 /// A namespace on the node.
 pub(crate) struct Place {
-    node: &'static Node,
+    pub(crate) node: &'static Node,
     pub(crate) plane: &'static ControlPlane,
     pub(crate) namespace: String,
 }
@@ -53,6 +53,11 @@ impl Place {
     pub(crate) fn apply(&self, objects: &str) {
         let arguments = ["apply", "--namespace", &self.namespace, "--filename", "-"];
         self.plane.kubectl_with(&arguments, objects);
+    }
+
+    /// Starts an operator of this namespace only.
+    pub(crate) fn start_operator(&self) {
+        self.apply(&operator(&self.namespace));
     }
 
     /// Runs kubectl in the namespace; shows the pods when it fails.
@@ -146,6 +151,12 @@ pub(crate) const ADA: &[u8] = &[7; 16];
 
 /// Creates a customer, under the same id each time, and checks that it was created once.
 pub(crate) async fn create_customer(client: &Client, root: &[u8]) {
+    send_customer(client, root).await;
+    assert_eq!(client.events("customer", root).await.unwrap().len(), 1);
+}
+
+/// Creates a customer, under the same id each time.
+pub(crate) async fn send_customer(client: &Client, root: &[u8]) {
     let customer = CreateCustomer {
         name: "Ada".to_owned(),
         email: "ada@example.org".to_owned(),
@@ -153,7 +164,6 @@ pub(crate) async fn create_customer(client: &Client, root: &[u8]) {
     let id = format!("create-{root:?}");
     let reply = client.execute(("customer", root), &id, &customer).await;
     assert_eq!(reply.unwrap().events.unwrap().pages.len(), 1);
-    assert_eq!(client.events("customer", root).await.unwrap().len(), 1);
 }
 
 /// The processes of a program in a pod, which is in the name of their control groups.
@@ -168,4 +178,56 @@ fn processes(pod: &str, program: &str) -> Vec<Pid> {
         }
     }
     found
+}
+
+/// An operator of one namespace, in which its account may do everything.
+fn operator(namespace: &str) -> String {
+    let metadata = json!({ "name": "operator" });
+    let account = json!({
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": metadata,
+    });
+    let rights = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": metadata,
+        "roleRef": {
+            "apiGroup": "rbac.authorization.k8s.io",
+            "kind": "ClusterRole",
+            "name": "cluster-admin",
+        },
+        "subjects": [{ "kind": "ServiceAccount", "name": "operator", "namespace": namespace }],
+    });
+    let deployment = json!({
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": metadata,
+        "spec": {
+            "selector": { "matchLabels": { "app": "operator" } },
+            "template": {
+                "metadata": { "labels": { "app": "operator" } },
+                "spec": {
+                    "serviceAccountName": "operator",
+                    // A namespace is gone only after half of the longest time that a pod of it may take.
+                    "terminationGracePeriodSeconds": 4,
+                    "containers": [{
+                        "name": "operator",
+                        "image": concat!("angzarr-operator:", env!("CARGO_PKG_VERSION")),
+                        "args": ["operator", "--namespace", namespace],
+                        "securityContext": {
+                            "runAsNonRoot": true,
+                            "readOnlyRootFilesystem": true,
+                            "allowPrivilegeEscalation": false,
+                            "capabilities": { "drop": ["ALL"] },
+                            "seccompProfile": { "type": "RuntimeDefault" },
+                        },
+                    }],
+                },
+            },
+        },
+    });
+    let list =
+        json!({ "apiVersion": "v1", "kind": "List", "items": [account, rights, deployment] });
+    list.to_string()
 }

@@ -3,7 +3,6 @@
 use std::process::Command;
 
 use angzarr_cluster::{built, repository};
-use serde_json::json;
 
 use crate::place::{ADA, Place, create_customer};
 
@@ -27,7 +26,7 @@ async fn the_rendered_shop_becomes_ready_and_replies_to_a_command_through_a_serv
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_in_the_cluster_takes_the_shop_from_apply_through_crashes_to_its_end() {
     let place = Place::new("operated").await;
-    place.apply(&operator(&place.namespace));
+    place.start_operator();
     let shop = repository().join("examples/shop");
     let shop = shop.to_str().unwrap();
     place.kubectl(&["apply", "--filename", shop]);
@@ -48,56 +47,4 @@ async fn an_operator_in_the_cluster_takes_the_shop_from_apply_through_crashes_to
     place.kubectl(&[&["wait", "pods", ours], &gone[..]].concat());
     // With the operator still in it.
     place.kubectl(&["delete", "namespace", &place.namespace, "--timeout=60s"]);
-}
-
-/// An operator of one namespace, in which its account may do everything.
-fn operator(namespace: &str) -> String {
-    let metadata = json!({ "name": "operator" });
-    let account = json!({
-        "apiVersion": "v1",
-        "kind": "ServiceAccount",
-        "metadata": metadata,
-    });
-    let rights = json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "RoleBinding",
-        "metadata": metadata,
-        "roleRef": {
-            "apiGroup": "rbac.authorization.k8s.io",
-            "kind": "ClusterRole",
-            "name": "cluster-admin",
-        },
-        "subjects": [{ "kind": "ServiceAccount", "name": "operator", "namespace": namespace }],
-    });
-    let deployment = json!({
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": metadata,
-        "spec": {
-            "selector": { "matchLabels": { "app": "operator" } },
-            "template": {
-                "metadata": { "labels": { "app": "operator" } },
-                "spec": {
-                    "serviceAccountName": "operator",
-                    // A namespace is gone only after half of the longest time that a pod of it may take.
-                    "terminationGracePeriodSeconds": 4,
-                    "containers": [{
-                        "name": "operator",
-                        "image": concat!("angzarr-operator:", env!("CARGO_PKG_VERSION")),
-                        "args": ["operator", "--namespace", namespace],
-                        "securityContext": {
-                            "runAsNonRoot": true,
-                            "readOnlyRootFilesystem": true,
-                            "allowPrivilegeEscalation": false,
-                            "capabilities": { "drop": ["ALL"] },
-                            "seccompProfile": { "type": "RuntimeDefault" },
-                        },
-                    }],
-                },
-            },
-        },
-    });
-    let list =
-        json!({ "apiVersion": "v1", "kind": "List", "items": [account, rights, deployment] });
-    list.to_string()
 }
