@@ -37,13 +37,18 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	var objects []map[string]any
+	var objects []json.RawMessage
 	if err := json.NewDecoder(os.Stdin).Decode(&objects); err != nil {
 		return fmt.Errorf("read the objects: %w", err)
 	}
 	verdicts := make([]verdict, 0, len(objects))
-	for _, object := range objects {
-		judged, err := judge(&unstructured.Unstructured{Object: object}, string(script))
+	for _, text := range objects {
+		// It reads whole numbers as such, which kstatus wants.
+		object := &unstructured.Unstructured{}
+		if err := object.UnmarshalJSON(text); err != nil {
+			return fmt.Errorf("read an object: %w", err)
+		}
+		judged, err := judge(object, string(script))
 		if err != nil {
 			return err
 		}
