@@ -96,9 +96,9 @@ release-check: ## Checks that the release build has no fail points and that the 
 	$(TARGET)/release/angzarr-bench --seconds 0.3 --memory-events 10000 --only " 16"
 	$(TARGET)/release/angzarr-bench --seconds 0.3 --memory-events 10000 --only port
 
-golden: ## Rewrites the committed contract and the objects that a cluster gets in the golden cases; review the difference.
+golden: ## Rewrites the committed contract, docs/conditions.md and the objects that a cluster gets in the golden cases; review the difference.
 	ANGZARR_GOLDEN=rewrite $(CARGO) test --quiet -p angzarr-proto --test contract
-	ANGZARR_GOLDEN=rewrite $(CARGO) test --quiet -p angzarr-operator --test golden
+	ANGZARR_GOLDEN=rewrite $(CARGO) test --quiet -p angzarr-operator --test golden --test conditions
 
 bench: ## Measures the pipeline next to the bare calls and flushes that it needs; writes target/bench.json.
 	$(RELEASE)

@@ -9,11 +9,14 @@
 //! reconcile.rs the pipeline
 //! apply.rs     writes children, and only ours
 //! report.rs    conditions
+//! reasons.rs   their types and reasons
+//! manual.rs    what each reason means, and what to do
 //! ```
 
 mod apply;
 mod child;
 mod intake;
+mod manual;
 mod pod;
 mod queue;
 mod reasons;
@@ -34,6 +37,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::plan::Installation;
+pub use manual::{Entry, Value, manual};
 pub use reasons::{Reason, Type};
 
 use child::ChildKind;

@@ -3,7 +3,7 @@
 use crate::validate;
 
 /// A type of condition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Type {
     /// A person has to act.
     Stalled,
@@ -24,6 +24,18 @@ pub enum Type {
 }
 
 impl Type {
+    /// Every type, the most important first.
+    pub const ALL: [Self; 8] = [
+        Self::Stalled,
+        Self::Reconciling,
+        Self::Ready,
+        Self::Suspended,
+        Self::Accepted,
+        Self::ReferencesResolved,
+        Self::WorkloadAvailable,
+        Self::WorkloadUpToDate,
+    ];
+
     /// The word in the status.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -40,7 +52,7 @@ impl Type {
 }
 
 /// Why a condition has its value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
     /// The resource is valid.
     Valid,

@@ -4,6 +4,7 @@ use angzarr_crds::ComponentStatus;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::child::Workload;
+use super::manual::Value;
 use super::pod::Pod;
 use super::reasons::{Reason, Type};
 use crate::validate::{Finding, Verdict};
@@ -318,9 +319,18 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// A condition keeps the time of its last change.
     fn add(&mut self, kind: Type, is_true: bool, reason: Reason, sentence: impl Into<String>) {
-        let status = if is_true { "True" } else { "False" };
+        let value = if is_true { Value::True } else { Value::False };
+        self.say(kind, value, reason, sentence);
+    }
+
+    /// A condition keeps the time of its last change.
+    fn say(&mut self, kind: Type, value: Value, reason: Reason, sentence: impl Into<String>) {
+        debug_assert!(
+            reason.entry().seen.contains(&(kind, value)),
+            "the manual does not have {reason:?} at {kind:?}"
+        );
+        let status = value.as_str();
         let mut before = self.seen.before.iter();
         let before = before.find(|it| it.type_ == kind.as_str() && it.status == status);
         self.conditions.push(Condition {

@@ -1,0 +1,299 @@
+//! The manual of the conditions: where each reason is seen, what it means, and what to do about it.
+
+use std::fmt::Write;
+
+use super::reasons::{Reason, Type};
+
+/// The value of a condition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Value {
+    /// What the type says holds.
+    True,
+    /// It does not hold.
+    False,
+    /// Nobody can tell.
+    Unknown,
+}
+
+use Type::{
+    Accepted, Ready, Reconciling, ReferencesResolved, Stalled, WorkloadAvailable, WorkloadUpToDate,
+};
+use Value::{False, True, Unknown};
+
+/// What is said of a reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry {
+    /// The conditions that have it, and their values then.
+    pub seen: &'static [(Type, Value)],
+    /// What it means.
+    pub meaning: &'static str,
+    /// What to do; `None` where nothing is wrong.
+    pub fix: Option<&'static str>,
+}
+
+impl Value {
+    /// Every value.
+    const ALL: [Self; 3] = [True, False, Unknown];
+
+    /// The word in the status.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::True => "True",
+            Self::False => "False",
+            Self::Unknown => "Unknown",
+        }
+    }
+
+    /// Reads the word in a status.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|value| value.as_str() == word)
+    }
+}
+
+impl Type {
+    /// Whether somebody looks for the cause when a condition of this type has a value.
+    pub const fn is_trouble(self, value: Value) -> bool {
+        match (self, value) {
+            (Self::Stalled | Self::Reconciling, value) => matches!(value, True),
+            (Self::Suspended, _) => false,
+            (_, value) => !matches!(value, True),
+        }
+    }
+
+    /// What it says when it is `True`.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Stalled => "A person has to act. Absent when nobody has to.",
+            Self::Reconciling => {
+                "Work is left, and goes on by itself. Absent when none is. Never `True` together with Stalled."
+            }
+            Self::Ready => {
+                "At least one pod serves. Its own `observedGeneration` is the generation that serves, so `kubectl wait --for=condition=Ready` waits for the \
+                 newest one. Of an EventStore: components can use it. Absent while the component is suspended."
+            }
+            Self::Suspended => "No pods are wanted. Absent otherwise.",
+            Self::Accepted => "The resource is valid.",
+            Self::ReferencesResolved => "Everything that the resource names exists.",
+            Self::WorkloadAvailable => "Pods are available, or none are wanted.",
+            Self::WorkloadUpToDate => "All pods have the declared sidecar.",
+        }
+    }
+}
+
+impl Reason {
+    /// What to do about it; `None` where nothing is wrong.
+    pub const fn fix(self) -> Option<&'static str> {
+        self.entry().fix
+    }
+
+    /// What is said of it.
+    pub const fn entry(self) -> Entry {
+        match self {
+            Self::Valid => VALID,
+            Self::Resolved => RESOLVED,
+            Self::Serving => SERVING,
+            Self::Suspended => SUSPENDED,
+            Self::PodsAvailable => PODS_AVAILABLE,
+            Self::UpToDate => UP_TO_DATE,
+            Self::InvalidSpec => INVALID_SPEC,
+            Self::NotYetSupported => NOT_YET_SUPPORTED,
+            Self::DomainConflict => DOMAIN_CONFLICT,
+            Self::InvalidTemplate => INVALID_TEMPLATE,
+            Self::NameTaken => NAME_TAKEN,
+            Self::ProgressDeadlineExceeded => PROGRESS_DEADLINE_EXCEEDED,
+            Self::WaitingForEventStore => WAITING_FOR_EVENT_STORE,
+            Self::WaitingForDomain => WAITING_FOR_DOMAIN,
+            Self::WaitingForDependency => WAITING_FOR_DEPENDENCY,
+            Self::RollingOut => ROLLING_OUT,
+            Self::Progressing => PROGRESSING,
+            Self::PodsUnavailable => PODS_UNAVAILABLE,
+            Self::SidecarMissing => SIDECAR_MISSING,
+        }
+    }
+}
+
+const VALID: Entry = fine(&[(Accepted, True)], "The resource is valid.");
+const RESOLVED: Entry = fine(
+    &[(ReferencesResolved, True)],
+    "Everything that the resource names exists.",
+);
+const SERVING: Entry = fine(
+    &[(Ready, True)],
+    "At least one pod is ready; an EventStore can be used.",
+);
+const SUSPENDED: Entry = fine(
+    &[(Type::Suspended, True)],
+    "No pods are wanted, since `suspend` is true or `replicas` is 0. Stored data is kept.",
+);
+const PODS_AVAILABLE: Entry = fine(
+    &[(WorkloadAvailable, True)],
+    "At least one pod is available, or none is wanted.",
+);
+const UP_TO_DATE: Entry = fine(
+    &[(WorkloadUpToDate, True)],
+    "All pods have the declared sidecar.",
+);
+const INVALID_SPEC: Entry = trouble(
+    &[(Stalled, True), (Accepted, False), (Ready, False)],
+    "A field has a value that cannot work. Pods of an earlier generation go on; nothing of this one is applied.",
+    "Change the field that the message names as it says, and apply the resource again.",
+);
+const NOT_YET_SUPPORTED: Entry = trouble(
+    &[(Stalled, True), (Accepted, False)],
+    "A field asks for something that is not built yet.",
+    "Leave out the field that the message names, or write one of the values that it lists.",
+);
+const DOMAIN_CONFLICT: Entry = trouble(
+    &[(Stalled, True), (Accepted, False)],
+    "Another Aggregate of the EventStore owns the domain. The older one keeps it.",
+    "Give this Aggregate another `domain`, or delete the owner that the message names.",
+);
+const INVALID_TEMPLATE: Entry = trouble(
+    &[(Stalled, True), (Accepted, False)],
+    "The API server refuses an object that the resource leads to. It was asked before anything of this generation was applied.",
+    "Change the field of `template` or `workloadRef` that the message names. If the message speaks of a policy, a quota or a permission, ask whoever administers it.",
+);
+const NAME_TAKEN: Entry = trouble(
+    &[(Stalled, True)],
+    "An object of somebody else has the name of an object of this resource; it is not touched.",
+    "Remove or rename the object that the message names, or give the resource another name.",
+);
+const PROGRESS_DEADLINE_EXCEEDED: Entry = trouble(
+    &[(Stalled, True)],
+    "The new pods made no progress for longer than `rollout.progressDeadlineSeconds`. Old pods go on, and the rollout ends by itself if the cause goes.",
+    "Read in the message why a pod does not become ready, look at it with `kubectl describe pod` and `kubectl logs`, then change the template.",
+);
+const WAITING_FOR_EVENT_STORE: Entry = trouble(
+    &[(Reconciling, True), (ReferencesResolved, False)],
+    "The EventStore that `eventStoreRef` names does not exist. Running pods go on.",
+    "Apply the EventStore, or correct `eventStoreRef`.",
+);
+const WAITING_FOR_DOMAIN: Entry = trouble(
+    &[(Reconciling, True), (ReferencesResolved, False)],
+    "No Aggregate of the EventStore owns a domain that is read or commanded. The other domains work.",
+    "Apply the Aggregate of the domain that the message names, or correct `sources` or `targets`.",
+);
+const WAITING_FOR_DEPENDENCY: Entry = trouble(
+    &[(Ready, False)],
+    "Nothing serves, since something that the resource names is not there.",
+    "See the condition ReferencesResolved.",
+);
+const ROLLING_OUT: Entry = trouble(
+    &[(Reconciling, True)],
+    "Pods are replaced, added or removed.",
+    "Wait. If it takes long, the message says what is in the way of the pods, such as a quota or an image that cannot be pulled.",
+);
+const PROGRESSING: Entry = trouble(
+    &[(Ready, False)],
+    "No pod is ready yet, or the objects could not be applied.",
+    "Wait. If it takes long, see the condition Stalled or Reconciling.",
+);
+const PODS_UNAVAILABLE: Entry = trouble(
+    &[(WorkloadAvailable, False)],
+    "No pod is available.",
+    "Look at the pods with `kubectl describe pod`; the condition Reconciling or Stalled says what is in their way.",
+);
+const SIDECAR_MISSING: Entry = trouble(
+    &[(WorkloadUpToDate, False)],
+    "A pod has the labels of the component and no sidecar, so no command and no event reaches it.",
+    "Delete the pod that the message names; if something makes it again, take our labels away there.",
+);
+
+const fn fine(seen: &'static [(Type, Value)], meaning: &'static str) -> Entry {
+    Entry {
+        seen,
+        meaning,
+        fix: None,
+    }
+}
+
+const fn trouble(
+    seen: &'static [(Type, Value)],
+    meaning: &'static str,
+    fix: &'static str,
+) -> Entry {
+    Entry {
+        seen,
+        meaning,
+        fix: Some(fix),
+    }
+}
+
+/// The page, as Markdown.
+pub fn manual() -> String {
+    let mut page = String::from(
+        "<!-- Generated from `operator/src/controller/manual.rs` by `make golden`. Change that, not this file. -->\n# Conditions\n\n\
+         The operator says in `status.conditions` where a resource stands. `kubectl describe` shows them, `kubectl get` shows Ready and its reason.\n\n\
+         ## Types\n\n| type | meaning when True | reasons |\n|---|---|---|\n",
+    );
+    for kind in Type::ALL {
+        let (name, meaning) = (kind.as_str(), kind.meaning());
+        line(
+            &mut page,
+            &format!("| `{name}` | {meaning} | {} |", reasons_of(kind)),
+        );
+    }
+    line(
+        &mut page,
+        "\n## Reasons\n\n| reason | seen in | meaning | what to do |\n|---|---|---|---|",
+    );
+    for reason in Reason::ALL {
+        let Entry { seen, meaning, fix } = reason.entry();
+        let seen = seen.iter().map(|(kind, value)| {
+            let (kind, value) = (kind.as_str(), value.as_str());
+            format!("`{kind}={value}`")
+        });
+        let seen = seen.collect::<Vec<_>>().join(", ");
+        let (name, fix) = (reason.as_str(), fix.unwrap_or("Nothing."));
+        line(
+            &mut page,
+            &format!("| `{name}` | {seen} | {meaning} | {fix} |"),
+        );
+    }
+    page
+}
+
+/// The reasons of a type, by value.
+fn reasons_of(kind: Type) -> String {
+    let of = |value: Value| {
+        let has = move |reason: &Reason| reason.entry().seen.contains(&(kind, value));
+        let names: Vec<_> = Reason::ALL.into_iter().filter(has).collect();
+        let names = names.iter().map(|it| format!("`{}`", it.as_str()));
+        let names = names.collect::<Vec<_>>().join(", ");
+        (!names.is_empty()).then(|| format!("{}: {names}", value.as_str()))
+    };
+    let parts: Vec<_> = Value::ALL.into_iter().filter_map(of).collect();
+    parts.join("; ")
+}
+
+fn line(page: &mut String, line: &str) {
+    // Writing into a String does not fail.
+    let _ = writeln!(page, "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_is_wrong_has_a_fix_and_nothing_else_has() {
+        for reason in Reason::ALL {
+            let Entry { seen, meaning, fix } = reason.entry();
+            let is_wrong = seen.iter().any(|(kind, value)| kind.is_trouble(*value));
+            assert_eq!(fix.is_some(), is_wrong, "{reason:?}");
+            for sentence in [Some(meaning), fix].into_iter().flatten() {
+                assert!(
+                    sentence.ends_with('.') && !sentence.contains('|'),
+                    "{reason:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn every_type_has_a_reason() {
+        for kind in Type::ALL {
+            assert!(!reasons_of(kind).is_empty(), "{kind:?}");
+        }
+    }
+}
