@@ -16,7 +16,8 @@ pub enum Value {
 }
 
 use Type::{
-    Accepted, Ready, Reconciling, ReferencesResolved, Stalled, WorkloadAvailable, WorkloadUpToDate,
+    Accepted, CaughtUp, LogicReachable, Ready, Reconciling, ReferencesResolved, RoutingSynced,
+    Stalled, StorageReachable, WorkloadAvailable, WorkloadUpToDate,
 };
 use Value::{False, True, Unknown};
 
@@ -76,6 +77,18 @@ impl Type {
             Self::ReferencesResolved => "Everything that the resource names exists.",
             Self::WorkloadAvailable => "Pods are available, or none are wanted.",
             Self::WorkloadUpToDate => "All pods have the declared sidecar.",
+            Self::RoutingSynced => {
+                "All ready pods have the routing and the directory of this generation; the operator asks them every 30 s, and more often while one has not."
+            }
+            Self::LogicReachable => {
+                "The logic answers its sidecar, in all ready pods, or in all pods while none is ready."
+            }
+            Self::CaughtUp => {
+                "A consumer is at most 100 events behind. One that was further behind is caught up again at 50. `status.lag` shows the lag by powers of ten."
+            }
+            Self::StorageReachable => {
+                "Of an EventStore: its storage answers the sidecars of all components that were asked."
+            }
         }
     }
 }
@@ -108,6 +121,15 @@ impl Reason {
             Self::Progressing => PROGRESSING,
             Self::PodsUnavailable => PODS_UNAVAILABLE,
             Self::SidecarMissing => SIDECAR_MISSING,
+            Self::Acknowledged => ACKNOWLEDGED,
+            Self::Pending => PENDING,
+            Self::Unverifiable => UNVERIFIABLE,
+            Self::LogicAnswers => LOGIC_ANSWERS,
+            Self::LogicUnreachable => LOGIC_UNREACHABLE,
+            Self::CaughtUp => CAUGHT_UP,
+            Self::Lagging => LAGGING,
+            Self::StorageAnswers => STORAGE_ANSWERS,
+            Self::StorageUnreachable => STORAGE_UNREACHABLE,
         }
     }
 }
@@ -199,6 +221,50 @@ const SIDECAR_MISSING: Entry = trouble(
     "Delete the pod that the message names; if something makes it again, take our labels away there.",
 );
 
+const ACKNOWLEDGED: Entry = fine(
+    &[(RoutingSynced, True)],
+    "All ready pods have the routing of this generation.",
+);
+const PENDING: Entry = trouble(
+    &[(RoutingSynced, False)],
+    "A ready pod does not have the routing of this generation yet; it works with an earlier one.",
+    "Wait, since a node brings a changed ConfigMap to its pods within two minutes. If the message has an error of a pod, the versions of sidecar and operator do not fit; use the same.",
+);
+const UNVERIFIABLE: Entry = trouble(
+    &[
+        (RoutingSynced, Unknown),
+        (LogicReachable, Unknown),
+        (CaughtUp, Unknown),
+        (StorageReachable, Unknown),
+    ],
+    "No sidecar that could tell answers the operator; commands and events may flow nevertheless.",
+    "See whether a pod is ready, and whether a NetworkPolicy keeps the operator from port 9090 of the pods.",
+);
+const LOGIC_ANSWERS: Entry = fine(
+    &[(LogicReachable, True)],
+    "The logic answers the sidecar in its pod.",
+);
+const LOGIC_UNREACHABLE: Entry = trouble(
+    &[(LogicReachable, False)],
+    "The logic of a pod does not answer its sidecar; the pod takes no commands and its events wait.",
+    "Read the logs of the logic's container, and check that it listens on the port in `logic.port`.",
+);
+const CAUGHT_UP: Entry = fine(&[(CaughtUp, True)], "The consumer is not far behind.");
+const LAGGING: Entry = trouble(
+    &[(CaughtUp, False)],
+    "The consumer is more than 100 events behind a source.",
+    "Wait if it is new or was away. If the lag grows, look at `angzarr-sidecar parked` in the pod and at how long the logic takes.",
+);
+const STORAGE_ANSWERS: Entry = fine(
+    &[(StorageReachable, True)],
+    "The storage answers the sidecars.",
+);
+const STORAGE_UNREACHABLE: Entry = trouble(
+    &[(StorageReachable, False)],
+    "The storage does not answer the sidecar that the message names; its commands return UNAVAILABLE.",
+    "Check that the server of the storage runs and can be reached from that pod, and that the Secret of the connection is right.",
+);
+
 const fn fine(seen: &'static [(Type, Value)], meaning: &'static str) -> Entry {
     Entry {
         seen,
@@ -223,7 +289,8 @@ const fn trouble(
 pub fn manual() -> String {
     let mut page = String::from(
         "<!-- Generated from `operator/src/controller/manual.rs` by `make golden`. Change that, not this file. -->\n# Conditions\n\n\
-         The operator says in `status.conditions` where a resource stands. `kubectl describe` shows them, `kubectl get` shows Ready and its reason.\n\n\
+         The operator says in `status.conditions` where a resource stands. `kubectl describe` shows them, `kubectl get` shows Ready and its reason,\n\
+         and `angzarr why KIND/NAME -n NAMESPACE` walks over conditions and references to the cause and prints what to type next.\n\n\
          ## Types\n\n| type | meaning when True | reasons |\n|---|---|---|\n",
     );
     for kind in Type::ALL {

@@ -8,20 +8,28 @@
 //! queue.rs     which resources are due
 //! reconcile.rs the pipeline
 //! apply.rs     writes children, and only ours
+//! probe.rs     asks the sidecars of pods
+//! look.rs      what they said
+//! seen.rs      what a report is made of
 //! report.rs    conditions
+//! answers.rs   those that come from what sidecars said
 //! reasons.rs   their types and reasons
 //! manual.rs    what each reason means, and what to do
 //! ```
 
+mod answers;
 mod apply;
 mod child;
 mod intake;
+mod look;
 mod manual;
 mod pod;
+mod probe;
 mod queue;
 mod reasons;
 mod reconcile;
 mod report;
+mod seen;
 mod world;
 
 use std::future::Future;
@@ -38,10 +46,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::plan::Installation;
 pub use manual::{Entry, Value, manual};
+pub(crate) use pod::Pod;
 pub use reasons::{Reason, Type};
 
 use child::ChildKind;
 use intake::Intake;
+use probe::Prober;
 use queue::{Pace, Queue};
 use reconcile::Reconciler;
 use world::World;
@@ -55,6 +65,14 @@ pub struct Operator {
     /// The image of the sidecar, for resources that name none.
     #[arg(long, value_name = "IMAGE", env = "ANGZARR_SIDECAR_IMAGE", default_value = crate::render::DEFAULT_IMAGE)]
     pub sidecar_image: String,
+    /// How often each sidecar is asked how it is; ten times as often while an answer is pending.
+    #[arg(
+        long,
+        value_name = "TIME",
+        env = "ANGZARR_PROBE_INTERVAL",
+        default_value = "30s"
+    )]
+    pub probe_interval: angzarr_crds::Duration,
 }
 
 /// Runs the operator of this process until a signal ends it.
@@ -89,9 +107,15 @@ pub async fn run(operator: Operator, client: Client, stopped: impl Future) -> Re
         sidecar_image: operator.sidecar_image,
         has_pod_monitors: false,
     };
+    let prober = Prober {
+        world: Arc::clone(&world),
+        requests: queue.requests(),
+        pace: probe::Pace::every(operator.probe_interval.get()),
+    };
     let reconciler = Arc::new(Reconciler::new(client, world, installation));
     let (mut watches, complete) = start_watches(&intake);
     let stop = CancellationToken::new();
+    let probes = tokio::spawn(prober.run(stop.clone()));
     let look = move |key| {
         let reconciler = Arc::clone(&reconciler);
         async move { reconciler.reconcile(key).await }
@@ -109,6 +133,10 @@ pub async fn run(operator: Operator, client: Client, stopped: impl Future) -> Re
         ended = watches.join_next() => {
             ended.context("watch")?.context("watch the API server")?;
             anyhow::bail!("a watch ended by itself");
+        }
+        ended = probes => {
+            ended.context("ask the sidecars")?;
+            anyhow::bail!("the probes ended by themselves");
         }
     }
     stop.cancel();
@@ -134,7 +162,7 @@ fn start_watches(intake: &Intake) -> (JoinSet<()>, impl Future<Output = bool> + 
 }
 
 /// How the API server names one of our kinds.
-fn api(kind: Kind) -> ApiResource {
+pub(crate) fn api(kind: Kind) -> ApiResource {
     let gvk = GroupVersionKind::gvk(GROUP, "v1alpha1", kind.as_str());
     ApiResource::from_gvk_with_plural(&gvk, kind.plural())
 }

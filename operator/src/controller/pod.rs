@@ -6,8 +6,8 @@ use crate::plan::names;
 
 /// What the operator looks at in a pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Pod {
-    pub(super) name: String,
+pub(crate) struct Pod {
+    pub(crate) name: String,
     /// Where its sidecar's admin port is asked.
     pub(super) ip: Option<String>,
     pub(super) is_ready: bool,
@@ -18,12 +18,12 @@ pub(super) struct Pod {
     /// The ConfigMaps that it mounts.
     pub(super) config_maps: Vec<String>,
     /// Why it does not run, as its node or the scheduler says.
-    pub(super) trouble: Option<String>,
+    pub(crate) trouble: Option<String>,
 }
 
 impl Pod {
     /// Reads an object.
-    pub(super) fn read(object: &Object) -> Self {
+    pub(crate) fn read(object: &Object) -> Self {
         let spec = object.spec.as_ref();
         let status = object.status.as_ref();
         let mut conditions = status

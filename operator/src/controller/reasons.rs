@@ -21,11 +21,19 @@ pub enum Type {
     WorkloadAvailable,
     /// The pods have the declared sidecar.
     WorkloadUpToDate,
+    /// All ready pods have the routing that was applied.
+    RoutingSynced,
+    /// The logic answers its sidecar.
+    LogicReachable,
+    /// The consumer is not far behind.
+    CaughtUp,
+    /// The storage answers the sidecars.
+    StorageReachable,
 }
 
 impl Type {
     /// Every type, the most important first.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 12] = [
         Self::Stalled,
         Self::Reconciling,
         Self::Ready,
@@ -34,6 +42,10 @@ impl Type {
         Self::ReferencesResolved,
         Self::WorkloadAvailable,
         Self::WorkloadUpToDate,
+        Self::RoutingSynced,
+        Self::LogicReachable,
+        Self::CaughtUp,
+        Self::StorageReachable,
     ];
 
     /// The word in the status.
@@ -47,6 +59,10 @@ impl Type {
             Self::ReferencesResolved => "ReferencesResolved",
             Self::WorkloadAvailable => "WorkloadAvailable",
             Self::WorkloadUpToDate => "WorkloadUpToDate",
+            Self::RoutingSynced => "RoutingSynced",
+            Self::LogicReachable => "LogicReachable",
+            Self::CaughtUp => "CaughtUp",
+            Self::StorageReachable => "StorageReachable",
         }
     }
 }
@@ -92,11 +108,29 @@ pub enum Reason {
     UpToDate,
     /// A pod has no sidecar.
     SidecarMissing,
+    /// All ready pods have the routing.
+    Acknowledged,
+    /// A ready pod does not have the routing yet.
+    Pending,
+    /// Nobody who could tell answers.
+    Unverifiable,
+    /// The logic answers its sidecar.
+    LogicAnswers,
+    /// The logic does not answer its sidecar.
+    LogicUnreachable,
+    /// The consumer is not far behind.
+    CaughtUp,
+    /// The consumer is far behind.
+    Lagging,
+    /// The storage answers the sidecars.
+    StorageAnswers,
+    /// The storage does not answer a sidecar.
+    StorageUnreachable,
 }
 
 impl Reason {
     /// Every reason, for documentation and its test.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 28] = [
         Self::Valid,
         Self::InvalidSpec,
         Self::NotYetSupported,
@@ -116,6 +150,15 @@ impl Reason {
         Self::PodsUnavailable,
         Self::UpToDate,
         Self::SidecarMissing,
+        Self::Acknowledged,
+        Self::Pending,
+        Self::Unverifiable,
+        Self::LogicAnswers,
+        Self::LogicUnreachable,
+        Self::CaughtUp,
+        Self::Lagging,
+        Self::StorageAnswers,
+        Self::StorageUnreachable,
     ];
 
     /// The word in the status.
@@ -140,6 +183,15 @@ impl Reason {
             Self::PodsUnavailable => "PodsUnavailable",
             Self::UpToDate => "UpToDate",
             Self::SidecarMissing => "SidecarMissing",
+            Self::Acknowledged => "Acknowledged",
+            Self::Pending => "Pending",
+            Self::Unverifiable => "Unverifiable",
+            Self::LogicAnswers => "LogicAnswers",
+            Self::LogicUnreachable => "LogicUnreachable",
+            Self::CaughtUp => "CaughtUp",
+            Self::Lagging => "Lagging",
+            Self::StorageAnswers => "StorageAnswers",
+            Self::StorageUnreachable => "StorageUnreachable",
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use angzarr_config::Routing;
 use angzarr_crds::{self as crds, ComponentStatus, EventStoreStatus, Kind, UsedBy};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
@@ -11,14 +12,17 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::answers::Answers;
 use super::api;
 use super::apply::{self, Applied, Applier, Owner};
 use super::child::{ChildKey, ChildKind};
+use super::look::Asked;
 use super::queue::Next;
 use super::reasons::Reason;
-use super::report::{self, Outcome, Seen};
+use super::report;
+use super::seen::{Outcome, Seen};
 use super::world::{Subject, World};
-use crate::model::{Key, Role, Scale};
+use crate::model::{Key, Role, Scale, Storage};
 use crate::plan::{DirectoryKey, Installation, Scope, names, plain, plan_directory};
 use crate::validate::{Finding, Resolved, Verdict, judge};
 
@@ -55,6 +59,8 @@ struct Planned {
     verdict: Verdict,
     /// What is to be applied; `None` leaves everything as it is.
     desired: Option<Vec<Value>>,
+    /// The routing document among it.
+    routing: Option<Routing>,
 }
 
 impl Reconciler {
@@ -111,6 +117,7 @@ impl Reconciler {
                 resolved: None,
             },
         };
+        let mut routing = None;
         let desired = verdict.resolved.as_ref().map(|resolved| match resolved {
             Resolved::Store(_) => {
                 let directory = DirectoryKey {
@@ -129,6 +136,7 @@ impl Reconciler {
                     store,
                     installation: &self.installation,
                 };
+                routing = Some(scope.routing(&state.index));
                 scope.plan(&state.index).into_objects()
             }
         });
@@ -136,6 +144,7 @@ impl Reconciler {
             subject,
             verdict,
             desired,
+            routing,
         })
     }
 
@@ -152,6 +161,9 @@ impl Reconciler {
             Err(error) if error.is_retryable() => return Err(error.into()),
             Err(error) => return Ok(refused(&error)),
         };
+        if let Some(routing) = &planned.routing {
+            self.world.state().looks.apply(key, routing.clone());
+        }
         self.prune(&owner, desired).await?;
         Ok(applied_outcome(planned, applied))
     }
@@ -198,7 +210,9 @@ impl Reconciler {
         match key.kind {
             Kind::EventStore => {
                 let before: EventStoreStatus = read(&planned.subject.status);
+                let asked = self.asked_of_store(key);
                 let seen = Seen {
+                    asked: &asked,
                     generation: planned.subject.generation,
                     verdict: &planned.verdict,
                     outcome,
@@ -209,13 +223,24 @@ impl Reconciler {
                 let mut status = before.clone();
                 status.observed_generation = planned.subject.generation;
                 status.conditions = report::store_conditions(&seen);
+                if let Some(Resolved::Store(store)) = &planned.verdict.resolved
+                    && store.storage != Storage::File
+                {
+                    status.store_id = status.store_id.or_else(|| Answers(&asked).store_id());
+                }
                 self.users(key, &mut status);
                 self.write(key, &before, &status).await
             }
             Kind::Aggregate | Kind::Projector | Kind::Saga | Kind::ProcessManager => {
                 let before: ComponentStatus = read(&planned.subject.status);
-                let pods = self.world.state().pods(key);
+                let (pods, asked) = {
+                    let state = self.world.state();
+                    let pods = state.pods(key);
+                    let asked = state.looks.asked(key, &pods);
+                    (pods, asked)
+                };
                 let seen = Seen {
+                    asked: &asked,
                     generation: planned.subject.generation,
                     verdict: &planned.verdict,
                     outcome,
@@ -224,10 +249,22 @@ impl Reconciler {
                     now,
                 };
                 let mut status = report::status(&seen, &before);
-                describe(key, planned, &mut status);
+                describe(key, planned, &asked, &mut status);
                 self.write(key, &before, &status).await
             }
         }
+    }
+
+    /// What the sidecars of all components say that use a store.
+    fn asked_of_store(&self, key: &Key) -> Vec<Asked> {
+        let state = self.world.state();
+        let store = crate::model::StoreKey {
+            namespace: key.namespace.clone(),
+            name: key.name.clone(),
+        };
+        let users = state.index.components(&store);
+        let asked = users.flat_map(|user| state.looks.asked(user, &state.pods(user)));
+        asked.collect()
     }
 
     fn users(&self, key: &Key, status: &mut EventStoreStatus) {
@@ -304,10 +341,13 @@ fn applied_outcome(planned: &Planned, applied: Applied) -> Outcome {
 }
 
 /// What a valid component's status says besides its conditions.
-fn describe(key: &Key, planned: &Planned, status: &mut ComponentStatus) {
-    let Some(Resolved::Component(component, _)) = &planned.verdict.resolved else {
+fn describe(key: &Key, planned: &Planned, asked: &[Asked], status: &mut ComponentStatus) {
+    let Some(Resolved::Component(component, store)) = &planned.verdict.resolved else {
         return;
     };
+    if store.storage == Storage::File && status.store_id.is_none() {
+        status.store_id = Answers(asked).store_id();
+    }
     status.address = Some(names::address(key));
     status.selector = Some(names::selector_text(key));
     status.sources = match &component.role {

@@ -1,49 +1,18 @@
 //! The conditions of a component, computed from what was found, applied and seen; nothing here asks anybody.
 
-use angzarr_crds::ComponentStatus;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use angzarr_crds::{ComponentStatus, Kind};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
+use super::answers::Answers;
 use super::child::Workload;
 use super::manual::Value;
-use super::pod::Pod;
 use super::reasons::{Reason, Type};
-use crate::validate::{Finding, Verdict};
-
-/// What a report is made of.
-#[derive(Debug)]
-pub(super) struct Seen<'a> {
-    /// The generation that was reconciled.
-    pub(super) generation: i64,
-    /// What was found in the resource and its references.
-    pub(super) verdict: &'a Verdict,
-    /// What became of its objects.
-    pub(super) outcome: Outcome,
-    /// Its pods.
-    pub(super) pods: &'a [Pod],
-    /// The conditions as they are.
-    pub(super) before: &'a [Condition],
-    /// The time of a change.
-    pub(super) now: Time,
-}
-
-/// What became of the objects of a component.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Outcome {
-    /// Nothing was applied: the resource is invalid, or its store is not known.
-    Skipped,
-    /// An object could not be applied, and a person has to act.
-    Refused { reason: Reason, sentence: String },
-    /// All were applied.
-    Applied {
-        /// What the workload's controller reports.
-        workload: Workload,
-        /// How many pods are declared.
-        is_stopped: bool,
-    },
-}
+use super::seen::{Outcome, Seen};
+use crate::validate::Finding;
 
 /// The conditions of a component, the most important first.
 pub(super) fn conditions(seen: &Seen) -> Vec<Condition> {
+    let is_consumer = seen.verdict.object.kind != Kind::Aggregate;
     let mut report = Report::new(seen);
     report.stalled();
     report.reconciling();
@@ -51,6 +20,13 @@ pub(super) fn conditions(seen: &Seen) -> Vec<Condition> {
     report.accepted();
     report.references();
     report.workload();
+    if report.has_pods() {
+        report.answers(Type::RoutingSynced);
+        report.answers(Type::LogicReachable);
+        if is_consumer {
+            report.answers(Type::CaughtUp);
+        }
+    }
     report.conditions
 }
 
@@ -65,6 +41,7 @@ pub(super) fn store_conditions(seen: &Seen) -> Vec<Condition> {
         report.unknown_ready();
     }
     report.accepted();
+    report.answers(Type::StorageReachable);
     report.conditions
 }
 
@@ -76,6 +53,9 @@ pub(super) fn status(seen: &Seen, before: &ComponentStatus) -> ComponentStatus {
     if let Outcome::Applied { workload, .. } = &seen.outcome {
         status.replicas = workload.replicas;
         status.pods = Some(format!("{}/{}", workload.ready, workload.wanted));
+    }
+    if let Some(lag) = Answers(seen.asked).lag() {
+        status.lag = Some(lag.to_string());
     }
     status
 }
@@ -316,6 +296,29 @@ impl<'a> Report<'a> {
                 let sentence = "the pods have the sidecar that is declared";
                 self.add(Type::WorkloadUpToDate, true, Reason::UpToDate, sentence);
             }
+        }
+    }
+
+    /// Whether there are pods to be asked, or should be.
+    fn has_pods(&self) -> bool {
+        match self.rollout() {
+            Rollout::Stopped | Rollout::Stopping => false,
+            Rollout::Unknown => !self.seen.pods.is_empty(),
+            Rollout::Complete | Rollout::Moving(_) | Rollout::Stuck(..) => true,
+        }
+    }
+
+    /// A condition that sidecars tell; until they were asked it stays as it is.
+    fn answers(&mut self, kind: Type) {
+        if let Some((value, reason, sentence)) = Answers(self.seen.asked).tell(kind) {
+            return self.say(kind, value, reason, sentence);
+        }
+        let mut before = self.seen.before.iter();
+        if let Some(before) = before.find(|it| it.type_ == kind.as_str()) {
+            self.conditions.push(Condition {
+                observed_generation: Some(self.seen.generation),
+                ..before.clone()
+            });
         }
     }
 

@@ -8,9 +8,10 @@ use kube::api::DynamicObject;
 use serde_json::Value;
 
 use super::child::{Child, ChildKey, Children};
+use super::look::Looks;
 use super::pod::Pod;
 use crate::index::{Concerned, Index};
-use crate::model::Key;
+use crate::model::{Key, StoreKey};
 use crate::resource::Resource;
 
 /// What the watches know, shared by them and the reconciler. No lock is held across an await.
@@ -25,6 +26,8 @@ pub(super) struct State {
     pub(super) index: Index,
     pub(super) subjects: HashMap<Key, Subject>,
     pub(super) children: Children,
+    /// What sidecars say.
+    pub(super) looks: Looks,
     pods: HashMap<Key, BTreeMap<String, Pod>>,
 }
 
@@ -88,6 +91,7 @@ impl State {
     /// Takes out a resource; returns whom it concerned.
     pub(super) fn remove(&mut self, key: &Key) -> Concerned {
         self.subjects.remove(key);
+        self.looks.forget(key);
         self.index.remove(key)
     }
 
@@ -131,5 +135,25 @@ impl State {
     pub(super) fn pods(&self, key: &Key) -> Vec<Pod> {
         let pods = self.pods.get(key).into_iter().flatten();
         pods.map(|(_, pod)| pod.clone()).collect()
+    }
+
+    /// All pods with their components.
+    pub(super) fn all_pods(&self) -> impl Iterator<Item = (&Key, &Pod)> {
+        let all = self.pods.iter();
+        all.flat_map(|(key, pods)| pods.values().map(move |pod| (key, pod)))
+    }
+
+    /// Forgets what pods said that are gone.
+    pub(super) fn forget_gone_looks(&mut self) {
+        let pods = &self.pods;
+        let is_there =
+            |key: &Key, pod: &str| pods.get(key).is_some_and(|pods| pods.contains_key(pod));
+        self.looks.retain(is_there);
+    }
+
+    /// The store of a component.
+    pub(super) fn store_of(&self, key: &Key) -> Option<StoreKey> {
+        let resource = self.subjects.get(key)?.content.as_ref().ok()?;
+        Some(resource.store())
     }
 }

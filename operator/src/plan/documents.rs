@@ -142,7 +142,7 @@ impl<P: Places> Graph<'_, P> {
     }
 
     /// A sidecar's own slice: what it reads, what it commands, and the synchronous projectors of its domain.
-    fn routing(&self, component: &Component) -> Routing {
+    pub(super) fn routing(&self, component: &Component) -> Routing {
         let mut routing = component.settings.clone();
         let store = &component.store;
         let owner = |domain: &str| self.index.owner(store, domain);

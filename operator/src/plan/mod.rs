@@ -34,6 +34,7 @@ mod workload;
 
 use std::collections::BTreeMap;
 
+use angzarr_config::routing::Routing;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
@@ -41,7 +42,7 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use serde_json::Value;
 
 use crate::index::Index;
-use crate::model::{Component, Key, Store, System};
+use crate::model::{Component, Key, Store, StoreKey, System};
 
 pub(crate) use pod::plain;
 
@@ -168,6 +169,12 @@ pub fn plan_directory(key: &DirectoryKey, index: &Index) -> ConfigMap {
     config::build_directory(key, &in_cluster(index).directory(&key.store))
 }
 
+/// The hash of the routing that a sidecar reports: its own slice with the directory of its store.
+pub(crate) fn hash_in_force(slice: Routing, store: &StoreKey, index: &Index) -> String {
+    let directory = in_cluster(index).directory(store);
+    slice.with_directory(directory).hash()
+}
+
 fn in_cluster(index: &Index) -> Graph<'_, InCluster> {
     Graph {
         index,
@@ -176,6 +183,11 @@ fn in_cluster(index: &Index) -> Graph<'_, InCluster> {
 }
 
 impl Scope<'_> {
+    /// Plans the routing document of its sidecar.
+    pub(crate) fn routing(&self, index: &Index) -> Routing {
+        in_cluster(index).routing(self.component)
+    }
+
     /// Plans the objects of the component.
     pub fn plan(&self, index: &Index) -> Desired {
         let place = places::place(self.key, self.component);

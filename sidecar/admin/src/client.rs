@@ -67,6 +67,7 @@ pub enum Error {
 pub struct Client {
     address: Url,
     within: Duration,
+    most_bytes: usize,
     http: HttpClient<HttpConnector, Empty<Bytes>>,
 }
 
@@ -76,8 +77,16 @@ impl Client {
         Self {
             address,
             within,
+            most_bytes: MAX_RESPONSE_BYTES,
             http: HttpClient::builder(TokioExecutor::new()).build_http(),
         }
+    }
+
+    /// Reads at most so many bytes of each response, for somebody who asks many sidecars beside each other.
+    #[must_use]
+    pub fn reading_at_most(mut self, bytes: usize) -> Self {
+        self.most_bytes = bytes;
+        self
     }
 
     /// Whether the sidecar is ready, and why it is not.
@@ -147,7 +156,7 @@ impl Client {
                 source,
             })?;
             let status = response.status();
-            let body = read(response.into_body()).await;
+            let body = read(response.into_body(), self.most_bytes).await;
             let body = body.map_err(|source| Error::BrokenOff {
                 address: self.address.to_string(),
                 source,
@@ -184,12 +193,12 @@ impl Client {
     }
 }
 
-/// Reads a body up to [`MAX_RESPONSE_BYTES`]; what is left of a longer one no longer fits its shape and is reported as foreign.
-async fn read(mut body: Incoming) -> Result<Vec<u8>, hyper::Error> {
+/// Reads a body up to a bound; what is left of a longer one no longer fits its shape and is reported as foreign.
+async fn read(mut body: Incoming, most_bytes: usize) -> Result<Vec<u8>, hyper::Error> {
     let mut read = Vec::new();
     while let Some(frame) = body.frame().await {
         let data = frame?.into_data().unwrap_or_default();
-        let room = MAX_RESPONSE_BYTES - read.len();
+        let room = most_bytes - read.len();
         read.extend_from_slice(&data[..data.len().min(room)]);
         if data.len() > room {
             break;

@@ -78,6 +78,7 @@ impl Lake {
         let operator = Operator {
             namespace: Some(self.namespace.clone()),
             sidecar_image: "sidecar:9".to_owned(),
+            probe_interval: "2s".parse().unwrap(),
         };
         let client = self.client.clone();
         let (stop, stopped) = oneshot::channel::<()>();

@@ -9,3 +9,6 @@ mod conditions;
 mod gitops;
 mod lake;
 mod objects;
+mod probe;
+mod reasons;
+mod record;

@@ -1,0 +1,44 @@
+//! What a report is made of.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+use super::child::Workload;
+use super::look::Asked;
+use super::pod::Pod;
+use super::reasons::Reason;
+use crate::validate::Verdict;
+
+/// What a report is made of.
+#[derive(Debug)]
+pub(super) struct Seen<'a> {
+    /// The generation that was reconciled.
+    pub(super) generation: i64,
+    /// What was found in the resource and its references.
+    pub(super) verdict: &'a Verdict,
+    /// What became of its objects.
+    pub(super) outcome: Outcome,
+    /// Its pods.
+    pub(super) pods: &'a [Pod],
+    /// What its sidecars said, those of all users for a store.
+    pub(super) asked: &'a [Asked],
+    /// The conditions as they are.
+    pub(super) before: &'a [Condition],
+    /// The time of a change.
+    pub(super) now: Time,
+}
+
+/// What became of the objects of a component.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// Nothing was applied: the resource is invalid, or its store is not known.
+    Skipped,
+    /// An object could not be applied, and a person has to act.
+    Refused { reason: Reason, sentence: String },
+    /// All were applied.
+    Applied {
+        /// What the workload's controller reports.
+        workload: Workload,
+        /// How many pods are declared.
+        is_stopped: bool,
+    },
+}

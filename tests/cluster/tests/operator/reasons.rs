@@ -1,0 +1,357 @@
+//! Every reason is reached, with every condition that the manual lists for it.
+
+use std::collections::BTreeSet;
+use std::thread;
+
+use angzarr_cluster::until;
+use angzarr_operator::controller::{Reason, Type};
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+use kube::api::{Api, ListParams, Patch, PatchParams};
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+
+use super::lake::{Lake, STORE, aggregate, component};
+use super::probe;
+use super::record::{Record, Said};
+
+/// A store on a server, whose components keep their old pods while new ones start.
+pub(crate) const SERVER: &str = "
+apiVersion: angzarr.io/v1alpha1
+kind: EventStore
+metadata: {name: heron}
+spec:
+  storage: {type: postgres, postgres: {connection: {secretRef: {name: lake}}}}
+  bus: {type: direct}
+";
+
+/// A story that reaches reasons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Story {
+    ItServesUntilItIsSuspended,
+    WhatCannotWorkNeedsAPerson,
+    ARefusedTemplateChangesNothing,
+    WhatIsMissingIsWaitedFor,
+    OldPodsServeWhileNewOnesFail,
+    AQuotaIsInTheWay,
+    APodHasNoSidecar,
+    ASidecarIsAsked,
+    SidecarsSayWhatTheySay,
+}
+
+use Story::{
+    APodHasNoSidecar, AQuotaIsInTheWay, ARefusedTemplateChangesNothing, ASidecarIsAsked,
+    ItServesUntilItIsSuspended, OldPodsServeWhileNewOnesFail, SidecarsSayWhatTheySay,
+    WhatCannotWorkNeedsAPerson, WhatIsMissingIsWaitedFor,
+};
+
+impl Story {
+    const ALL: [Self; 9] = [
+        ItServesUntilItIsSuspended,
+        WhatCannotWorkNeedsAPerson,
+        ARefusedTemplateChangesNothing,
+        WhatIsMissingIsWaitedFor,
+        OldPodsServeWhileNewOnesFail,
+        AQuotaIsInTheWay,
+        APodHasNoSidecar,
+        ASidecarIsAsked,
+        SidecarsSayWhatTheySay,
+    ];
+
+    /// The story that reaches a reason.
+    fn of(reason: Reason) -> Self {
+        match reason {
+            Reason::Valid
+            | Reason::Resolved
+            | Reason::RollingOut
+            | Reason::Serving
+            | Reason::Progressing
+            | Reason::Suspended
+            | Reason::PodsAvailable
+            | Reason::UpToDate => ItServesUntilItIsSuspended,
+            Reason::InvalidSpec
+            | Reason::NotYetSupported
+            | Reason::DomainConflict
+            | Reason::NameTaken => WhatCannotWorkNeedsAPerson,
+            Reason::InvalidTemplate => ARefusedTemplateChangesNothing,
+            Reason::WaitingForEventStore
+            | Reason::WaitingForDomain
+            | Reason::WaitingForDependency => WhatIsMissingIsWaitedFor,
+            Reason::ProgressDeadlineExceeded => OldPodsServeWhileNewOnesFail,
+            Reason::PodsUnavailable => AQuotaIsInTheWay,
+            Reason::SidecarMissing => APodHasNoSidecar,
+            Reason::Acknowledged
+            | Reason::Pending
+            | Reason::LogicAnswers
+            | Reason::LogicUnreachable
+            | Reason::StorageAnswers => ASidecarIsAsked,
+            Reason::Unverifiable
+            | Reason::CaughtUp
+            | Reason::Lagging
+            | Reason::StorageUnreachable => SidecarsSayWhatTheySay,
+        }
+    }
+
+    async fn play(self) {
+        let lake = Lake::new("reason").await;
+        let record = Record::of(&lake);
+        let running = lake.operate();
+        match self {
+            ItServesUntilItIsSuspended => serves_until_suspended(&lake, &record).await,
+            WhatCannotWorkNeedsAPerson => needs_a_person(&lake, &record).await,
+            ARefusedTemplateChangesNothing => refused_template(&lake, &record).await,
+            WhatIsMissingIsWaitedFor => missing(&lake, &record).await,
+            OldPodsServeWhileNewOnesFail => broken_rollout(&lake, &record).await,
+            AQuotaIsInTheWay => quota(&lake, &record).await,
+            APodHasNoSidecar => bare_pod(&lake, &record).await,
+            ASidecarIsAsked => probe::real(&lake, &record).await,
+            SidecarsSayWhatTheySay => probe::told(&lake, &record).await,
+        }
+        let own = Reason::ALL.into_iter().filter(|it| Self::of(*it) == self);
+        let expected: BTreeSet<Said> = own
+            .flat_map(|reason| {
+                let seen = reason.entry().seen.iter();
+                seen.map(move |(kind, state)| (*kind, *state, reason))
+            })
+            .collect();
+        record.has_said(&expected).await;
+        running.stop().await;
+    }
+}
+
+#[test]
+fn every_reason_is_reached_with_every_condition_that_the_manual_lists() {
+    let played = Story::ALL.map(|story| {
+        let play = move || Runtime::new().unwrap().block_on(story.play());
+        (story, thread::spawn(play))
+    });
+    let ended = played.map(|(story, thread)| (story, thread.join().is_ok()));
+    let failed: Vec<_> = ended.into_iter().filter(|(_, is_ok)| !is_ok).collect();
+    assert!(failed.is_empty(), "{failed:?}; their messages are above");
+}
+
+async fn serves_until_suspended(lake: &Lake, record: &Record) {
+    lake.apply(&(STORE.to_owned() + &aggregate("nest")));
+    record
+        .reason("agg/nest", Type::Reconciling, Reason::RollingOut)
+        .await;
+    lake.pods_become_ready("nest", 1).await;
+    record
+        .reason("agg/nest", Type::Ready, Reason::Serving)
+        .await;
+    record.lacks("agg/nest", Type::Reconciling).await;
+    lake.apply(&component(
+        "Aggregate",
+        "nest",
+        "  domain: nest\n  suspend: true",
+    ));
+    record.lacks("agg/nest", Type::Ready).await;
+}
+
+async fn needs_a_person(lake: &Lake, record: &Record) {
+    lake.apply(&(STORE.to_owned() + &aggregate("nest")));
+    record
+        .reason("agg/nest", Type::Accepted, Reason::Valid)
+        .await;
+    let service = ["create", "service", "externalname", "reed-agg"];
+    lake.kubectl(&[&service[..], &["--external-name", "reed.example"]].concat());
+    let cases = [
+        (
+            component("Aggregate", "many", "  domain: many\n  replicas: 3"),
+            "many",
+            Reason::InvalidSpec,
+        ),
+        (
+            component(
+                "Aggregate",
+                "pike",
+                "  domain: pike\n  snapshots: {everyEvents: 10}",
+            ),
+            "pike",
+            Reason::NotYetSupported,
+        ),
+        (
+            component("Aggregate", "robber", "  domain: nest"),
+            "robber",
+            Reason::DomainConflict,
+        ),
+        (aggregate("reed"), "reed", Reason::NameTaken),
+    ];
+    for (text, name, reason) in cases {
+        lake.apply(&text);
+        record
+            .reason(&format!("agg/{name}"), Type::Stalled, reason)
+            .await;
+    }
+}
+
+/// The children of a component with their generations or versions.
+fn children(lake: &Lake) -> BTreeSet<String> {
+    let kinds = "deployments,services,configmaps,serviceaccounts";
+    let text = lake.kubectl(&["get", kinds, "--output", "json"]);
+    let all: Value = serde_json::from_str(&text).unwrap();
+    let all = all["items"].as_array().unwrap().iter();
+    let ours = all.filter(|it| it["metadata"]["labels"]["angzarr.io/component"] == "nest");
+    ours.map(|it| {
+        format!(
+            "{} {} {}",
+            it["kind"], it["metadata"]["name"], it["spec"]["template"]
+        )
+    })
+    .collect()
+}
+
+async fn refused_template(lake: &Lake, record: &Record) {
+    lake.apply(&(STORE.to_owned() + &aggregate("nest")));
+    record
+        .reason("agg/nest", Type::Reconciling, Reason::RollingOut)
+        .await;
+    let before = (
+        children(lake),
+        lake.get("configmap/nest-agg-routing")["data"].clone(),
+    );
+    let changed = component("Aggregate", "nest", "  domain: nest\n  sync: {timeout: 7s}");
+    let pod = "      securityContext: {runAsNonRoot";
+    lake.apply(&changed.replace(pod, &format!("      dnsPolicy: Nowhere\n{pod}")));
+    let stalled = record
+        .reason("agg/nest", Type::Stalled, Reason::InvalidTemplate)
+        .await;
+    let message = stalled["message"].as_str().unwrap();
+    assert!(
+        message.contains("dnsPolicy") && message.contains("Nowhere"),
+        "{message}"
+    );
+    let after = (
+        children(lake),
+        lake.get("configmap/nest-agg-routing")["data"].clone(),
+    );
+    assert_eq!(before, after);
+    lake.apply(&changed);
+    record.lacks("agg/nest", Type::Stalled).await;
+    let routing = lake.get("configmap/nest-agg-routing")["data"].clone();
+    assert_ne!(routing, before.1);
+}
+
+async fn missing(lake: &Lake, record: &Record) {
+    let saga = "  sources: [{domain: nest}]\n  targets: [{domain: reed}]";
+    lake.apply(&(aggregate("nest") + &component("Saga", "feed", saga)));
+    record
+        .reason("agg/nest", Type::Ready, Reason::WaitingForDependency)
+        .await;
+    lake.apply(STORE);
+    record
+        .reason("saga/feed", Type::Reconciling, Reason::WaitingForDomain)
+        .await;
+    lake.apply(&aggregate("reed"));
+    record
+        .reason("saga/feed", Type::ReferencesResolved, Reason::Resolved)
+        .await;
+}
+
+/// Says of a new pod of `nest` why it does not become ready.
+pub(crate) async fn pods_fail(lake: &Lake) {
+    let pods: Api<Pod> = Api::namespaced(lake.client.clone(), &lake.namespace);
+    let of = ListParams::default().labels("angzarr.io/component=nest");
+    let waiting = json!({ "reason": "ImagePullBackOff", "message": "no such image" });
+    let logic = json!({
+        "name": "logic", "image": "", "imageID": "", "ready": false, "restartCount": 0,
+        "state": { "waiting": waiting },
+    });
+    let failing = json!({ "status": { "containerStatuses": [logic] } });
+    let new = until("a new pod", async || {
+        let found = pods.list(&of).await.unwrap().items.into_iter();
+        let is_new = |pod: &Pod| {
+            let status = pod.status.as_ref();
+            status.is_none_or(|status| status.conditions.iter().flatten().next().is_none())
+        };
+        found
+            .filter(is_new)
+            .map(|it| it.name_any())
+            .next()
+            .ok_or("there is none".to_owned())
+    })
+    .await;
+    let how = PatchParams::default();
+    pods.patch_status(&new, &how, &Patch::Merge(&failing))
+        .await
+        .unwrap();
+}
+
+async fn broken_rollout(lake: &Lake, record: &Record) {
+    let fields = "  domain: nest\n  rollout: {progressDeadlineSeconds: 2}";
+    let good = component("Aggregate", "nest", fields);
+    lake.apply(&(SERVER.to_owned() + &good));
+    lake.pods_become_ready("nest", 1).await;
+    record
+        .reason("agg/nest", Type::Ready, Reason::Serving)
+        .await;
+    record.lacks("agg/nest", Type::Stalled).await;
+    lake.apply(&good.replace("nest:1", "nest:broken"));
+    pods_fail(lake).await;
+    let stalled = record
+        .condition("agg/nest", Type::Stalled, |it| {
+            it["reason"] == Reason::ProgressDeadlineExceeded.as_str()
+                && it["message"]
+                    .as_str()
+                    .unwrap()
+                    .contains("container logic: ImagePullBackOff: no such image")
+        })
+        .await;
+    assert_eq!(stalled["observedGeneration"], 2);
+    let ready = record
+        .reason("agg/nest", Type::Ready, Reason::Serving)
+        .await;
+    assert_eq!(
+        (&ready["status"], &ready["observedGeneration"]),
+        (&json!("True"), &json!(1))
+    );
+    let wait = ["wait", "agg/nest", "--for=condition=Ready", "--timeout=2s"];
+    let inside = [&["--namespace", lake.namespace.as_str()], &wait[..]].concat();
+    assert!(!lake.plane.try_kubectl(&inside, "").status.success());
+    lake.apply(&good);
+    record.lacks("agg/nest", Type::Stalled).await;
+    record
+        .condition("agg/nest", Type::Ready, |it| it["observedGeneration"] == 3)
+        .await;
+    lake.kubectl(&wait);
+}
+
+async fn quota(lake: &Lake, record: &Record) {
+    lake.kubectl(&["create", "quota", "none", "--hard=pods=0"]);
+    lake.apply(&(STORE.to_owned() + &aggregate("nest")));
+    record
+        .condition("agg/nest", Type::Reconciling, |it| {
+            it["message"]
+                .as_str()
+                .unwrap()
+                .contains("exceeded quota: none")
+        })
+        .await;
+}
+
+async fn bare_pod(lake: &Lake, record: &Record) {
+    lake.apply(&(STORE.to_owned() + &aggregate("nest")));
+    lake.pods_become_ready("nest", 1).await;
+    record
+        .reason("agg/nest", Type::WorkloadUpToDate, Reason::UpToDate)
+        .await;
+    lake.apply(
+        "
+apiVersion: v1
+kind: Pod
+metadata: {name: bare, labels: {angzarr.io/kind: Aggregate, angzarr.io/component: nest}}
+spec:
+  securityContext: {runAsNonRoot: true, runAsUser: 65532, seccompProfile: {type: RuntimeDefault}}
+  containers:
+  - {name: logic, image: 'nest:1', securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}}
+",
+    );
+    let missing = record
+        .reason("agg/nest", Type::WorkloadUpToDate, Reason::SidecarMissing)
+        .await;
+    assert_eq!(missing["message"], "pod bare has no sidecar; delete it");
+    lake.kubectl(&["delete", "pod/bare", "--now"]);
+    record
+        .reason("agg/nest", Type::WorkloadUpToDate, Reason::UpToDate)
+        .await;
+}
