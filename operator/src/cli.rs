@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 use crate::controller::{self, Operator};
 use crate::local::{self, Local, guard, shim};
 use crate::render::{self, Render};
+use crate::why::{self, Why};
 
 /// Runs event-sourced systems from their resources.
 #[derive(Debug, Parser)]
@@ -25,6 +26,8 @@ enum Command {
     Render(Render),
     /// Reconciles the resources of a cluster.
     Operator(Operator),
+    /// Explains why a resource of a cluster is as it is, and what to type next.
+    Why(Why),
     /// Runs a program, and ends all that it started when it or the parent ends.
     #[command(name = guard::NAME, hide = true)]
     Guard {
@@ -50,6 +53,7 @@ pub async fn main() -> ExitCode {
         Command::Local(local) => local::run(local).await.map(succeeded),
         Command::Render(render) => render::run(&render).map(succeeded),
         Command::Operator(operator) => controller::main(operator).await.map(succeeded),
+        Command::Why(why) => why::run(why).await.map(succeeded),
         Command::Guard { words } => guard::run(&words).await,
         Command::Shim { parent, words } => shim::run(parent, &words).map(succeeded),
     };

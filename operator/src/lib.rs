@@ -5,6 +5,7 @@
 //!                     ├▶ validate ─▶ plan ───┼▶ render: the objects of a cluster, as text
 //! API server ─▶ controller (watches)         └▶ controller: applied to a cluster, and reported
 //!                     └▶ graph: the routing, drawn and analysed
+//! status of a cluster ──▶ why: walks from a resource to the cause of its state
 //! ```
 //!
 //! A `resource` is what a file or an API server holds, `index` what all of them declare together,
@@ -21,6 +22,7 @@ pub mod plan;
 pub mod render;
 pub mod resource;
 pub mod validate;
+pub mod why;
 
 pub use cli::main;
 pub use model::{Key, Role, System};

@@ -12,3 +12,4 @@ mod objects;
 mod probe;
 mod reasons;
 mod record;
+mod why;
