@@ -331,3 +331,33 @@ async fn owners(client: &Client, resource: &Resource) -> Result<Vec<(String, Key
     }
     Ok(owners)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resource_is_named_as_kubectl_names_it() {
+        for text in [
+            "agg/order",
+            "Aggregate/order",
+            "aggregates/order",
+            "aggregate.angzarr.io/order",
+        ] {
+            assert_eq!(
+                named(text),
+                Ok((Kind::Aggregate, "order".to_owned())),
+                "{text}"
+            );
+        }
+        let error = named("pod/order").unwrap_err();
+        assert_eq!(
+            error,
+            "pod is not a kind of ours; write one of evs, agg, prj, saga, pm"
+        );
+        assert_eq!(
+            named("order").unwrap_err(),
+            "write a kind and a name, like agg/order"
+        );
+    }
+}

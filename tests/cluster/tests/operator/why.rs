@@ -1,5 +1,6 @@
 //! `angzarr why` and `kubectl get`: what a person sees first.
 
+use angzarr_cluster::built;
 use angzarr_crds::Kind;
 use angzarr_operator::{Key, why::explain};
 
@@ -33,6 +34,13 @@ async fn a_resource_that_nobody_looks_at_leads_to_the_operator() {
         next,
         "Next: kubectl get pods --all-namespaces --selector=app.kubernetes.io/name=angzarr-operator"
     );
+    let ran = std::process::Command::new(built("angzarr"))
+        .args(["why", "agg/nest", "--namespace", &lake.namespace])
+        .env("KUBECONFIG", lake.plane.kubeconfig())
+        .output()
+        .unwrap();
+    let printed = String::from_utf8(ran.stdout).unwrap();
+    assert_eq!(printed, lake.why(Kind::Aggregate, "nest").await);
     let absent = lake.why(Kind::Saga, "feed").await;
     let namespace = &lake.namespace;
     assert_eq!(
