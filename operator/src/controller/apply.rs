@@ -11,12 +11,12 @@ use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, Preconditi
 use kube::{Client, Error as ClientError};
 use serde_json::{Value, json};
 
-use super::child::{Child, ChildKey, ChildKind, Workload};
+use super::child::{Child, ChildKey, ChildKind, MANAGER, Workload};
 use super::world::World;
 use crate::model::Key;
 
-/// Who writes the children: the API server keeps apart what others write.
-const MANAGER: &str = "angzarr-operator";
+/// Who keeps the number of pods between the operator and an autoscaler: a field that its last owner drops falls back to its default.
+const KEEPER: &str = "angzarr-operator-replicas";
 
 /// Writes children.
 pub(super) struct Applier {
@@ -79,7 +79,7 @@ impl Applier {
         Self { client }
     }
 
-    /// Applies objects in their order; the workload is tried first, and if it is refused nothing is applied.
+    /// Applies objects in their order. If one of the names is taken, or the workload is refused when it is tried, nothing is applied.
     ///
     /// # Errors
     /// The first object that could not be applied.
@@ -90,27 +90,34 @@ impl Applier {
         world: &World,
     ) -> Result<Applied, Error> {
         let mut applied = Applied::default();
-        let wanted: Vec<_> = desired
-            .iter()
-            .filter_map(|object| Wanted::new(owner, object))
-            .collect();
-        for wanted in wanted.iter().filter(|it| it.is_workload()) {
-            if !self.is_current(wanted, world) {
-                self.try_out(wanted).await?;
+        let mut due = Vec::new();
+        let wanted = desired.iter();
+        for wanted in wanted.filter_map(|object| Wanted::new(owner, object)) {
+            let known = world.state().children.get(&wanted.key).cloned();
+            if self.is_current(&wanted, world) {
+                applied.workload = applied.workload.or(known.and_then(|it| it.workload));
+                continue;
             }
-        }
-        for wanted in &wanted {
-            let workload = if self.is_current(wanted, world) {
-                let state = world.state();
-                state
-                    .children
-                    .get(&wanted.key)
-                    .and_then(|it| it.workload.clone())
-            } else {
-                applied.has_changed = true;
-                self.write(wanted, owner, world).await?.workload
+            let found = match known {
+                Some(child) => Some(child),
+                None => self.find(&wanted.key).await?,
             };
-            applied.workload = applied.workload.or(workload);
+            if let Some(child) = &found {
+                wanted.check_owner(child, owner)?;
+            }
+            due.push((wanted, found));
+        }
+        for (wanted, found) in due.iter().filter(|(wanted, _)| wanted.is_workload()) {
+            self.try_out(wanted, found.as_ref()).await?;
+        }
+        let autoscaler = desired.iter().find(|it| is_autoscaler(it));
+        for (wanted, found) in &due {
+            if let (Some(child), Some(autoscaler)) = (found, autoscaler) {
+                self.hand_over(wanted, child, autoscaler).await?;
+            }
+            let child = self.write(wanted, found.as_ref(), world).await?;
+            applied.has_changed = true;
+            applied.workload = applied.workload.or(child.workload);
         }
         Ok(applied)
     }
@@ -166,45 +173,66 @@ impl Applier {
         state.children.is_as_written(&wanted.key, wanted.hash)
     }
 
-    async fn try_out(&self, wanted: &Wanted) -> Result<(), Error> {
+    async fn try_out(&self, wanted: &Wanted, found: Option<&Child>) -> Result<(), Error> {
         let mut how = PatchParams::apply(MANAGER).force();
         how.dry_run = true;
-        let patch = Patch::Apply(&wanted.object);
-        match self
-            .api(&wanted.key)
-            .patch(&wanted.key.name, &how, &patch)
-            .await
-        {
-            Ok(_) => Ok(()),
-            Err(source) => Err(wanted.error(source)),
-        }
+        self.patch(wanted, &how, &wanted.object_over(found)).await?;
+        Ok(())
     }
 
-    /// Writes an object that is ours or not there; both may be otherwise than the watch shows, which the API server judges.
-    async fn write(&self, wanted: &Wanted, owner: &Owner, world: &World) -> Result<Child, Error> {
-        let known = world.state().children.get(&wanted.key).cloned();
-        let found = match known {
-            Some(child) => Some(child),
-            None => self.find(&wanted.key).await?,
+    /// Keeps the number of pods as it is when an autoscaler takes it over. Of none an autoscaler makes nothing, so it gets its least number then.
+    async fn hand_over(
+        &self,
+        wanted: &Wanted,
+        child: &Child,
+        autoscaler: &Value,
+    ) -> Result<(), Error> {
+        let Some(workload) = child.workload.as_ref().filter(|_| child.has_our_replicas) else {
+            return Ok(());
         };
-        let mut object = wanted.object.clone();
+        let replicas = match workload.wanted {
+            0 => autoscaler["spec"]["minReplicas"].clone(),
+            wanted => wanted.into(),
+        };
+        let object = json!({
+            "apiVersion": wanted.object["apiVersion"],
+            "kind": wanted.object["kind"],
+            "metadata": { "name": wanted.key.name, "uid": child.uid },
+            "spec": { "replicas": replicas },
+        });
+        let how = PatchParams::apply(KEEPER).force();
+        self.patch(wanted, &how, &object).await?;
+        Ok(())
+    }
+
+    /// Writes an object that is ours or not there; both may be otherwise than was found, which the API server judges.
+    async fn write(
+        &self,
+        wanted: &Wanted,
+        found: Option<&Child>,
+        world: &World,
+    ) -> Result<Child, Error> {
         let mut how = PatchParams::apply(MANAGER);
-        if let Some(child) = &found {
-            wanted.check_owner(child, owner)?;
-            // Were it replaced meanwhile, this is refused.
-            object["metadata"]["uid"] = child.uid.clone().into();
-            how = how.force();
-        }
-        let api = self.api(&wanted.key);
-        let patch = Patch::Apply(&object);
-        let response = api.patch(&wanted.key.name, &how, &patch).await;
-        let object = response.map_err(|source| wanted.error(source))?;
+        how.force = found.is_some();
+        let object = self.patch(wanted, &how, &wanted.object_over(found)).await?;
         let child = Child::read(wanted.key.kind, &object);
         let mut state = world.state();
         state
             .children
             .write(&wanted.key, child.clone(), wanted.hash);
         Ok(child)
+    }
+
+    async fn patch(
+        &self,
+        wanted: &Wanted,
+        how: &PatchParams,
+        object: &Value,
+    ) -> Result<DynamicObject, Error> {
+        let api = self.api(&wanted.key);
+        let patch = Patch::Apply(object);
+        let patched = api.patch(&wanted.key.name, how, &patch).await;
+        patched.map_err(|source| wanted.error(source))
     }
 
     async fn find(&self, key: &ChildKey) -> Result<Option<Child>, Error> {
@@ -257,6 +285,15 @@ impl Wanted {
         [ChildKind::Deployment, ChildKind::PodTemplate].contains(&self.key.kind)
     }
 
+    /// The object to be applied over what was found; were that replaced meanwhile, it is refused.
+    fn object_over(&self, found: Option<&Child>) -> Value {
+        let mut object = self.object.clone();
+        if let Some(child) = found {
+            object["metadata"]["uid"] = child.uid.clone().into();
+        }
+        object
+    }
+
     fn check_owner(&self, child: &Child, owner: &Owner) -> Result<(), Error> {
         let is_ours = if self.key.kind == ChildKind::PersistentVolumeClaim {
             child.of.as_ref() == Some(&owner.key) && child.owner.is_none()
@@ -275,14 +312,20 @@ impl Wanted {
     fn error(&self, source: ClientError) -> Error {
         match &source {
             // What is invalid or forbidden stays so until somebody changes something.
-            ClientError::Api(status) if [400, 403, 422].contains(&status.code) => Error::Refused {
-                kind: self.key.kind.as_str(),
-                name: self.key.name.clone(),
-                message: status.message.clone(),
-            },
+            ClientError::Api(status) if [400, 403, 413, 422].contains(&status.code) => {
+                Error::Refused {
+                    kind: self.key.kind.as_str(),
+                    name: self.key.name.clone(),
+                    message: status.message.clone(),
+                }
+            }
             _ => call("apply", &self.key, source),
         }
     }
+}
+
+fn is_autoscaler(object: &Value) -> bool {
+    ChildKind::of(object) == Some(ChildKind::HorizontalPodAutoscaler)
 }
 
 fn call(action: &'static str, key: &ChildKey, source: ClientError) -> Error {

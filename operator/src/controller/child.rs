@@ -10,6 +10,9 @@ use serde_json::Value;
 
 use crate::model::Key;
 
+/// Who writes the children: the API server keeps apart what others write.
+pub(super) const MANAGER: &str = "angzarr-operator";
+
 /// A kind of object that is made for a component or a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum ChildKind {
@@ -102,6 +105,8 @@ pub(super) struct ChildKey {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Child {
     pub(super) uid: String,
+    /// When it was written last, in the order of all writes of its kind; 0 if the API server does not say it as a number.
+    pub(super) version: u64,
     /// The id of the resource that owns it.
     pub(super) owner: Option<String>,
     /// The resource that its labels name.
@@ -110,6 +115,8 @@ pub(super) struct Child {
     pub(super) look: u64,
     /// What its controller reports of a workload.
     pub(super) workload: Option<Workload>,
+    /// Whether the operator decides on the number of pods.
+    pub(super) has_our_replicas: bool,
 }
 
 /// What a Deployment's controller reports.
@@ -137,12 +144,38 @@ impl Child {
         let owner = owners.find(|owner| owner.controller == Some(true));
         Self {
             uid: metadata.uid.clone().unwrap_or_default(),
+            version: version(metadata),
             owner: owner.map(|owner| owner.uid.clone()),
             of: labelled(metadata),
             look: look(object),
             workload: (kind == ChildKind::Deployment).then(|| Workload::read(object)),
+            has_our_replicas: kind == ChildKind::Deployment && has_our_replicas(metadata),
         }
     }
+
+    /// Whether it differs in nothing that matters here.
+    fn is_like(&self, other: &Self) -> bool {
+        let version = other.version;
+        let mut same = self.clone();
+        same.version = version;
+        same == *other
+    }
+}
+
+/// When an object was written last. Versions of one kind of object grow with each write, as numbers.
+pub(super) fn version(metadata: &ObjectMeta) -> u64 {
+    let version = metadata.resource_version.as_deref();
+    version.and_then(|it| it.parse().ok()).unwrap_or(0)
+}
+
+fn has_our_replicas(metadata: &ObjectMeta) -> bool {
+    let mut managers = metadata.managed_fields.iter().flatten();
+    managers.any(|entry| {
+        let fields = entry.fields_v1.as_ref().map(|it| &it.0["f:spec"]);
+        entry.manager.as_deref() == Some(MANAGER)
+            && entry.operation.as_deref() == Some("Apply")
+            && fields.is_some_and(|spec| spec.get("f:replicas").is_some())
+    })
 }
 
 /// The resource that an object's labels name.
@@ -222,12 +255,18 @@ impl Workload {
 }
 
 /// The children that the watches know.
+///
+/// # Design
+/// A write is answered and watched on two connections, so either may come first. The later state counts, whichever way it came; else an edit, or a
+/// deletion, right after a write of ours would be hidden by the answer to that write.
 #[derive(Debug, Default)]
 pub(super) struct Children {
     all: HashMap<ChildKey, Child>,
     of: BTreeMap<Key, BTreeSet<ChildKey>>,
     /// What was written last, and how the object looked then.
     written: HashMap<ChildKey, Written>,
+    /// How far the watch of a kind has come.
+    watched: HashMap<ChildKind, u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -237,11 +276,22 @@ struct Written {
 }
 
 impl Children {
-    /// Enters a child; returns the resource that it concerns, if it changed.
+    /// Enters a child as its watch shows it; returns the resource that it concerns, if it changed.
     pub(super) fn insert(&mut self, key: ChildKey, child: Child) -> Option<Key> {
+        self.advance(key.kind, child.version);
+        self.enter(key, child)
+    }
+
+    fn enter(&mut self, key: ChildKey, child: Child) -> Option<Key> {
         let of = child.of.clone();
-        if self.all.get(&key) == Some(&child) {
-            return None;
+        if let Some(known) = self.all.get_mut(&key) {
+            if known.version > child.version {
+                return None;
+            }
+            if known.is_like(&child) {
+                known.version = child.version;
+                return None;
+            }
         }
         if let Some(of) = &of {
             self.of.entry(of.clone()).or_default().insert(key.clone());
@@ -257,8 +307,20 @@ impl Children {
     /// Enters a child as the API server answered a write of something desired, which its hash stands for.
     pub(super) fn write(&mut self, key: &ChildKey, child: Child, desired: u64) {
         let look = child.look;
-        self.insert(key.clone(), child);
         self.written.insert(key.clone(), Written { desired, look });
+        // Else the watch has passed this write already, and knows what came after it.
+        if child.version == 0 || child.version > self.watched(key.kind) {
+            self.enter(key.clone(), child);
+        }
+    }
+
+    fn watched(&self, kind: ChildKind) -> u64 {
+        self.watched.get(&kind).copied().unwrap_or(0)
+    }
+
+    fn advance(&mut self, kind: ChildKind, version: u64) {
+        let watched = self.watched.entry(kind).or_default();
+        *watched = version.max(*watched);
     }
 
     /// Whether a child still looks as after a write of the same.
@@ -268,6 +330,17 @@ impl Children {
         };
         let look = child.look;
         self.written.get(key) == Some(&Written { desired, look })
+    }
+
+    /// Takes out a child that its watch saw deleted; returns the resource that it concerned.
+    pub(super) fn delete(&mut self, key: &ChildKey, version: u64) -> Option<Key> {
+        self.advance(key.kind, version);
+        let known = self.all.get(key)?.version;
+        if version != 0 && known > version {
+            // Another one has taken its place.
+            return None;
+        }
+        self.remove(key)
     }
 
     /// Takes out a child; returns the resource that it concerned.
@@ -305,3 +378,6 @@ impl Children {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use angzarr_crds::Kind;
 use futures::{StreamExt, TryStreamExt};
@@ -14,7 +15,7 @@ use kube::{Client, ResourceExt};
 use tokio::sync::watch as state;
 
 use super::api;
-use super::child::{Child, ChildKey, ChildKind, labelled};
+use super::child::{Child, ChildKey, ChildKind, labelled, version};
 use super::pod::Pod;
 use super::queue::Requests;
 use super::world::{Subject, World};
@@ -31,7 +32,12 @@ pub(super) struct Intake {
     pub(super) requests: Requests,
     /// The namespace to look at; all without one.
     pub(super) namespace: Option<String>,
+    /// How long a watch lasts, and so how long a dead one may go unnoticed.
+    pub(super) watch: Duration,
 }
+
+/// How many objects are listed at a time; each may have more than a megabyte.
+const PAGE: u32 = 100;
 
 /// Tells whether a watch has seen everything once.
 pub(super) type Complete = state::Sender<usize>;
@@ -40,7 +46,7 @@ impl Intake {
     /// Watches the resources of a kind until it is dropped.
     pub(super) async fn resources(self, kind: Kind, complete: Complete) {
         let objects = self.objects(&api(kind));
-        let watched = watch(objects, watcher::Config::default()).default_backoff();
+        let watched = watch(objects, self.watching()).default_backoff();
         let mut watched = pin!(watched.inspect_err(|error| report(kind.as_str(), error)));
         let mut listed = BTreeSet::new();
         let key = |object: &DynamicObject| Key {
@@ -88,7 +94,7 @@ impl Intake {
     /// Watches the children of a kind until it is dropped.
     pub(super) async fn children(self, kind: ChildKind, complete: Complete) {
         let objects = self.objects(&kind.api());
-        let watched = watch(objects, watcher::Config::default().labels(OURS)).default_backoff();
+        let watched = watch(objects, self.watching().labels(OURS)).default_backoff();
         let mut watched = pin!(watched.inspect_err(|error| report(kind.as_str(), error)));
         let mut listed = BTreeSet::new();
         let key = |object: &DynamicObject| ChildKey {
@@ -105,7 +111,11 @@ impl Intake {
                     self.enter_child(key(&object), &object);
                 }
                 Event::Apply(object) => self.enter_child(key(&object), &object),
-                Event::Delete(object) => self.leave_child(&key(&object)),
+                Event::Delete(object) => {
+                    let version = version(&object.metadata);
+                    let concerned = self.world.state().children.delete(&key(&object), version);
+                    self.requests.all(concerned);
+                }
                 Event::InitDone => {
                     let known: BTreeSet<_> =
                         self.world.state().children.keys(kind).into_iter().collect();
@@ -135,7 +145,7 @@ impl Intake {
             Some(namespace) => Api::namespaced(self.client.clone(), namespace),
             None => Api::all(self.client.clone()),
         };
-        let of_ours = watcher::Config::default().labels("angzarr.io/component");
+        let of_ours = self.watching().labels("angzarr.io/component");
         let watched = watch(pods, of_ours).default_backoff();
         let mut watched = pin!(watched.inspect_err(|error| report("Pod", error)));
         let mut listed = BTreeSet::new();
@@ -172,6 +182,13 @@ impl Intake {
             self.requests.now(key.clone());
         }
         Some((key, name))
+    }
+
+    fn watching(&self) -> watcher::Config {
+        let seconds = u32::try_from(self.watch.as_secs()).unwrap_or(u32::MAX);
+        // None at all would switch off the search for dead watches.
+        let config = watcher::Config::default().timeout(seconds.max(1));
+        config.page_size(PAGE)
     }
 
     fn objects(&self, resource: &kube::api::ApiResource) -> Api<DynamicObject> {

@@ -7,6 +7,7 @@
 //! world.rs     what is known: resources, children, pods
 //! queue.rs     which resources are due
 //! reconcile.rs the pipeline
+//! deadline.rs  bounds the time of each call
 //! apply.rs     writes children, and only ours
 //! probe.rs     asks the sidecars of pods
 //! look.rs      what they said
@@ -20,6 +21,7 @@
 mod answers;
 mod apply;
 mod child;
+mod deadline;
 mod intake;
 mod look;
 mod manual;
@@ -34,6 +36,7 @@ mod world;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use angzarr_crds::{GROUP, Kind};
 use anyhow::{Context, Result};
@@ -43,18 +46,23 @@ use kube::api::{ApiResource, GroupVersionKind};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::plan::Installation;
 pub use manual::{Entry, Value, manual};
 pub(crate) use pod::Pod;
+pub use queue::Pace;
 pub use reasons::{Reason, Type};
 
 use child::ChildKind;
 use intake::Intake;
 use probe::Prober;
-use queue::{Pace, Queue};
+use queue::Queue;
 use reconcile::Reconciler;
 use world::World;
+
+/// How long the last steps may take after a signal.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// What the operator looks at, and what it installs.
 #[derive(Debug, Clone, Args)]
@@ -73,6 +81,9 @@ pub struct Operator {
         default_value = "30s"
     )]
     pub probe_interval: angzarr_crds::Duration,
+    /// How fast it works.
+    #[command(flatten)]
+    pub pace: Pace,
 }
 
 /// Runs the operator of this process until a signal ends it.
@@ -96,12 +107,15 @@ pub(crate) async fn main(operator: Operator) -> Result<()> {
 /// A part of it ended by itself.
 pub async fn run(operator: Operator, client: Client, stopped: impl Future) -> Result<()> {
     let world = Arc::new(World::default());
-    let queue = Queue::new(Pace::default());
+    let pace = operator.pace;
+    let client = deadline::bounded(client, pace.call);
+    let queue = Queue::new(pace);
     let intake = Intake {
         client: client.clone(),
         world: Arc::clone(&world),
         requests: queue.requests(),
         namespace: operator.namespace,
+        watch: pace.watch,
     };
     let installation = Installation {
         sidecar_image: operator.sidecar_image,
@@ -115,33 +129,39 @@ pub async fn run(operator: Operator, client: Client, stopped: impl Future) -> Re
     let reconciler = Arc::new(Reconciler::new(client, world, installation));
     let (mut watches, complete) = start_watches(&intake);
     let stop = CancellationToken::new();
-    let probes = tokio::spawn(prober.run(stop.clone()));
+    // Whoever drops this future ends all of it.
+    let mut probes = AbortOnDropHandle::new(tokio::spawn(prober.run(stop.clone())));
     let look = move |key| {
         let reconciler = Arc::clone(&reconciler);
         async move { reconciler.reconcile(key).await }
     };
-    let work = tokio::spawn({
+    let mut work = AbortOnDropHandle::new(tokio::spawn({
         let stop = stop.clone();
         async move {
             if complete.await {
                 queue.run(look, stop).await;
             }
         }
-    });
+    }));
     tokio::select! {
         _ = stopped => {}
         ended = watches.join_next() => {
             ended.context("watch")?.context("watch the API server")?;
             anyhow::bail!("a watch ended by itself");
         }
-        ended = probes => {
+        ended = &mut probes => {
             ended.context("ask the sidecars")?;
             anyhow::bail!("the probes ended by themselves");
+        }
+        ended = &mut work => {
+            ended.context("look at the resources")?;
+            anyhow::bail!("the queue ended by itself");
         }
     }
     stop.cancel();
     watches.abort_all();
-    work.abort();
+    // What is under way is finished, or left to the next start: each step may be repeated.
+    let _ = tokio::time::timeout(FAREWELL, work).await;
     Ok(())
 }
 

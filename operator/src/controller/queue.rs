@@ -5,6 +5,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
 
+use clap::Args;
 use futures::{StreamExt, stream};
 use kube::runtime::scheduler::{ScheduleRequest, scheduler};
 use rand::Rng;
@@ -50,17 +51,27 @@ pub(super) enum Next {
     Never,
 }
 
-/// The times and bounds of a queue.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Pace {
+/// The times and bounds of the operator's work.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Pace {
     /// How many resources are looked at beside each other.
-    pub(super) concurrency: usize,
-    /// The regular interval.
-    pub(super) resync: Duration,
+    #[arg(long, hide = true, default_value_t = 16)]
+    pub concurrency: usize,
+    /// How often each resource is looked at without being asked.
+    #[arg(long, hide = true, default_value = "10m", value_parser = humantime::parse_duration)]
+    pub resync: Duration,
     /// The wait after a first failure.
-    pub(super) backoff_initial: Duration,
+    #[arg(long, hide = true, default_value = "200ms", value_parser = humantime::parse_duration)]
+    pub backoff_initial: Duration,
     /// The longest wait after a failure.
-    pub(super) backoff_max: Duration,
+    #[arg(long, hide = true, default_value = "1m", value_parser = humantime::parse_duration)]
+    pub backoff_max: Duration,
+    /// How long a call of the API server may take.
+    #[arg(long, hide = true, default_value = "30s", value_parser = humantime::parse_duration)]
+    pub call: Duration,
+    /// How long a watch lasts until it is begun anew; one that died in silence is noticed then.
+    #[arg(long, hide = true, default_value = "1m", value_parser = humantime::parse_duration)]
+    pub watch: Duration,
 }
 
 impl Default for Pace {
@@ -70,6 +81,8 @@ impl Default for Pace {
             resync: Duration::from_secs(600),
             backoff_initial: Duration::from_millis(200),
             backoff_max: Duration::from_secs(60),
+            call: Duration::from_secs(30),
+            watch: Duration::from_secs(60),
         }
     }
 }
@@ -185,3 +198,6 @@ impl Pace {
         wait.mul_f64(rand::rng().random_range(0.5..=1.0))
     }
 }
+
+#[cfg(test)]
+mod tests;

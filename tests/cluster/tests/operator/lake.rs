@@ -1,7 +1,7 @@
 //! A namespace with an operator of its own.
 
 use angzarr_cluster::{ControlPlane, until};
-use angzarr_operator::controller::{Operator, run};
+use angzarr_operator::controller::{Operator, Pace, run};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ListParams, Patch, PatchParams};
 use kube::{Client, ResourceExt};
@@ -79,6 +79,7 @@ impl Lake {
             namespace: Some(self.namespace.clone()),
             sidecar_image: "sidecar:9".to_owned(),
             probe_interval: "2s".parse().unwrap(),
+            pace: Pace::default(),
         };
         let client = self.client.clone();
         let (stop, stopped) = oneshot::channel::<()>();
