@@ -18,6 +18,9 @@ use crate::model::Key;
 /// Who keeps the number of pods between the operator and an autoscaler: a field that its last owner drops falls back to its default.
 const KEEPER: &str = "angzarr-operator-replicas";
 
+/// From this size on, in bytes, the store of an API server may not take an object; what etcd takes at most by default.
+const LARGE: usize = 1_500_000;
+
 /// Writes children.
 pub(super) struct Applier {
     client: Client,
@@ -70,6 +73,11 @@ impl Error {
             Self::NameTaken { .. } | Self::Refused { .. } => false,
             Self::Call { .. } => true,
         }
+    }
+
+    /// Whether the API server says that it failed itself.
+    fn is_internal(&self) -> bool {
+        matches!(self, Self::Call { source: ClientError::Api(status), .. } if status.code == 500)
     }
 }
 
@@ -176,8 +184,24 @@ impl Applier {
     async fn try_out(&self, wanted: &Wanted, found: Option<&Child>) -> Result<(), Error> {
         let mut how = PatchParams::apply(MANAGER).force();
         how.dry_run = true;
-        self.patch(wanted, &how, &wanted.object_over(found)).await?;
-        Ok(())
+        let tried = self.patch(wanted, &how, &wanted.object_over(found)).await;
+        match tried {
+            Ok(_) => Ok(()),
+            Err(error) if error.is_internal() => Err(self.explain(wanted).await.unwrap_or(error)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Says what is wrong with an object of which the API server only says that it failed itself, as it does of a field that it does not know: a strict
+    /// creation, which is not carried out, names the fields.
+    async fn explain(&self, wanted: &Wanted) -> Option<Error> {
+        let url = self.api(&wanted.key).resource_url().to_owned();
+        let uri = format!("{url}?dryRun=All&fieldValidation=Strict");
+        let body = wanted.object.to_string().into_bytes();
+        let request = http::Request::post(uri).header("Content-Type", "application/json");
+        let created = self.client.request::<Value>(request.body(body).ok()?).await;
+        let error = wanted.error(created.err()?);
+        (!error.is_retryable()).then_some(error)
     }
 
     /// Keeps the number of pods as it is when an autoscaler takes it over. Of none an autoscaler makes nothing, so it gets its least number then.
@@ -214,7 +238,8 @@ impl Applier {
     ) -> Result<Child, Error> {
         let mut how = PatchParams::apply(MANAGER);
         how.force = found.is_some();
-        let object = self.patch(wanted, &how, &wanted.object_over(found)).await?;
+        let patched = self.patch(wanted, &how, &wanted.object_over(found)).await;
+        let object = patched.map_err(|error| wanted.unless_too_large(error))?;
         let child = Child::read(wanted.key.kind, &object);
         let mut state = world.state();
         state
@@ -292,6 +317,22 @@ impl Wanted {
             object["metadata"]["uid"] = child.uid.clone().into();
         }
         object
+    }
+
+    /// The API server says that it failed itself when its store does not take an object for its size.
+    fn unless_too_large(&self, error: Error) -> Error {
+        let size = self.object.to_string().len();
+        if !error.is_internal() || size < LARGE {
+            return error;
+        }
+        let message = format!(
+            "it has {size} bytes, and an API server stores about {LARGE}; make the template smaller"
+        );
+        Error::Refused {
+            kind: self.key.kind.as_str(),
+            name: self.key.name.clone(),
+            message,
+        }
     }
 
     fn check_owner(&self, child: &Child, owner: &Owner) -> Result<(), Error> {

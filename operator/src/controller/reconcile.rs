@@ -354,7 +354,41 @@ fn describe(key: &Key, planned: &Planned, asked: &[Asked], status: &mut Componen
         Role::Aggregate { .. } => None,
         Role::Projector { reads, .. } | Role::Saga { reads, .. } => {
             let domains = reads.sources.iter().map(|source| source.domain.as_str());
-            Some(domains.collect::<Vec<_>>().join(","))
+            Some(listed(domains))
         }
     };
+}
+
+/// The longest list that the schema of a status takes, in bytes.
+const LONGEST_LIST: usize = 1024;
+
+/// As many names as there is room for.
+fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let mut list = String::new();
+    for name in names {
+        if list.len() + name.len() + ",,…".len() > LONGEST_LIST {
+            return list + ",…";
+        }
+        if !list.is_empty() {
+            list.push(',');
+        }
+        list += name;
+    }
+    list
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_names_has_room_in_the_status() {
+        assert_eq!(listed(["cart", "order"].into_iter()), "cart,order");
+        let name = "d".repeat(63);
+        let long = listed(std::iter::repeat_n(name.as_str(), 64));
+        assert!(
+            long.len() <= LONGEST_LIST && long.ends_with("d,…"),
+            "{long}"
+        );
+    }
 }

@@ -61,6 +61,12 @@ impl Running {
         drop(self.stop.take());
         self.task.await.unwrap();
     }
+
+    /// Ends it as a kill would: no further step is taken.
+    pub(crate) async fn kill(self) {
+        self.task.abort();
+        assert!(self.task.await.unwrap_err().is_cancelled());
+    }
 }
 
 impl Lake {
@@ -75,13 +81,17 @@ impl Lake {
 
     /// Starts an operator.
     pub(crate) fn operate(&self) -> Running {
+        self.operate_over(self.client.clone(), Pace::default())
+    }
+
+    /// Starts an operator that reaches the API server through a client of the test's.
+    pub(crate) fn operate_over(&self, client: Client, pace: Pace) -> Running {
         let operator = Operator {
             namespace: Some(self.namespace.clone()),
             sidecar_image: "sidecar:9".to_owned(),
             probe_interval: "2s".parse().unwrap(),
-            pace: Pace::default(),
+            pace,
         };
-        let client = self.client.clone();
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(async move { run(operator, client, stopped).await.unwrap() });
         Running {

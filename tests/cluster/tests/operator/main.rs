@@ -6,10 +6,15 @@
 )]
 
 mod conditions;
+mod faults;
 mod gitops;
+mod hostile;
 mod lake;
 mod objects;
 mod probe;
 mod reasons;
 mod record;
+mod silent;
 mod why;
+mod wire;
+mod world;

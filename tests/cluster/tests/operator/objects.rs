@@ -9,17 +9,28 @@ use super::lake::{Lake, STORE, aggregate, component};
 
 const KINDS: &str = "deployments,services,configmaps,serviceaccounts,persistentvolumeclaims";
 
-/// The objects of ours, by kind and name, with their versions.
+/// The objects of ours, by kind and name, with what they hold. Their controllers write their status.
 fn ours(lake: &Lake) -> BTreeSet<(String, String)> {
     let label = "app.kubernetes.io/managed-by=angzarr";
-    let text = lake.kubectl(&["get", KINDS, "--selector", label, "--output", "json"]);
+    let text = lake.kubectl(&[
+        "get",
+        KINDS,
+        "--selector",
+        label,
+        "--show-managed-fields",
+        "--output",
+        "json",
+    ]);
     let all: Value = serde_json::from_str(&text).unwrap();
     let word = |it: &Value| it.as_str().unwrap().to_owned();
     let objects = all["items"].as_array().unwrap().iter();
     objects
         .map(|it| {
             let name = format!("{}/{}", word(&it["kind"]), word(&it["metadata"]["name"]));
-            (name, word(&it["metadata"]["resourceVersion"]))
+            let mut held = it.clone();
+            held.as_object_mut().unwrap().remove("status");
+            held["metadata"]["resourceVersion"].take();
+            (name, held.to_string())
         })
         .collect()
 }
