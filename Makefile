@@ -90,6 +90,8 @@ crds: ## Generates crds/*.yaml and docs/resources.md from the resource types.
 # The release build, the same for all targets that use it.
 RELEASE = $(CARGO) build --release --quiet -p angzarr-sidecar -p angzarr-bench
 
+RELEASE_OPERATOR = $(CARGO) build --release --quiet -p angzarr-operator -p angzarr-cluster --bins
+
 release-check: ## Checks that the release build has no fail points and that the bench runs with it.
 	$(RELEASE)
 	$(CARGO) run --quiet -p angzarr-tests --bin release-check -- $(TARGET)/release/angzarr-sidecar
@@ -102,4 +104,6 @@ golden: ## Rewrites the committed contract, docs/conditions.md and the objects t
 
 bench: ## Measures the pipeline next to the bare calls and flushes that it needs; writes target/bench.json.
 	$(RELEASE)
+	$(RELEASE_OPERATOR)
 	$(TARGET)/release/angzarr-bench --json $(TARGET)/bench.json
+	$(TARGET)/release/operator-bench

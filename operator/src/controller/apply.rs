@@ -18,9 +18,6 @@ use crate::model::Key;
 /// Who keeps the number of pods between the operator and an autoscaler: a field that its last owner drops falls back to its default.
 const KEEPER: &str = "angzarr-operator-replicas";
 
-/// From this size on, in bytes, the store of an API server may not take an object; what etcd takes at most by default.
-const LARGE: usize = 1_500_000;
-
 /// Writes children.
 pub(super) struct Applier {
     client: Client,
@@ -238,8 +235,7 @@ impl Applier {
     ) -> Result<Child, Error> {
         let mut how = PatchParams::apply(MANAGER);
         how.force = found.is_some();
-        let patched = self.patch(wanted, &how, &wanted.object_over(found)).await;
-        let object = patched.map_err(|error| wanted.unless_too_large(error))?;
+        let object = self.patch(wanted, &how, &wanted.object_over(found)).await?;
         let child = Child::read(wanted.key.kind, &object);
         let mut state = world.state();
         state
@@ -317,22 +313,6 @@ impl Wanted {
             object["metadata"]["uid"] = child.uid.clone().into();
         }
         object
-    }
-
-    /// The API server says that it failed itself when its store does not take an object for its size.
-    fn unless_too_large(&self, error: Error) -> Error {
-        let size = self.object.to_string().len();
-        if !error.is_internal() || size < LARGE {
-            return error;
-        }
-        let message = format!(
-            "it has {size} bytes, and an API server stores about {LARGE}; make the template smaller"
-        );
-        Error::Refused {
-            kind: self.key.kind.as_str(),
-            name: self.key.name.clone(),
-            message,
-        }
     }
 
     fn check_owner(&self, child: &Child, owner: &Owner) -> Result<(), Error> {

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use angzarr_cluster::{ControlPlane, built, repository};
+use angzarr_cluster::{ControlPlane, repository};
 use clap::Parser;
 use futures::{StreamExt, stream};
 use kube::Client;
@@ -83,83 +83,68 @@ async fn main() {
     let bench = Bench {
         plane,
         client,
-        program: asked.operator.clone().unwrap_or_else(|| built("angzarr")),
+        program: asked.operator.clone().unwrap_or_else(beside),
         folder,
     };
-    bench.measure(&asked).await;
+    let figures = bench.measure(&asked).await;
+    figures.print(&asked);
+    if asked.strict {
+        figures.check();
+    }
+}
+
+/// What was measured.
+#[derive(Debug)]
+struct Figures {
+    bare: (Duration, Asks),
+    operator: (Duration, Asks),
+    objects: usize,
+    /// In megabytes.
+    memory: f64,
+    steady_writes: u64,
+    /// The time of one change among ten components, and among all.
+    change: [Duration; 2],
 }
 
 impl Bench {
-    async fn measure(&self, asked: &Asked) {
+    async fn measure(&self, asked: &Asked) -> Figures {
         let namespaces = asked.components.div_ceil(TOGETHER);
-        // One change among ten.
         self.declare(&["few".to_owned()]).await;
         let operator = self.operate();
         self.converged(TOGETHER).await;
         self.calm().await;
         let among_ten = self.time_of_a_change().await;
         drop(operator);
-        // The same objects by a bare client.
         let bare: Vec<_> = (0..namespaces).map(|it| format!("bare-{it}")).collect();
         let objects = self.render(&bare);
         self.make_namespaces(&bare).await;
-        let before = self.asks().await;
-        let begun = Instant::now();
-        self.apply(&objects).await;
-        let bare_time = begun.elapsed();
-        let bare_asks = self.asks().await.since(before);
+        let bare = self.timed(self.apply(&objects)).await;
         self.calm().await;
-        // The operator.
         let own: Vec<_> = (0..namespaces).map(|it| format!("own-{it}")).collect();
         self.declare(&own).await;
         self.calm().await;
-        let all = (namespaces + 1) * TOGETHER;
-        let before = self.asks().await;
-        let begun = Instant::now();
         let operator = self.operate();
-        self.converged(all).await;
-        let time = begun.elapsed();
-        let asks = self.asks().await.since(before);
+        let converged = self.converged((namespaces + 1) * TOGETHER);
+        let timed = self.timed(converged).await;
         self.calm().await;
         let before = self.asks().await;
         sleep(RESYNC + RESYNC / 4).await;
         let steady = self.asks().await.since(before);
-        let among_all = self.time_of_a_change().await;
-        let memory = peak(&operator.0);
-        let times = time.as_secs_f64() / bare_time.as_secs_f64();
-        let change = among_all.as_secs_f64() / among_ten.as_secs_f64();
-        println!(
-            "operator, {} components in {namespaces} namespaces, {CONCURRENCY} calls beside each other",
-            asked.components
-        );
-        println!(
-            "  bare client    {:7.1} s  {} objects, {bare_asks}",
-            bare_time.as_secs_f64(),
-            objects.len()
-        );
-        println!(
-            "  operator       {:7.1} s  {times:.2} times, {asks}",
-            time.as_secs_f64()
-        );
-        println!("  peak memory    {memory:7.1} MB");
-        println!(
-            "  one resync     {:7} writes",
-            steady.applies + steady.deletions
-        );
-        println!(
-            "  one change     {:7.1} ms among {TOGETHER}, {:.1} ms among {all}: {change:.2} times",
-            among_ten.as_secs_f64() * 1000.0,
-            among_all.as_secs_f64() * 1000.0
-        );
-        if asked.strict {
-            assert!(times <= 2.0, "slower than twice the bare client");
-            assert!(memory <= 150.0, "more than 150 MB");
-            assert_eq!(steady.applies + steady.deletions, 0, "writes once steady");
-            assert!(
-                change <= 1.5,
-                "a change among all takes longer than 1.5 times"
-            );
+        Figures {
+            bare,
+            operator: timed,
+            objects: objects.len(),
+            change: [among_ten, self.time_of_a_change().await],
+            memory: peak(&operator.0),
+            steady_writes: steady.applies + steady.deletions,
         }
+    }
+
+    async fn timed(&self, work: impl Future<Output = ()>) -> (Duration, Asks) {
+        let before = self.asks().await;
+        let begun = Instant::now();
+        work.await;
+        (begun.elapsed(), self.asks().await.since(before))
     }
 
     fn operate(&self) -> Operator {
@@ -310,6 +295,47 @@ impl Bench {
     }
 }
 
+impl Figures {
+    /// How many times the bare client's time the operator takes.
+    fn times(&self) -> f64 {
+        self.operator.0.as_secs_f64() / self.bare.0.as_secs_f64()
+    }
+
+    /// How many times longer a change takes among all.
+    fn growth(&self) -> f64 {
+        self.change[1].as_secs_f64() / self.change[0].as_secs_f64()
+    }
+
+    fn print(&self, asked: &Asked) {
+        let (components, objects) = (asked.components, self.objects);
+        let [bare, operator] = [&self.bare, &self.operator].map(|it| it.0.as_secs_f64());
+        let [few, all] = self.change.map(|it| it.as_secs_f64() * 1000.0);
+        println!("operator: {components} components, {CONCURRENCY} calls beside each other");
+        println!(
+            "  bare client  {bare:8.1} s   {objects} objects; {}",
+            self.bare.1
+        );
+        let times = self.times();
+        println!(
+            "  operator     {operator:8.1} s   {times:.2} times; {}",
+            self.operator.1
+        );
+        println!("  peak memory  {:8.1} MB", self.memory);
+        println!("  one resync   {:8} writes", self.steady_writes);
+        let growth = self.growth();
+        println!(
+            "  one change   {few:8.1} ms  among {TOGETHER}; {all:.1} ms among all, {growth:.2} times"
+        );
+    }
+
+    fn check(&self) {
+        assert!(self.times() <= 2.0, "slower than twice the bare client");
+        assert!(self.memory <= 150.0, "more than 150 MB");
+        assert_eq!(self.steady_writes, 0, "writes once steady");
+        assert!(self.growth() <= 1.5, "a change takes longer among all");
+    }
+}
+
 impl Asks {
     fn since(self, before: Self) -> Self {
         Self {
@@ -424,6 +450,11 @@ fn peak(process: &Child) -> f64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let kilobytes = line.and_then(|it| it.split_whitespace().next()).unwrap();
     kilobytes.parse::<f64>().unwrap() / 1024.0
+}
+
+/// The operator that cargo has built next to this program.
+fn beside() -> PathBuf {
+    std::env::current_exe().unwrap().with_file_name("angzarr")
 }
 
 fn text(path: &Path) -> &str {

@@ -60,15 +60,6 @@ async fn resources_of_a_megabyte_are_told_about_or_served() {
             "        env: [{name: LONG, value: TEXT}]",
         ),
     );
-    // The store of the API server takes this, and not the Deployment with a sidecar more.
-    create(
-        &lake,
-        &with(
-            "brimming",
-            1_571_000,
-            "        env: [{name: LONG, value: TEXT}]",
-        ),
-    );
     a_neighbour_is_served(&lake).await;
     let said = is_told(&lake, "agg/annotated", "Stalled", "InvalidSpec").await;
     assert!(
@@ -77,7 +68,6 @@ async fn resources_of_a_megabyte_are_told_about_or_served() {
     );
     lake.condition("agg/filled", "Reconciling", "RollingOut")
         .await;
-    is_told(&lake, "agg/brimming", "Stalled", "InvalidTemplate").await;
     running.stop().await;
 }
 
