@@ -12,12 +12,12 @@ use kube::api::{Api, DynamicObject};
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch};
 use kube::{Client, ResourceExt};
-use tokio::sync::watch as state;
 
 use super::api;
 use super::child::{Child, ChildKey, ChildKind, labelled, version};
 use super::pod::Pod;
 use super::queue::Requests;
+use super::watching::Watching;
 use super::world::{Subject, World};
 use crate::model::Key;
 
@@ -39,15 +39,12 @@ pub(super) struct Intake {
 /// How many objects are listed at a time; each may have more than a megabyte.
 const PAGE: u32 = 100;
 
-/// Tells whether a watch has seen everything once.
-pub(super) type Complete = state::Sender<usize>;
-
 impl Intake {
     /// Watches the resources of a kind until it is dropped.
-    pub(super) async fn resources(self, kind: Kind, complete: Complete) {
+    pub(super) async fn resources(self, kind: Kind, watching: Watching) {
         let objects = self.objects(&api(kind));
         let watched = watch(objects, self.watching()).default_backoff();
-        let mut watched = pin!(watched.inspect_err(|error| report(kind.as_str(), error)));
+        let mut watched = pin!(watched.inspect_err(|error| watching.failed(kind.as_str(), error)));
         let mut listed = BTreeSet::new();
         let key = |object: &DynamicObject| Key {
             namespace: object.namespace().unwrap_or_default(),
@@ -69,7 +66,7 @@ impl Intake {
                     for gone in known.difference(&listed) {
                         self.leave(gone);
                     }
-                    complete.send_modify(|count| *count += 1);
+                    watching.complete(kind.as_str());
                 }
             }
         }
@@ -92,10 +89,10 @@ impl Intake {
     }
 
     /// Watches the children of a kind until it is dropped.
-    pub(super) async fn children(self, kind: ChildKind, complete: Complete) {
+    pub(super) async fn children(self, kind: ChildKind, watching: Watching) {
         let objects = self.objects(&kind.api());
         let watched = watch(objects, self.watching().labels(OURS)).default_backoff();
-        let mut watched = pin!(watched.inspect_err(|error| report(kind.as_str(), error)));
+        let mut watched = pin!(watched.inspect_err(|error| watching.failed(kind.as_str(), error)));
         let mut listed = BTreeSet::new();
         let key = |object: &DynamicObject| ChildKey {
             kind,
@@ -122,7 +119,7 @@ impl Intake {
                     for gone in known.difference(&listed) {
                         self.leave_child(gone);
                     }
-                    complete.send_modify(|count| *count += 1);
+                    watching.complete(kind.as_str());
                 }
             }
         }
@@ -140,14 +137,14 @@ impl Intake {
     }
 
     /// Watches the pods of components until it is dropped.
-    pub(super) async fn pods(self, complete: Complete) {
+    pub(super) async fn pods(self, watching: Watching) {
         let pods: Api<PodObject> = match &self.namespace {
             Some(namespace) => Api::namespaced(self.client.clone(), namespace),
             None => Api::all(self.client.clone()),
         };
         let of_ours = self.watching().labels("angzarr.io/component");
         let watched = watch(pods, of_ours).default_backoff();
-        let mut watched = pin!(watched.inspect_err(|error| report("Pod", error)));
+        let mut watched = pin!(watched.inspect_err(|error| watching.failed("Pod", error)));
         let mut listed = BTreeSet::new();
         while let Some(event) = watched.next().await {
             let Ok(event) = event else { continue };
@@ -168,7 +165,7 @@ impl Intake {
                 Event::InitDone => {
                     let gone = self.world.state().retain_pods(&listed);
                     self.requests.all(gone);
-                    complete.send_modify(|count| *count += 1);
+                    watching.complete("Pod");
                 }
             }
         }
@@ -201,8 +198,4 @@ impl Intake {
 
 fn component(object: &PodObject) -> Option<Key> {
     labelled(&object.metadata)
-}
-
-fn report(kind: &str, error: &watcher::Error) {
-    tracing::warn!(kind, error = %error, "a watch broke, and is begun again");
 }

@@ -16,15 +16,21 @@
 //! answers.rs   those that come from what sidecars said
 //! reasons.rs   their types and reasons
 //! manual.rs    what each reason means, and what to do
+//! leader.rs    which of several operators writes; fence.rs lets nobody else write
+//! http.rs      probes and metrics
 //! ```
 
 mod answers;
 mod apply;
 mod child;
 mod deadline;
+mod fence;
+mod http;
 mod intake;
+mod leader;
 mod look;
 mod manual;
+mod metrics;
 mod pod;
 mod probe;
 mod queue;
@@ -32,10 +38,13 @@ mod reasons;
 mod reconcile;
 mod report;
 mod seen;
+mod watching;
 mod world;
 
-use std::future::Future;
+use std::future::{Future, pending};
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use angzarr_crds::{GROUP, Kind};
@@ -43,26 +52,32 @@ use anyhow::{Context, Result};
 use clap::Args;
 use kube::Client;
 use kube::api::{ApiResource, GroupVersionKind};
-use tokio::sync::watch;
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
 
+use crate::model::Key;
 use crate::plan::Installation;
+pub use leader::Election;
 pub use manual::{Entry, Value, manual};
 pub(crate) use pod::Pod;
 pub use queue::Pace;
 pub use reasons::{Reason, Type};
 
 use child::ChildKind;
+use fence::fenced;
+use http::Shown;
 use intake::Intake;
+use leader::{Candidate, Leadership};
+use metrics::Metrics;
 use probe::Prober;
-use queue::Queue;
+use queue::{Next, Queue};
 use reconcile::Reconciler;
-use world::World;
+use watching::Watching;
 
-/// How long the last steps may take after a signal.
-const FAREWELL: Duration = Duration::from_secs(5);
+/// How long what is under way may go on after the signal to end.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// What the operator looks at, and what it installs.
 #[derive(Debug, Clone, Args)]
@@ -84,12 +99,26 @@ pub struct Operator {
     /// How fast it works.
     #[command(flatten)]
     pub pace: Pace,
+    /// Names this installation apart from others in the cluster; its lease is INSTANCE-operator.
+    #[arg(
+        long,
+        value_name = "INSTANCE",
+        env = "ANGZARR_INSTANCE",
+        default_value = "angzarr"
+    )]
+    pub instance: String,
+    /// Where probes and metrics are served, such as 0.0.0.0:8080; nowhere without it.
+    #[arg(long, value_name = "ADDRESS", env = "ANGZARR_HTTP")]
+    pub http: Option<SocketAddr>,
+    /// How the operator that writes is chosen among those of an instance.
+    #[command(flatten)]
+    pub election: Election,
 }
 
 /// Runs the operator of this process until a signal ends it.
 ///
 /// # Errors
-/// There is no API server to be found in the environment, or a part of the operator ended by itself.
+/// There is no API server to be found in the environment, the lease was lost, or a part of the operator ended by itself.
 pub(crate) async fn main(operator: Operator) -> Result<()> {
     tracing_subscriber::fmt()
         .json()
@@ -101,84 +130,204 @@ pub(crate) async fn main(operator: Operator) -> Result<()> {
     run(operator, client, ended_by_signal()).await
 }
 
-/// Runs the operator until a future ends.
+/// Runs the operator until a future ends. What is under way then is finished, and the lease is given up.
 ///
 /// # Errors
-/// A part of it ended by itself.
+/// A flag has no sense, the port is taken, the lease was lost, or a part of the operator ended by itself.
 pub async fn run(operator: Operator, client: Client, stopped: impl Future) -> Result<()> {
-    let world = Arc::new(World::default());
-    let pace = operator.pace;
-    let client = deadline::bounded(client, pace.call);
-    let queue = Queue::new(pace);
-    let intake = Intake {
-        client: client.clone(),
-        world: Arc::clone(&world),
-        requests: queue.requests(),
-        namespace: operator.namespace,
-        watch: pace.watch,
+    let election = &operator.election;
+    let mut candidate = if election.leader_election {
+        Some(Candidate::new(
+            election,
+            &operator.instance,
+            client.clone(),
+        )?)
+    } else {
+        None
     };
-    let installation = Installation {
-        sidecar_image: operator.sidecar_image,
-        has_pod_monitors: false,
-    };
-    let prober = Prober {
-        world: Arc::clone(&world),
-        requests: queue.requests(),
-        pace: probe::Pace::every(operator.probe_interval.get()),
-    };
-    let reconciler = Arc::new(Reconciler::new(client, world, installation));
-    let (mut watches, complete) = start_watches(&intake);
+    let leadership = candidate
+        .as_ref()
+        .map_or_else(Leadership::unopposed, Candidate::leadership);
     let stop = CancellationToken::new();
-    // Whoever drops this future ends all of it.
-    let mut probes = AbortOnDropHandle::new(tokio::spawn(prober.run(stop.clone())));
-    let look = move |key| {
-        let reconciler = Arc::clone(&reconciler);
-        async move { reconciler.reconcile(key).await }
-    };
-    let mut work = AbortOnDropHandle::new(tokio::spawn({
-        let stop = stop.clone();
-        async move {
-            if complete.await {
-                queue.run(look, stop).await;
-            }
-        }
-    }));
-    tokio::select! {
-        _ = stopped => {}
-        ended = watches.join_next() => {
-            ended.context("watch")?.context("watch the API server")?;
-            anyhow::bail!("a watch ended by itself");
-        }
-        ended = &mut probes => {
-            ended.context("ask the sidecars")?;
-            anyhow::bail!("the probes ended by themselves");
-        }
-        ended = &mut work => {
-            ended.context("look at the resources")?;
-            anyhow::bail!("the queue ended by itself");
-        }
+    let mut parts = start(&operator, client, leadership, stop.clone()).await?;
+    drive(candidate.as_mut(), &mut parts, stopped, stop).await?;
+    if let Some(candidate) = &candidate {
+        candidate.release().await;
     }
-    stop.cancel();
-    watches.abort_all();
-    // What is under way is finished, or left to the next start: each step may be repeated.
-    let _ = tokio::time::timeout(FAREWELL, work).await;
     Ok(())
 }
 
-/// Starts all watches; the future ends when each has seen everything once.
-fn start_watches(intake: &Intake) -> (JoinSet<()>, impl Future<Output = bool> + use<>) {
-    let (complete, mut count) = watch::channel(0);
-    let mut watches = JoinSet::new();
+/// Waits for the future that stops the operator, and then for what is under way.
+async fn drive(
+    candidate: Option<&mut Candidate>,
+    parts: &mut Parts,
+    stopped: impl Future,
+    stop: CancellationToken,
+) -> Result<()> {
+    let (work, others) = (&mut parts.work, &mut parts.others);
+    let elected = async {
+        match candidate {
+            Some(candidate) => candidate.run().await,
+            None => pending().await,
+        }
+    };
+    let ended = async {
+        tokio::select! {
+            lost = elected => lost.context("lead"),
+            ended = others.join_next() => {
+                ended.context("no part runs")?.context("a part of the operator failed")??;
+                anyhow::bail!("a part of the operator ended by itself");
+            }
+        }
+    };
+    let mut ended = std::pin::pin!(ended);
+    tokio::select! {
+        _ = stopped => {}
+        ended = &mut ended => return ended,
+    }
+    stop.cancel();
+    // The lease is renewed as long as there is something under way.
+    tokio::select! {
+        _ = timeout(GRACE, work.join_next()) => {}
+        ended = ended => ended?,
+    }
+    work.shutdown().await;
+    Ok(())
+}
+
+/// The tasks of an operator, which end when it is dropped.
+struct Parts {
+    /// Reconciles; ends when it is stopped.
+    work: JoinSet<()>,
+    /// Never end by themselves.
+    others: JoinSet<Result<()>>,
+}
+
+async fn start(
+    operator: &Operator,
+    client: Client,
+    leadership: Leadership,
+    stop: CancellationToken,
+) -> Result<Parts> {
+    let metrics = Metrics::new().context("name the metrics")?;
+    let pace = operator.pace;
+    let client = deadline::bounded(client, pace.call);
+    let client = fenced(client, leadership.clone(), metrics.clone());
+    let queue = Queue::new(pace, metrics.queue());
+    let intake = Intake {
+        client: client.clone(),
+        world: Arc::default(),
+        requests: queue.requests(),
+        namespace: operator.namespace.clone(),
+        watch: pace.watch,
+    };
+    let prober = Prober {
+        world: Arc::clone(&intake.world),
+        requests: queue.requests(),
+        pace: probe::Pace::every(operator.probe_interval.get()),
+    };
+    let installation = Installation {
+        sidecar_image: operator.sidecar_image.clone(),
+        has_pod_monitors: false,
+    };
+    let mut others = JoinSet::new();
+    let watching = start_watches(&intake, &mut others);
+    let probes = prober.run(stop.clone());
+    others.spawn(async move {
+        probes.await;
+        // It ends before the rest when the operator is stopped.
+        pending().await
+    });
+    if let Some(address) = operator.http {
+        let shown = Shown {
+            watching: watching.clone(),
+            metrics: metrics.clone(),
+            leadership: leadership.clone(),
+        };
+        serve(address, shown, stop.clone(), &mut others).await?;
+    }
+    let is_open = Arc::new(AtomicBool::new(false));
+    let world = Arc::clone(&intake.world);
+    let reconciler = Arc::new(Reconciler::new(client, world, installation));
+    let look = look(reconciler, metrics, Arc::clone(&is_open));
+    others.spawn(async move {
+        watching.completed().await;
+        leadership.elected().await;
+        is_open.store(true, Ordering::Release);
+        let known: Vec<_> = intake.world.state().subjects.keys().cloned().collect();
+        intake.requests.all(known);
+        pending().await
+    });
+    let mut work = JoinSet::new();
+    work.spawn(async move { queue.run(look, stop).await });
+    Ok(Parts { work, others })
+}
+
+/// Serves probes and metrics.
+async fn serve(
+    address: SocketAddr,
+    shown: Shown,
+    stop: CancellationToken,
+    tasks: &mut JoinSet<Result<()>>,
+) -> Result<()> {
+    let listener = TcpListener::bind(address).await;
+    let listener = listener.with_context(|| format!("listen on {address}"))?;
+    let serving = http::serve(listener, shown, stop);
+    tasks.spawn(async move {
+        serving.await.context("serve probes and metrics")?;
+        // It ends before the rest when the operator is stopped.
+        pending().await
+    });
+    Ok(())
+}
+
+/// Looks at a resource. What is due before the operator may work is forgotten, since everything becomes due then; so a process that does not lead
+/// gathers nothing.
+fn look(
+    reconciler: Arc<Reconciler>,
+    metrics: Metrics,
+    is_open: Arc<AtomicBool>,
+) -> impl Fn(Key) -> futures::future::BoxFuture<'static, Next> {
+    move |key| {
+        let (reconciler, metrics) = (Arc::clone(&reconciler), metrics.clone());
+        let is_open = is_open.load(Ordering::Acquire);
+        Box::pin(async move {
+            if !is_open {
+                return Next::Never;
+            }
+            let (kind, began) = (key.kind, Instant::now());
+            let next = reconciler.reconcile(key).await;
+            metrics.count_reconcile(kind, next, began.elapsed());
+            next
+        })
+    }
+}
+
+/// Starts all watches.
+fn start_watches(intake: &Intake, tasks: &mut JoinSet<Result<()>>) -> Watching {
+    let resources = Kind::ALL.map(Kind::as_str).into_iter();
+    let children = ChildKind::ALWAYS.map(ChildKind::as_str);
+    let watching = Watching::new(resources.chain(children).chain(["Pod"]));
     for kind in Kind::ALL {
-        watches.spawn(intake.clone().resources(kind, complete.clone()));
+        let watch = intake.clone().resources(kind, watching.clone());
+        tasks.spawn(async move {
+            watch.await;
+            Ok(())
+        });
     }
     for kind in ChildKind::ALWAYS {
-        watches.spawn(intake.clone().children(kind, complete.clone()));
+        let watch = intake.clone().children(kind, watching.clone());
+        tasks.spawn(async move {
+            watch.await;
+            Ok(())
+        });
     }
-    watches.spawn(intake.clone().pods(complete));
-    let all = watches.len();
-    let is_complete = async move { count.wait_for(|count| *count >= all).await.is_ok() };
-    (watches, is_complete)
+    let watch = intake.clone().pods(watching.clone());
+    tasks.spawn(async move {
+        watch.await;
+        Ok(())
+    });
+    watching
 }
 
 /// How the API server names one of our kinds.

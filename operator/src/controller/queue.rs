@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use futures::{StreamExt, stream};
 use kube::runtime::scheduler::{ScheduleRequest, scheduler};
+use prometheus::IntGauge;
 use rand::Rng;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::Instant;
@@ -93,17 +94,20 @@ pub(super) struct Queue {
     requests: Requests,
     received: UnboundedReceiver<ScheduleRequest<Key>>,
     failures: HashMap<Key, u32>,
+    /// Shows how many resources are due or looked at.
+    length: IntGauge,
 }
 
 impl Queue {
-    /// An empty queue.
-    pub(super) fn new(pace: Pace) -> Self {
+    /// An empty queue, whose length a gauge shows.
+    pub(super) fn new(pace: Pace, length: IntGauge) -> Self {
         let (sender, received) = unbounded_channel();
         Self {
             pace,
             requests: Requests(sender),
             received,
             failures: HashMap::new(),
+            length,
         }
     }
 
@@ -143,6 +147,8 @@ impl Queue {
                 let looked = look(key.clone());
                 under_way.spawn(key, looked);
             }
+            let length = waiting.turn.len() + under_way.len();
+            self.length.set(i64::try_from(length).unwrap_or(i64::MAX));
         }
         while under_way.join_next().await.is_some() {}
     }

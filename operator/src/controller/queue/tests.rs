@@ -21,6 +21,10 @@ fn key(name: &str) -> Key {
     }
 }
 
+fn length() -> IntGauge {
+    IntGauge::new("length", "What is due.").unwrap()
+}
+
 fn pace(concurrency: usize) -> Pace {
     Pace {
         concurrency,
@@ -44,7 +48,7 @@ impl Trial {
         takes: Duration,
         answer: impl Fn(&str, usize) -> Next + Send + Sync + 'static,
     ) -> Self {
-        let queue = Queue::new(pace);
+        let queue = Queue::new(pace, length());
         let requests = queue.requests();
         let begun = Arc::new(Mutex::new(Vec::<(String, Instant)>::new()));
         let most = Arc::new(Mutex::new((0, 0)));

@@ -1,7 +1,9 @@
 //! A namespace with an operator of its own.
 
+use std::time::Duration;
+
 use angzarr_cluster::{ControlPlane, until};
-use angzarr_operator::controller::{Operator, Pace, run};
+use angzarr_operator::controller::{Election, Operator, Pace, run};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ListParams, Patch, PatchParams};
 use kube::{Client, ResourceExt};
@@ -52,20 +54,25 @@ pub(crate) struct Lake {
 /// An operator of one namespace, ended with the test.
 pub(crate) struct Running {
     stop: Option<oneshot::Sender<()>>,
-    task: JoinHandle<()>,
+    task: JoinHandle<anyhow::Result<()>>,
 }
 
 impl Running {
     /// Ends it as a signal would.
     pub(crate) async fn stop(mut self) {
         drop(self.stop.take());
-        self.task.await.unwrap();
+        self.task.await.unwrap().unwrap();
     }
 
-    /// Ends it as a kill would: no further step is taken.
+    /// Ends it as a crash would.
     pub(crate) async fn kill(self) {
         self.task.abort();
         assert!(self.task.await.unwrap_err().is_cancelled());
+    }
+
+    /// Waits until it ends by itself; returns why.
+    pub(crate) async fn failure(self) -> String {
+        format!("{:#}", self.task.await.unwrap().unwrap_err())
     }
 }
 
@@ -81,19 +88,40 @@ impl Lake {
 
     /// Starts an operator.
     pub(crate) fn operate(&self) -> Running {
-        self.operate_over(self.client.clone(), Pace::default())
+        self.operate_as(self.operator(), self.client.clone())
     }
 
     /// Starts an operator that reaches the API server through a client of the test's.
     pub(crate) fn operate_over(&self, client: Client, pace: Pace) -> Running {
         let operator = Operator {
+            pace,
+            ..self.operator()
+        };
+        self.operate_as(operator, client)
+    }
+
+    /// The flags of an operator of the namespace.
+    pub(crate) fn operator(&self) -> Operator {
+        Operator {
             namespace: Some(self.namespace.clone()),
             sidecar_image: "sidecar:9".to_owned(),
+            instance: "angzarr".to_owned(),
+            http: None,
+            election: Election {
+                leader_election: false,
+                lease_namespace: Some(self.namespace.clone()),
+                lease_duration: Duration::from_secs(3),
+                lease_retry: Duration::from_millis(200),
+            },
             probe_interval: "2s".parse().unwrap(),
-            pace,
-        };
+            pace: Pace::default(),
+        }
+    }
+
+    /// Starts an operator with flags and a client of its own.
+    pub(crate) fn operate_as(&self, operator: Operator, client: Client) -> Running {
         let (stop, stopped) = oneshot::channel::<()>();
-        let task = tokio::spawn(async move { run(operator, client, stopped).await.unwrap() });
+        let task = tokio::spawn(run(operator, client, stopped));
         Running {
             stop: Some(stop),
             task,
