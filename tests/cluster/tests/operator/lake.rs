@@ -110,7 +110,7 @@ impl Lake {
             election: Election {
                 leader_election: false,
                 lease_namespace: Some(self.namespace.clone()),
-                lease_duration: Duration::from_secs(3),
+                lease_duration: Duration::from_secs(9),
                 lease_retry: Duration::from_millis(200),
             },
             probe_interval: "2s".parse().unwrap(),

@@ -175,11 +175,11 @@ async fn a_leader_whose_clock_is_hours_ahead_is_followed_when_it_renews_no_more(
 async fn times_that_do_not_fit_each_other_are_refused() {
     let lake = Lake::new("times").await;
     let mut operator = candidate(&lake);
-    operator.election.lease_retry = Duration::from_secs(1);
+    operator.election.lease_retry = Duration::from_secs(3);
     let running = lake.operate_as(operator, lake.client.clone());
     assert_eq!(
         running.failure().await,
-        "--lease-retry must be more than zero and less than a third of --lease-duration, and is 1s"
+        "--lease-retry must be more than zero and less than a third of --lease-duration, and is 3s"
     );
     let mut operator = candidate(&lake);
     operator.election.lease_duration = Duration::from_millis(1500);

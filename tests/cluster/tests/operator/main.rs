@@ -5,6 +5,7 @@
     reason = "a failed step of a test panics with its reason"
 )]
 
+mod chart;
 mod conditions;
 mod faults;
 mod gitops;
