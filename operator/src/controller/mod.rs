@@ -17,6 +17,7 @@
 //! reasons.rs   their types and reasons
 //! manual.rs    what each reason means, and what to do
 //! leader.rs    which of several operators writes; fence.rs lets nobody else write
+//! events.rs    transitions, said once
 //! http.rs      probes and metrics
 //! ```
 
@@ -24,6 +25,7 @@ mod answers;
 mod apply;
 mod child;
 mod deadline;
+mod events;
 mod fence;
 mod http;
 mod intake;

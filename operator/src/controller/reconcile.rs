@@ -16,6 +16,7 @@ use super::answers::Answers;
 use super::api;
 use super::apply::{self, Applied, Applier, Owner};
 use super::child::{ChildKey, ChildKind};
+use super::events::Events;
 use super::look::Asked;
 use super::queue::Next;
 use super::reasons::Reason;
@@ -37,6 +38,7 @@ pub(super) struct Reconciler {
     world: Arc<World>,
     applier: Applier,
     installation: Installation,
+    events: Events,
 }
 
 /// Why a resource has to be looked at again soon.
@@ -68,6 +70,7 @@ impl Reconciler {
     pub(super) fn new(client: Client, world: Arc<World>, installation: Installation) -> Self {
         Self {
             applier: Applier::new(client.clone()),
+            events: Events::new(client.clone()),
             client,
             world,
             installation,
@@ -89,6 +92,7 @@ impl Reconciler {
 
     async fn run(&self, key: &Key) -> Result<Next, Error> {
         let Some(planned) = self.plan(key) else {
+            self.events.forget(key);
             return Ok(Next::Never);
         };
         if planned.subject.is_leaving {
@@ -229,7 +233,11 @@ impl Reconciler {
                     status.store_id = status.store_id.or_else(|| Answers(&asked).store_id());
                 }
                 self.users(key, &mut status);
-                self.write(key, &before, &status).await
+                self.write(key, &before, &status).await?;
+                let (before, after) = (&before.conditions, &status.conditions);
+                self.events
+                    .publish(key, &planned.subject, before, after)
+                    .await;
             }
             Kind::Aggregate | Kind::Projector | Kind::Saga | Kind::ProcessManager => {
                 let before: ComponentStatus = read(&planned.subject.status);
@@ -250,9 +258,14 @@ impl Reconciler {
                 };
                 let mut status = report::status(&seen, &before);
                 describe(key, planned, &asked, &mut status);
-                self.write(key, &before, &status).await
+                self.write(key, &before, &status).await?;
+                let (before, after) = (&before.conditions, &status.conditions);
+                self.events
+                    .publish(key, &planned.subject, before, after)
+                    .await;
             }
         }
+        Ok(())
     }
 
     /// What the sidecars of all components say that use a store.

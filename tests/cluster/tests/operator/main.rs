@@ -7,6 +7,7 @@
 
 mod chart;
 mod conditions;
+mod events;
 mod faults;
 mod gitops;
 mod hostile;
