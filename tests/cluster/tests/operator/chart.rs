@@ -210,6 +210,40 @@ async fn account(lake: &Lake, name: &str) -> Client {
     Client::try_from(config.unwrap()).unwrap()
 }
 
+/// Brings up an aggregate, removes a part of it, and sees it ready.
+async fn live_and_prune(lake: &Lake) {
+    let closed = component(
+        "Aggregate",
+        "nest",
+        "  domain: nest\n  network: {policy: Ingress}",
+    );
+    lake.apply(&(STORE.to_owned() + &closed));
+    lake.condition("agg/nest", "Reconciling", "RollingOut")
+        .await;
+    lake.apply(
+        &aggregate("nest").replace("domain: nest", "domain: nest\n  network: {policy: None}"),
+    );
+    until("the removal", async || {
+        let found = lake.plane.try_kubectl(
+            &[
+                "--namespace",
+                &lake.namespace,
+                "get",
+                "networkpolicy/nest-agg",
+            ],
+            "",
+        );
+        if found.status.success() {
+            Err("it is there".to_owned())
+        } else {
+            Ok(())
+        }
+    })
+    .await;
+    lake.pods_become_ready("nest", 1).await;
+    lake.condition("agg/nest", "Ready", "Serving").await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_operator_works_with_the_rights_of_its_role_in_either_scope() {
     for scope in ["cluster", "namespaced"] {
@@ -244,36 +278,7 @@ async fn the_operator_works_with_the_rights_of_its_role_in_either_scope() {
             operator.namespace = Some(lake.namespace.clone());
         }
         let running = lake.operate_as(operator, client);
-        let closed = component(
-            "Aggregate",
-            "nest",
-            "  domain: nest\n  network: {policy: Ingress}",
-        );
-        lake.apply(&(STORE.to_owned() + &closed));
-        lake.condition("agg/nest", "Reconciling", "RollingOut")
-            .await;
-        lake.apply(
-            &aggregate("nest").replace("domain: nest", "domain: nest\n  network: {policy: None}"),
-        );
-        until("the removal", async || {
-            let found = lake.plane.try_kubectl(
-                &[
-                    "--namespace",
-                    &lake.namespace,
-                    "get",
-                    "networkpolicy/nest-agg",
-                ],
-                "",
-            );
-            if found.status.success() {
-                Err("it is there".to_owned())
-            } else {
-                Ok(())
-            }
-        })
-        .await;
-        lake.pods_become_ready("nest", 1).await;
-        lake.condition("agg/nest", "Ready", "Serving").await;
+        live_and_prune(&lake).await;
         let leases: Api<Lease> = Api::namespaced(lake.client.clone(), &lake.namespace);
         assert!(
             leases
