@@ -60,15 +60,15 @@ async fn a_newcomer_cannot_take_a_domain_away() {
     let running = lake.operate();
     lake.apply(&(STORE.to_owned() + &aggregate("nest")));
     lake.condition("agg/nest", "Accepted", "Valid").await;
-    lake.apply(&component("Aggregate", "adder", "  domain: nest"));
+    lake.apply(&component("Aggregate", "viper", "  domain: nest"));
     let stalled = lake
-        .condition("agg/adder", "Stalled", "DomainConflict")
+        .condition("agg/viper", "Stalled", "DomainConflict")
         .await;
     let expected = "spec.domain: nest belongs to Aggregate/nest already; a domain has one owner per EventStore";
     assert_eq!(stalled["message"], expected);
     lake.condition("agg/nest", "Accepted", "Valid").await;
     lake.kubectl(&["delete", "agg/nest"]);
-    lake.condition("agg/adder", "Accepted", "Valid").await;
+    lake.condition("agg/viper", "Accepted", "Valid").await;
     running.stop().await;
 }
 

@@ -64,7 +64,8 @@ async fn ends_after_a_stop_at(n: usize) -> bool {
     looks_undisturbed(&lake, &format!("the end after a stop at write {n}")).await;
     settled(&lake).await;
     running.stop().await;
-    lake.kubectl(&["delete", "namespace", &lake.namespace, "--wait=false"]);
+    let gone = ["delete", "namespace", &lake.namespace, "--wait=false"];
+    lake.plane.kubectl(&gone);
     came_so_far
 }
 

@@ -134,6 +134,14 @@ impl Lake {
         self.plane.kubectl(&inside)
     }
 
+    /// Does the same where the API server may warn.
+    pub(crate) fn kubectl_warned(&self, arguments: &[&str]) {
+        let inside = [&["--namespace", &self.namespace], arguments].concat();
+        let ran = self.plane.try_kubectl(&inside, "");
+        let said = String::from_utf8_lossy(&ran.stderr);
+        assert!(ran.status.success(), "{said}");
+    }
+
     /// Applies resources as a person does.
     pub(crate) fn apply(&self, text: &str) {
         let arguments = ["--namespace", &self.namespace, "apply", "--filename", "-"];
