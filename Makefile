@@ -30,6 +30,7 @@ test: ## Runs everything: format, lints, docs, all tests, generated files. Print
 cluster-tools:
 	@tests/tools/build.sh kubernetes
 	@tests/tools/build.sh coredns
+	@tests/tools/build.sh gitops
 	@tests/tools/debian.sh etcd-server
 	@tests/tools/debian.sh containerd
 
