@@ -279,6 +279,14 @@ fn is_synchronous(resource: &Resource) -> bool {
 }
 
 impl StoreKey {
+    /// What the key of its resource names.
+    pub fn of(key: &Key) -> Self {
+        Self {
+            namespace: key.namespace.clone(),
+            name: key.name.clone(),
+        }
+    }
+
     /// The key of its resource.
     pub fn key(&self) -> Key {
         Key {

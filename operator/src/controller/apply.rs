@@ -35,8 +35,6 @@ pub(super) struct Owner {
 pub(super) struct Applied {
     /// The report of the workload, if there is one.
     pub(super) workload: Option<Workload>,
-    /// Whether anything was written.
-    pub(super) has_changed: bool,
 }
 
 /// Why objects are not there.
@@ -121,7 +119,6 @@ impl Applier {
                 self.hand_over(wanted, child, autoscaler).await?;
             }
             let child = self.write(wanted, found.as_ref(), world).await?;
-            applied.has_changed = true;
             applied.workload = applied.workload.or(child.workload);
         }
         Ok(applied)
@@ -140,8 +137,7 @@ impl Applier {
     ) -> Result<(), Error> {
         let wanted: BTreeSet<_> = desired
             .iter()
-            .filter_map(|object| Wanted::new(owner, object))
-            .map(|it| it.key)
+            .filter_map(|object| ChildKey::of(&owner.key.namespace, object))
             .collect();
         let surplus: Vec<_> = {
             let state = world.state();
@@ -276,11 +272,10 @@ struct Wanted {
 
 impl Wanted {
     fn new(owner: &Owner, object: &Value) -> Option<Self> {
-        let kind = ChildKind::of(object)?;
+        let key = ChildKey::of(&owner.key.namespace, object)?;
         let mut object = object.clone();
-        let name = object["metadata"]["name"].as_str()?.to_owned();
         // A claim outlives its component, so that no deletion takes an event log with it.
-        if kind != ChildKind::PersistentVolumeClaim {
+        if key.kind != ChildKind::PersistentVolumeClaim {
             object["metadata"]["ownerReferences"] = json!([{
                 "apiVersion": angzarr_crds::API_VERSION,
                 "kind": owner.key.kind.as_str(),
@@ -292,11 +287,7 @@ impl Wanted {
         let mut hasher = DefaultHasher::new();
         object.to_string().hash(&mut hasher);
         Some(Self {
-            key: ChildKey {
-                kind,
-                namespace: owner.key.namespace.clone(),
-                name,
-            },
+            key,
             hash: hasher.finish(),
             object,
         })

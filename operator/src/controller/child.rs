@@ -101,6 +101,17 @@ pub(super) struct ChildKey {
     pub(super) name: String,
 }
 
+impl ChildKey {
+    /// What names an object that was planned for a namespace.
+    pub(super) fn of(namespace: &str, object: &Value) -> Option<Self> {
+        Some(Self {
+            kind: ChildKind::of(object)?,
+            namespace: namespace.to_owned(),
+            name: object["metadata"]["name"].as_str()?.to_owned(),
+        })
+    }
+}
+
 /// A child as it is.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Child {

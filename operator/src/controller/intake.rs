@@ -127,7 +127,7 @@ impl Intake {
 
     fn enter_child(&self, key: ChildKey, object: &DynamicObject) {
         let child = Child::read(key.kind, object);
-        let concerned = self.world.state().insert_child(key, child);
+        let concerned = self.world.state().children.insert(key, child);
         self.requests.all(concerned);
     }
 

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::answers::Answers;
 use super::api;
 use super::apply::{self, Applied, Applier, Owner};
-use super::child::{ChildKey, ChildKind};
+use super::child::{ChildKey, ChildKind, MANAGER};
 use super::events::Events;
 use super::look::Asked;
 use super::queue::Next;
@@ -23,12 +23,10 @@ use super::reasons::Reason;
 use super::report;
 use super::seen::{Outcome, Seen};
 use super::world::{Subject, World};
-use crate::model::{Key, Role, Scale, Storage};
+use crate::model::{Key, Role, Scale, Storage, StoreKey};
 use crate::plan::{DirectoryKey, Installation, Scope, names, plain, plan_directory};
 use crate::validate::{Finding, Resolved, Verdict, judge};
 
-/// Who writes status.
-const MANAGER: &str = "angzarr-operator";
 /// How many users a store lists.
 const LISTED_USERS: usize = 100;
 
@@ -126,10 +124,7 @@ impl Reconciler {
             Resolved::Store(_) => {
                 let directory = DirectoryKey {
                     namespace: key.namespace.clone(),
-                    store: crate::model::StoreKey {
-                        namespace: key.namespace.clone(),
-                        name: key.name.clone(),
-                    },
+                    store: StoreKey::of(key),
                 };
                 vec![plain(&plan_directory(&directory, &state.index))]
             }
@@ -140,8 +135,10 @@ impl Reconciler {
                     store,
                     installation: &self.installation,
                 };
-                routing = Some(scope.routing(&state.index));
-                scope.plan(&state.index).into_objects()
+                let documents = scope.documents(&state.index);
+                let objects = scope.build(&documents).into_objects();
+                routing = Some(documents.routing);
+                objects
             }
         });
         Some(Planned {
@@ -211,7 +208,7 @@ impl Reconciler {
 
     async fn report(&self, key: &Key, planned: &Planned, outcome: Outcome) -> Result<(), Error> {
         let now = Time(Timestamp::now());
-        match key.kind {
+        let (before, after) = match key.kind {
             Kind::EventStore => {
                 let before: EventStoreStatus = read(&planned.subject.status);
                 let asked = self.asked_of_store(key);
@@ -234,10 +231,7 @@ impl Reconciler {
                 }
                 self.users(key, &mut status);
                 self.write(key, &before, &status).await?;
-                let (before, after) = (&before.conditions, &status.conditions);
-                self.events
-                    .publish(key, &planned.subject, before, after)
-                    .await;
+                (before.conditions, status.conditions)
             }
             Kind::Aggregate | Kind::Projector | Kind::Saga | Kind::ProcessManager => {
                 let before: ComponentStatus = read(&planned.subject.status);
@@ -259,22 +253,19 @@ impl Reconciler {
                 let mut status = report::status(&seen, &before);
                 describe(key, planned, &asked, &mut status);
                 self.write(key, &before, &status).await?;
-                let (before, after) = (&before.conditions, &status.conditions);
-                self.events
-                    .publish(key, &planned.subject, before, after)
-                    .await;
+                (before.conditions, status.conditions)
             }
-        }
+        };
+        self.events
+            .publish(key, &planned.subject, &before, &after)
+            .await;
         Ok(())
     }
 
     /// What the sidecars of all components say that use a store.
     fn asked_of_store(&self, key: &Key) -> Vec<Asked> {
         let state = self.world.state();
-        let store = crate::model::StoreKey {
-            namespace: key.namespace.clone(),
-            name: key.name.clone(),
-        };
+        let store = StoreKey::of(key);
         let users = state.index.components(&store);
         let asked = users.flat_map(|user| state.looks.asked(user, &state.pods(user)));
         asked.collect()
@@ -282,10 +273,7 @@ impl Reconciler {
 
     fn users(&self, key: &Key, status: &mut EventStoreStatus) {
         let state = self.world.state();
-        let store = crate::model::StoreKey {
-            namespace: key.namespace.clone(),
-            name: key.name.clone(),
-        };
+        let store = StoreKey::of(key);
         let users = state.index.components(&store);
         status.components = i32::try_from(users.len()).unwrap_or(i32::MAX);
         let listed = users.take(LISTED_USERS).map(|user| UsedBy {

@@ -7,7 +7,7 @@ use angzarr_config::Mistake;
 use kube::api::DynamicObject;
 use serde_json::Value;
 
-use super::child::{Child, ChildKey, Children};
+use super::child::Children;
 use super::look::Looks;
 use super::pod::Pod;
 use crate::index::{Concerned, Index};
@@ -93,11 +93,6 @@ impl State {
         self.subjects.remove(key);
         self.looks.forget(key);
         self.index.remove(key)
-    }
-
-    /// Enters a child; returns the resource that it concerns.
-    pub(super) fn insert_child(&mut self, key: ChildKey, child: Child) -> Option<Key> {
-        self.children.insert(key, child)
     }
 
     /// Enters a pod of a component; returns whether it changed.

@@ -156,7 +156,7 @@ pub fn plan(system: &System, installation: &Installation) -> Plan {
             installation,
         };
         plan.components
-            .insert(key.clone(), scope.plan(&system.index));
+            .insert(key.clone(), scope.build(&scope.documents(&system.index)));
         plan.directories
             .entry(DirectoryKey::of(key, component))
             .or_insert_with_key(|key| plan_directory(key, &system.index));
@@ -183,19 +183,14 @@ fn in_cluster(index: &Index) -> Graph<'_, InCluster> {
 }
 
 impl Scope<'_> {
-    /// Plans the routing document of its sidecar.
-    pub(crate) fn routing(&self, index: &Index) -> Routing {
-        in_cluster(index).routing(self.component)
-    }
-
-    /// Plans the objects of the component.
-    pub fn plan(&self, index: &Index) -> Desired {
+    /// Plans the documents of its sidecar.
+    pub fn documents(&self, index: &Index) -> Documents {
         let place = places::place(self.key, self.component);
-        let graph = in_cluster(index);
-        self.build(&graph.documents(self.key, self.component, self.store, &place))
+        in_cluster(index).documents(self.key, self.component, self.store, &place)
     }
 
-    fn build(&self, documents: &Documents) -> Desired {
+    /// Plans the objects of the component, which hold its documents.
+    pub fn build(&self, documents: &Documents) -> Desired {
         let boot = config::build_boot(self, &documents.boot);
         let boot_name = boot.metadata.name.clone().unwrap_or_default();
         Desired {
