@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use angzarr_crds::Kind;
-use futures::{StreamExt, TryStreamExt};
+use futures::{Stream, StreamExt};
 use k8s_openapi::api::core::v1::Pod as PodObject;
 use kube::api::{Api, DynamicObject};
 use kube::runtime::watcher::{self, Event};
@@ -39,101 +39,62 @@ pub(super) struct Intake {
 /// How many objects are listed at a time; each may have more than a megabyte.
 const PAGE: u32 = 100;
 
-impl Intake {
-    /// Watches the resources of a kind until it is dropped.
-    pub(super) async fn resources(self, kind: Kind, watching: Watching) {
-        let objects = self.objects(&api(kind));
-        let watched = watch(objects, self.watching()).default_backoff();
-        let mut watched = pin!(watched.inspect_err(|error| watching.failed(kind.as_str(), error)));
-        let mut listed = BTreeSet::new();
-        let key = |object: &DynamicObject| Key {
-            namespace: object.namespace().unwrap_or_default(),
-            kind,
-            name: object.name_any(),
-        };
-        while let Some(event) = watched.next().await {
-            let Ok(event) = event else { continue };
-            match event {
-                Event::Init => listed.clear(),
-                Event::InitApply(object) => {
-                    listed.insert(key(&object));
-                    self.enter(key(&object), &object);
-                }
-                Event::Apply(object) => self.enter(key(&object), &object),
-                Event::Delete(object) => self.leave(&key(&object)),
-                Event::InitDone => {
-                    let known = self.known(kind);
-                    for gone in known.difference(&listed) {
-                        self.leave(gone);
-                    }
-                    watching.complete(kind.as_str());
-                }
+/// What becomes of what a watch shows of one kind.
+trait Entering {
+    type Object;
+    /// What names an object.
+    type Id: Ord;
+
+    /// The word for the kind.
+    fn kind(&self) -> &'static str;
+
+    /// Enters an object as it is now; returns what names it, unless it concerns nobody.
+    fn enter(&self, object: &Self::Object) -> Option<Self::Id>;
+
+    /// Takes out an object that was deleted.
+    fn leave(&self, object: &Self::Object);
+
+    /// Takes out whatever is not among all that there is.
+    fn retain(&self, listed: &BTreeSet<Self::Id>);
+}
+
+/// Enters what a watch shows until it is dropped. What went while nobody watched is not listed any more.
+async fn follow<E: Entering>(
+    entering: E,
+    events: impl Stream<Item = Result<Event<E::Object>, watcher::Error>>,
+    watching: Watching,
+) {
+    let mut events = pin!(events);
+    let mut listed = BTreeSet::new();
+    while let Some(event) = events.next().await {
+        match event {
+            Err(error) => watching.failed(entering.kind(), &error),
+            Ok(Event::Init) => listed.clear(),
+            Ok(Event::InitApply(object)) => listed.extend(entering.enter(&object)),
+            Ok(Event::Apply(object)) => {
+                entering.enter(&object);
+            }
+            Ok(Event::Delete(object)) => entering.leave(&object),
+            Ok(Event::InitDone) => {
+                entering.retain(&listed);
+                watching.complete(entering.kind());
             }
         }
     }
+}
 
-    fn known(&self, kind: Kind) -> BTreeSet<Key> {
-        let state = self.world.state();
-        let keys = state.subjects.keys().filter(|key| key.kind == kind);
-        keys.cloned().collect()
-    }
-
-    fn enter(&self, key: Key, object: &DynamicObject) {
-        let concerned = self.world.state().insert(key, Subject::read(object));
-        self.requests.all(concerned);
-    }
-
-    fn leave(&self, key: &Key) {
-        let concerned = self.world.state().remove(key);
-        self.requests.all(concerned);
+impl Intake {
+    /// Watches the resources of a kind until it is dropped.
+    pub(super) async fn resources(self, kind: Kind, watching: Watching) {
+        let events = watch(self.objects(&api(kind)), self.watching()).default_backoff();
+        follow(Resources { intake: self, kind }, events, watching).await;
     }
 
     /// Watches the children of a kind until it is dropped.
     pub(super) async fn children(self, kind: ChildKind, watching: Watching) {
-        let objects = self.objects(&kind.api());
-        let watched = watch(objects, self.watching().labels(OURS)).default_backoff();
-        let mut watched = pin!(watched.inspect_err(|error| watching.failed(kind.as_str(), error)));
-        let mut listed = BTreeSet::new();
-        let key = |object: &DynamicObject| ChildKey {
-            kind,
-            namespace: object.namespace().unwrap_or_default(),
-            name: object.name_any(),
-        };
-        while let Some(event) = watched.next().await {
-            let Ok(event) = event else { continue };
-            match event {
-                Event::Init => listed.clear(),
-                Event::InitApply(object) => {
-                    listed.insert(key(&object));
-                    self.enter_child(key(&object), &object);
-                }
-                Event::Apply(object) => self.enter_child(key(&object), &object),
-                Event::Delete(object) => {
-                    let version = version(&object.metadata);
-                    let concerned = self.world.state().children.delete(&key(&object), version);
-                    self.requests.all(concerned);
-                }
-                Event::InitDone => {
-                    let known: BTreeSet<_> =
-                        self.world.state().children.keys(kind).into_iter().collect();
-                    for gone in known.difference(&listed) {
-                        self.leave_child(gone);
-                    }
-                    watching.complete(kind.as_str());
-                }
-            }
-        }
-    }
-
-    fn enter_child(&self, key: ChildKey, object: &DynamicObject) {
-        let child = Child::read(key.kind, object);
-        let concerned = self.world.state().children.insert(key, child);
-        self.requests.all(concerned);
-    }
-
-    fn leave_child(&self, key: &ChildKey) {
-        let concerned = self.world.state().children.remove(key);
-        self.requests.all(concerned);
+        let of_ours = self.watching().labels(OURS);
+        let events = watch(self.objects(&kind.api()), of_ours).default_backoff();
+        follow(Children { intake: self, kind }, events, watching).await;
     }
 
     /// Watches the pods of components until it is dropped.
@@ -143,42 +104,8 @@ impl Intake {
             None => Api::all(self.client.clone()),
         };
         let of_ours = self.watching().labels("angzarr.io/component");
-        let watched = watch(pods, of_ours).default_backoff();
-        let mut watched = pin!(watched.inspect_err(|error| watching.failed("Pod", error)));
-        let mut listed = BTreeSet::new();
-        while let Some(event) = watched.next().await {
-            let Ok(event) = event else { continue };
-            match event {
-                Event::Init => listed.clear(),
-                Event::InitApply(object) => {
-                    listed.extend(self.enter_pod(&object));
-                }
-                Event::Apply(object) => {
-                    self.enter_pod(&object);
-                }
-                Event::Delete(object) => {
-                    if let Some(key) = component(&object) {
-                        self.world.state().remove_pod(&key, &object.name_any());
-                        self.requests.now(key);
-                    }
-                }
-                Event::InitDone => {
-                    let gone = self.world.state().retain_pods(&listed);
-                    self.requests.all(gone);
-                    watching.complete("Pod");
-                }
-            }
-        }
-    }
-
-    fn enter_pod(&self, object: &PodObject) -> Option<(Key, String)> {
-        let key = component(object)?;
-        let pod = Pod::read(object);
-        let name = pod.name.clone();
-        if self.world.state().insert_pod(&key, pod) {
-            self.requests.now(key.clone());
-        }
-        Some((key, name))
+        let events = watch(pods, of_ours).default_backoff();
+        follow(Pods(self), events, watching).await;
     }
 
     fn watching(&self) -> watcher::Config {
@@ -196,6 +123,134 @@ impl Intake {
     }
 }
 
-fn component(object: &PodObject) -> Option<Key> {
-    labelled(&object.metadata)
+/// Resources of a kind.
+struct Resources {
+    intake: Intake,
+    kind: Kind,
+}
+
+impl Resources {
+    fn key(&self, object: &DynamicObject) -> Key {
+        Key {
+            namespace: object.namespace().unwrap_or_default(),
+            kind: self.kind,
+            name: object.name_any(),
+        }
+    }
+
+    fn remove(&self, key: &Key) {
+        let concerned = self.intake.world.state().remove(key);
+        self.intake.requests.all(concerned);
+    }
+}
+
+impl Entering for Resources {
+    type Object = DynamicObject;
+    type Id = Key;
+
+    fn kind(&self) -> &'static str {
+        self.kind.as_str()
+    }
+
+    fn enter(&self, object: &DynamicObject) -> Option<Key> {
+        let (key, subject) = (self.key(object), Subject::read(object));
+        let concerned = self.intake.world.state().insert(key.clone(), subject);
+        self.intake.requests.all(concerned);
+        Some(key)
+    }
+
+    fn leave(&self, object: &DynamicObject) {
+        self.remove(&self.key(object));
+    }
+
+    fn retain(&self, listed: &BTreeSet<Key>) {
+        let gone: Vec<_> = {
+            let state = self.intake.world.state();
+            let known = state.subjects.keys().filter(|key| key.kind == self.kind);
+            known.filter(|key| !listed.contains(key)).cloned().collect()
+        };
+        gone.iter().for_each(|key| self.remove(key));
+    }
+}
+
+/// Children of a kind.
+struct Children {
+    intake: Intake,
+    kind: ChildKind,
+}
+
+impl Children {
+    fn key(&self, object: &DynamicObject) -> ChildKey {
+        ChildKey {
+            kind: self.kind,
+            namespace: object.namespace().unwrap_or_default(),
+            name: object.name_any(),
+        }
+    }
+}
+
+impl Entering for Children {
+    type Object = DynamicObject;
+    type Id = ChildKey;
+
+    fn kind(&self) -> &'static str {
+        self.kind.as_str()
+    }
+
+    fn enter(&self, object: &DynamicObject) -> Option<ChildKey> {
+        let (key, child) = (self.key(object), Child::read(self.kind, object));
+        let mut state = self.intake.world.state();
+        let concerned = state.children.insert(key.clone(), child);
+        drop(state);
+        self.intake.requests.all(concerned);
+        Some(key)
+    }
+
+    fn leave(&self, object: &DynamicObject) {
+        let (key, version) = (self.key(object), version(&object.metadata));
+        let concerned = self.intake.world.state().children.delete(&key, version);
+        self.intake.requests.all(concerned);
+    }
+
+    fn retain(&self, listed: &BTreeSet<ChildKey>) {
+        let known = self.intake.world.state().children.keys(self.kind);
+        for gone in known.iter().filter(|key| !listed.contains(key)) {
+            let concerned = self.intake.world.state().children.remove(gone);
+            self.intake.requests.all(concerned);
+        }
+    }
+}
+
+/// Pods of components.
+struct Pods(Intake);
+
+impl Entering for Pods {
+    type Object = PodObject;
+    type Id = (Key, String);
+
+    fn kind(&self) -> &'static str {
+        "Pod"
+    }
+
+    fn enter(&self, object: &PodObject) -> Option<(Key, String)> {
+        let key = labelled(&object.metadata)?;
+        let pod = Pod::read(object);
+        let name = pod.name.clone();
+        if self.0.world.state().insert_pod(&key, pod) {
+            self.0.requests.now(key.clone());
+        }
+        Some((key, name))
+    }
+
+    fn leave(&self, object: &PodObject) {
+        if let Some(key) = labelled(&object.metadata) {
+            self.0.world.state().remove_pod(&key, &object.name_any());
+            self.0.requests.now(key);
+        }
+    }
+
+    fn retain(&self, listed: &BTreeSet<(Key, String)>) {
+        let gone = self.0.world.state().retain_pods(listed);
+        self.0.requests.all(gone);
+    }
 }

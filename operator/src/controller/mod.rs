@@ -52,6 +52,7 @@ use std::time::Duration;
 use angzarr_crds::{GROUP, Kind};
 use anyhow::{Context, Result};
 use clap::Args;
+use futures::FutureExt;
 use kube::Client;
 use kube::api::{ApiResource, GroupVersionKind};
 use tokio::net::TcpListener;
@@ -311,24 +312,12 @@ fn start_watches(intake: &Intake, tasks: &mut JoinSet<Result<()>>) -> Watching {
     let children = ChildKind::ALWAYS.map(ChildKind::as_str);
     let watching = Watching::new(resources.chain(children).chain(["Pod"]));
     for kind in Kind::ALL {
-        let watch = intake.clone().resources(kind, watching.clone());
-        tasks.spawn(async move {
-            watch.await;
-            Ok(())
-        });
+        tasks.spawn(intake.clone().resources(kind, watching.clone()).map(Ok));
     }
     for kind in ChildKind::ALWAYS {
-        let watch = intake.clone().children(kind, watching.clone());
-        tasks.spawn(async move {
-            watch.await;
-            Ok(())
-        });
+        tasks.spawn(intake.clone().children(kind, watching.clone()).map(Ok));
     }
-    let watch = intake.clone().pods(watching.clone());
-    tasks.spawn(async move {
-        watch.await;
-        Ok(())
-    });
+    tasks.spawn(intake.clone().pods(watching.clone()).map(Ok));
     watching
 }
 
