@@ -37,6 +37,17 @@ impl Kind {
         Self::ProcessManager,
     ];
 
+    /// Those that run pods.
+    pub const COMPONENTS: [Self; 4] = [
+        Self::Aggregate,
+        Self::Projector,
+        Self::Saga,
+        Self::ProcessManager,
+    ];
+
+    /// Those that read events.
+    pub const CONSUMERS: [Self; 3] = [Self::Projector, Self::Saga, Self::ProcessManager];
+
     /// The kind that a resource's `kind` field names, if it is one of ours.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)

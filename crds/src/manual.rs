@@ -9,15 +9,6 @@ use serde_json::Value;
 
 use crate::{API_VERSION, Kind, NOT_BUILT, schema};
 
-/// The kinds that run pods, and those of them that read events.
-const COMPONENTS: [Kind; 4] = [
-    Kind::Aggregate,
-    Kind::Projector,
-    Kind::Saga,
-    Kind::ProcessManager,
-];
-const CONSUMERS: [Kind; 3] = [Kind::Projector, Kind::Saga, Kind::ProcessManager];
-
 /// A field as the page shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Row {
@@ -45,8 +36,8 @@ pub fn manual() -> String {
             NOT_BUILT.trim_end_matches(": ")
         ),
     );
-    let shared = common(&COMPONENTS.map(spec));
-    let reading = without(&common(&CONSUMERS.map(spec)), &shared);
+    let shared = common(&Kind::COMPONENTS.map(spec));
+    let reading = without(&common(&Kind::CONSUMERS.map(spec)), &shared);
     for kind in Kind::ALL {
         let listed_elsewhere: Vec<_> = match kind {
             Kind::EventStore => Vec::new(),

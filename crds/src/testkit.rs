@@ -143,14 +143,6 @@ impl Cases {
     }
 }
 
-const COMPONENTS: [Kind; 4] = [
-    Kind::Aggregate,
-    Kind::Projector,
-    Kind::Saga,
-    Kind::ProcessManager,
-];
-const CONSUMERS: [Kind; 3] = [Kind::Projector, Kind::Saga, Kind::ProcessManager];
-
 /// A resource of a kind that breaks no rule.
 fn sound(kind: Kind) -> Value {
     let spec = match kind {
@@ -263,7 +255,7 @@ fn keys_of_labels_and_annotations_are_names(cases: &mut Cases) {
 
 fn a_component_has_a_template_or_a_workload(cases: &mut Cases) {
     let workload = json!({ "name": "tern" });
-    for kind in COMPONENTS {
+    for kind in Kind::COMPONENTS {
         let both = with(kind, &[("/workloadRef", workload.clone())]);
         cases.refused(
             kind,
@@ -292,7 +284,7 @@ fn a_component_has_a_template_or_a_workload(cases: &mut Cases) {
 
 fn replicas_and_autoscaling_exclude_each_other(cases: &mut Cases) {
     let range = |least, most| json!({ "minReplicas": least, "maxReplicas": most });
-    for kind in COMPONENTS {
+    for kind in Kind::COMPONENTS {
         let both = [("/replicas", json!(1)), ("/autoscaling", range(1, 3))];
         cases.refused(kind, &with(kind, &both), None, "exclude each other");
         cases.accepted(kind, &with(kind, &both[..1]), None);
@@ -312,7 +304,7 @@ fn replicas_and_autoscaling_exclude_each_other(cases: &mut Cases) {
 fn a_component_stays_with_its_store(cases: &mut Cases) {
     let secret = ("/eventStoreRef/connectionSecretRef", json!({ "name": "s" }));
     let elsewhere = |namespace: &str| ("/eventStoreRef/namespace", json!(namespace));
-    for kind in COMPONENTS {
+    for kind in Kind::COMPONENTS {
         let renamed = with(kind, &[("/eventStoreRef/name", json!("pond"))]);
         cases.refused(
             kind,
@@ -344,7 +336,7 @@ fn a_component_stays_with_its_store(cases: &mut Cases) {
 fn another_namespace_needs_credentials_of_its_own(cases: &mut Cases) {
     let elsewhere = ("/eventStoreRef/namespace", json!("sea"));
     let secret = ("/eventStoreRef/connectionSecretRef", json!({ "name": "s" }));
-    for kind in COMPONENTS {
+    for kind in Kind::COMPONENTS {
         let without = with(kind, std::slice::from_ref(&elsewhere));
         cases.refused(
             kind,
@@ -389,7 +381,7 @@ fn a_start_has_what_its_type_needs(cases: &mut Cases) {
             Some("time must be set"),
         ),
     ];
-    for kind in CONSUMERS {
+    for kind in Kind::CONSUMERS {
         for (start, wanted) in &starts {
             let resource = with(kind, &[("/startFrom", start.clone())]);
             match wanted {
@@ -406,7 +398,7 @@ fn a_position_belongs_to_one_source(cases: &mut Cases) {
         json!([{ "domain": "egg" }, { "domain": "nest-box" }]),
     );
     let position = ("/startFrom", json!({ "type": "Position", "position": 7 }));
-    for kind in CONSUMERS {
+    for kind in Kind::CONSUMERS {
         let both = with(kind, &[two.clone(), position.clone()]);
         cases.refused(kind, &both, None, "needs exactly one source");
         cases.accepted(kind, &with(kind, std::slice::from_ref(&two)), None);

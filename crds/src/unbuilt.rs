@@ -52,13 +52,8 @@ const AGGREGATE: &[Kind] = &[Kind::Aggregate];
 const PROJECTOR: &[Kind] = &[Kind::Projector];
 const SAGA: &[Kind] = &[Kind::Saga];
 const PROCESS_MANAGER: &[Kind] = &[Kind::ProcessManager];
-const COMPONENTS: &[Kind] = &[
-    Kind::Aggregate,
-    Kind::Projector,
-    Kind::Saga,
-    Kind::ProcessManager,
-];
-const CONSUMERS: &[Kind] = &[Kind::Projector, Kind::Saga, Kind::ProcessManager];
+const COMPONENTS: &[Kind] = &Kind::COMPONENTS;
+const CONSUMERS: &[Kind] = &Kind::CONSUMERS;
 
 /// Everything that is not built.
 #[rustfmt::skip]
