@@ -37,8 +37,17 @@ pub(crate) fn is_boot(key: &Key, name: &str) -> bool {
 
 /// Where clients reach a component inside the cluster.
 pub(crate) fn address(key: &Key) -> String {
+    inside(&clients(key), key)
+}
+
+/// Where sidecars reach each of its pods.
+pub(super) fn address_of_peers(key: &Key) -> String {
+    inside(&peers(key), key)
+}
+
+fn inside(service: &str, key: &Key) -> String {
     let port = Ports::default().grpc;
-    format!("{}.{}.svc:{port}", clients(key), key.namespace)
+    format!("{service}.{}.svc:{port}", key.namespace)
 }
 
 pub(super) fn routing(key: &Key) -> String {

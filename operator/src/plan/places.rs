@@ -13,19 +13,19 @@ pub(super) struct InCluster;
 
 impl Places for InCluster {
     fn grpc(&self, key: &Key) -> Option<Endpoint> {
-        Some(service(&names::clients(key), key))
+        Some(grpc(key))
     }
 
     fn peers(&self, key: &Key) -> Option<Endpoint> {
-        Some(service(&names::peers(key), key))
+        Some(peers(key))
     }
 }
 
 /// The place of a component.
 pub(super) fn place(key: &Key, component: &Component) -> Place {
     Place {
-        grpc: service(&names::clients(key), key),
-        peers: service(&names::peers(key), key),
+        grpc: grpc(key),
+        peers: peers(key),
         logic: endpoint(format!("http://127.0.0.1:{}", component.logic_port)),
         ports: Ports::default(),
         store: sidecar::STORE_FILE.into(),
@@ -33,9 +33,12 @@ pub(super) fn place(key: &Key, component: &Component) -> Place {
     }
 }
 
-fn service(name: &str, key: &Key) -> Endpoint {
-    let port = Ports::default().grpc;
-    endpoint(format!("http://{name}.{}.svc:{port}", key.namespace))
+fn grpc(key: &Key) -> Endpoint {
+    endpoint(format!("http://{}", names::address(key)))
+}
+
+fn peers(key: &Key) -> Endpoint {
+    endpoint(format!("http://{}", names::address_of_peers(key)))
 }
 
 fn endpoint(text: String) -> Endpoint {
