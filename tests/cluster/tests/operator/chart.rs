@@ -223,23 +223,7 @@ async fn live_and_prune(lake: &Lake) {
     lake.apply(
         &aggregate("nest").replace("domain: nest", "domain: nest\n  network: {policy: None}"),
     );
-    until("the removal", async || {
-        let found = lake.plane.try_kubectl(
-            &[
-                "--namespace",
-                &lake.namespace,
-                "get",
-                "networkpolicy/nest-agg",
-            ],
-            "",
-        );
-        if found.status.success() {
-            Err("it is there".to_owned())
-        } else {
-            Ok(())
-        }
-    })
-    .await;
+    lake.is_gone("networkpolicy/nest-agg").await;
     lake.pods_become_ready("nest", 1).await;
     lake.condition("agg/nest", "Ready", "Serving").await;
 }

@@ -156,6 +156,18 @@ impl Lake {
         serde_json::from_str(&text).unwrap()
     }
 
+    /// Waits until an object is not there.
+    pub(crate) async fn is_gone(&self, object: &str) {
+        until(&format!("the end of {object}"), async || {
+            let arguments = ["--namespace", &self.namespace, "get", object];
+            if self.plane.try_kubectl(&arguments, "").status.success() {
+                return Err("it is still there".to_owned());
+            }
+            Ok(())
+        })
+        .await;
+    }
+
     /// Waits for a condition of a resource with a reason; returns it.
     pub(crate) async fn condition(&self, object: &str, kind: &str, reason: &str) -> Value {
         until(&format!("{object} {kind} {reason}"), async || {

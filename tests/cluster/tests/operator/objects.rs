@@ -124,19 +124,9 @@ async fn what_a_resource_needs_no_more_is_removed_and_the_claim_stays() {
         "nest",
         "  domain: nest\n  network: {policy: None}",
     ));
-    let is_gone = async |child: &str| {
-        until(child, async || {
-            let arguments = ["--namespace", &lake.namespace, "get", child];
-            if lake.plane.try_kubectl(&arguments, "").status.success() {
-                return Err("it is still there".to_owned());
-            }
-            Ok(())
-        })
-        .await;
-    };
-    is_gone("networkpolicy/nest-agg").await;
+    lake.is_gone("networkpolicy/nest-agg").await;
     lake.kubectl(&["delete", "agg/nest"]);
-    is_gone("deployment/nest-agg").await;
+    lake.is_gone("deployment/nest-agg").await;
     lake.get("persistentvolumeclaim/nest-agg-data");
     running.stop().await;
 }
