@@ -1,6 +1,5 @@
 //! Drives the shop as its clients would, kills a sidecar meanwhile, and checks that nothing is lost or duplicated.
 
-mod purchase;
 mod report;
 mod story;
 

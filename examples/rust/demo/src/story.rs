@@ -8,12 +8,11 @@ use shop_contract::inventory::v1::{InitializeStock, ReservationCommitted, Reserv
 use shop_contract::order::v1::{OrderCompleted, OrderStatus};
 use shop_contract::web::v1::OrderView;
 use shop_contract::{decode, inventory_root};
-use shop_system::{Client, System, of_type, wait};
+use shop_system::{Client, PRICE_CENTS, PRODUCT, Purchase, System, of_type, wait};
 use tokio::task::JoinSet;
 use tonic::{Code, Status};
 use uuid::Uuid;
 
-use crate::purchase::{PRICE_CENTS, PRODUCT, Purchase};
 use crate::report::Report;
 
 /// Points for one order: a point for each whole unit of money.

@@ -6,27 +6,28 @@ use shop_contract::order::v1::{
     CancelOrder, ConfirmPayment, CreateOrder, OrderItem, SubmitPayment,
 };
 use shop_contract::{command_to, inventory_root};
-use shop_system::Client;
 use tonic::Status;
 use uuid::Uuid;
 
+use crate::Client;
+
 /// What is bought.
-pub(crate) const PRODUCT: &str = "teapot";
+pub const PRODUCT: &str = "teapot";
 /// What one costs.
-pub(crate) const PRICE_CENTS: i32 = 2_500;
+pub const PRICE_CENTS: i32 = 2_500;
 
 /// An order of one teapot, with the cart that its reservation is named after.
-#[derive(Clone, Copy)]
-pub(crate) struct Purchase {
+#[derive(Debug, Clone, Copy)]
+pub struct Purchase {
     customer: Uuid,
     cart: Uuid,
     /// The root of the order.
-    pub(crate) order: Uuid,
+    pub order: Uuid,
 }
 
 impl Purchase {
     /// Creates a purchase; nothing is sent yet.
-    pub(crate) fn of(customer: Uuid) -> Self {
+    pub fn of(customer: Uuid) -> Self {
         Self {
             customer,
             order: Uuid::new_v4(),
@@ -35,7 +36,10 @@ impl Purchase {
     }
 
     /// Reserves the stock and creates the order.
-    pub(crate) async fn place(&self, client: &Client) -> Result<(), Status> {
+    ///
+    /// # Errors
+    /// As for [`Client::execute`].
+    pub async fn place(&self, client: &Client) -> Result<(), Status> {
         let reserve = ReserveStock {
             quantity: 1,
             order_id: self.cart.to_string(),
@@ -61,7 +65,10 @@ impl Purchase {
     }
 
     /// Pays for the order, which completes it.
-    pub(crate) async fn pay(&self, client: &Client) -> Result<(), Status> {
+    ///
+    /// # Errors
+    /// As for [`Client::execute`].
+    pub async fn pay(&self, client: &Client) -> Result<(), Status> {
         self.submit(client).await?;
         let id = format!("confirm-{}", self.order);
         client
@@ -71,7 +78,10 @@ impl Purchase {
     }
 
     /// Does the same and waits until the synchronous projectors have the completed order.
-    pub(crate) async fn pay_and_wait(&self, client: &Client) -> Result<CommandResponse, Status> {
+    ///
+    /// # Errors
+    /// As for [`Client::execute`].
+    pub async fn pay_and_wait(&self, client: &Client) -> Result<CommandResponse, Status> {
         self.submit(client).await?;
         let (domain, root) = self.root();
         let mut book = command_to(domain, root, &self.confirmation());
@@ -82,7 +92,10 @@ impl Purchase {
     }
 
     /// Cancels the order.
-    pub(crate) async fn cancel(&self, client: &Client) -> Result<(), Status> {
+    ///
+    /// # Errors
+    /// As for [`Client::execute`].
+    pub async fn cancel(&self, client: &Client) -> Result<(), Status> {
         let cancel = CancelOrder {
             reason: "changed my mind".to_owned(),
         };
