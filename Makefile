@@ -4,7 +4,7 @@ CARGO ?= cargo
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
-.PHONY: help check test cluster-tools dev-cluster demo shop features programs python postgres lint format-check doc crds release-check golden bench
+.PHONY: help check test cluster-tools dev-cluster dev-deploy demo shop features programs python postgres lint format-check doc crds release-check golden bench
 
 help: ## Lists the commands.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-14s %s\n", $$1, $$2 }'
@@ -31,6 +31,7 @@ cluster-tools:
 	@tests/tools/build.sh kubernetes
 	@tests/tools/build.sh coredns
 	@tests/tools/build.sh gitops
+	@tests/tools/build.sh helm
 	@tests/tools/debian.sh etcd-server
 	@tests/tools/debian.sh containerd
 
@@ -38,6 +39,12 @@ dev-cluster: programs ## Runs a cluster with one node and the images of the shop
 	@$(CARGO) build -p angzarr-cluster
 	@echo "Starting (this takes half a minute) …"
 	@$(TARGET)/debug/dev-cluster
+
+# The namespace that gets the operator and the shop.
+NAMESPACE ?= shop
+
+dev-deploy: ## Installs the operator and the shop in NAMESPACE of the cluster of KUBECONFIG, such as that of dev-cluster.
+	@examples/deploy.sh "$(NAMESPACE)"
 
 # Where cargo puts the programs; the Python environment is next to them.
 TARGET = $(abspath $(or $(CARGO_TARGET_DIR),target))

@@ -31,5 +31,5 @@ mod wait;
 
 pub use node::Node;
 pub use plane::ControlPlane;
-pub use tools::{built, gitops, repository};
+pub use tools::{built, gitops, helm, repository};
 pub use wait::until;

@@ -41,6 +41,14 @@ pub fn gitops() -> PathBuf {
     prepare("build.sh", "gitops")
 }
 
+/// The program of Helm.
+///
+/// # Panics
+/// When it cannot be built.
+pub fn helm() -> PathBuf {
+    prepare("build.sh", "helm")
+}
+
 /// The store of the API server.
 pub(crate) fn etcd() -> PathBuf {
     prepare("debian.sh", "etcd-server").join("usr/bin/etcd")

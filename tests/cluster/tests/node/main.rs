@@ -6,9 +6,11 @@
 )]
 
 mod harness;
+mod load;
 #[path = "../owner/mod.rs"]
 mod owner;
 mod place;
 mod pods;
-mod scale;
+mod release;
 mod shop;
+mod story;

@@ -4,10 +4,10 @@ use std::fs;
 use std::net::{IpAddr, SocketAddr};
 
 use angzarr_cluster::{ControlPlane, Node, until};
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::Api;
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::json;
+use serde_json::{Value, json};
 use shop_contract::customer::v1::CreateCustomer;
 use shop_system::Client;
 use tonic::transport::Endpoint;
@@ -16,6 +16,14 @@ use tonic::transport::Endpoint;
 const CLAIMS: usize = 8;
 /// The port of a sidecar for clients.
 const PORT: u16 = 9000;
+
+/// A container that has run, with the id of its pod.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Container {
+    pub(crate) pod: String,
+    pub(crate) name: String,
+    pub(crate) restarts: usize,
+}
 
 /// A namespace on the node.
 pub(crate) struct Place {
@@ -55,22 +63,21 @@ impl Place {
         self.plane.kubectl_with(&arguments, objects);
     }
 
-    /// Starts an operator of this namespace only.
-    pub(crate) fn start_operator(&self) {
-        self.apply(&operator(&self.namespace));
-    }
-
     /// Runs kubectl in the namespace; shows the pods when it fails.
     pub(crate) fn kubectl(&self, arguments: &[&str]) -> String {
         let inside = [&["--namespace", &self.namespace], arguments].concat();
         let ran = self.plane.try_kubectl(&inside, "");
         if !ran.status.success() {
-            let described = ["describe", "pods", "--namespace", &self.namespace];
-            let pods = self.plane.kubectl(&described);
             let said = String::from_utf8_lossy(&ran.stderr);
-            panic!("kubectl {arguments:?}: {said}\n{pods}");
+            panic!("kubectl {arguments:?}: {said}\n{}", self.pods());
         }
         String::from_utf8(ran.stdout).unwrap()
+    }
+
+    /// Describes the pods.
+    pub(crate) fn pods(&self) -> String {
+        let describe = ["describe", "pods", "--namespace", &self.namespace];
+        self.plane.kubectl(&describe)
     }
 
     /// A client by the Service of a component.
@@ -125,15 +132,30 @@ impl Place {
         ]);
     }
 
-    /// How often containers of a component were restarted.
-    fn restarts(&self, component: &str) -> u32 {
+    /// The containers of a component.
+    pub(crate) fn containers(&self, component: &str) -> Vec<Container> {
         let of = format!("--selector=angzarr.io/component={component}");
-        let [first, others] = ["initContainerStatuses", "containerStatuses"]
-            .map(|list| format!("{{.items[*].status.{list}[*].restartCount}}"));
-        let path = format!("--output=jsonpath={first} {others}");
-        let counts = self.kubectl(&["get", "pods", &of, &path]);
-        let counts = counts.split_whitespace();
-        counts.map(|count| count.parse::<u32>().unwrap()).sum()
+        let pods = self.kubectl(&["get", "pods", &of, "--output=json"]);
+        let mut pods: Value = serde_json::from_str(&pods).unwrap();
+        let pods: Vec<Pod> = serde_json::from_value(pods["items"].take()).unwrap();
+        let mut containers = Vec::new();
+        for pod in pods {
+            let status = pod.status.unwrap_or_default();
+            let lists = [status.init_container_statuses, status.container_statuses];
+            let all = lists.into_iter().flatten().flatten();
+            containers.extend(all.map(|it| Container {
+                pod: pod.metadata.uid.clone().unwrap(),
+                name: it.name,
+                restarts: usize::try_from(it.restart_count).unwrap(),
+            }));
+        }
+        containers
+    }
+
+    /// How often containers of a component were restarted.
+    fn restarts(&self, component: &str) -> usize {
+        let containers = self.containers(component);
+        containers.iter().map(|it| it.restarts).sum()
     }
 
     /// The address of a Service in the cluster.
@@ -151,12 +173,6 @@ pub(crate) const ADA: &[u8] = &[7; 16];
 
 /// Creates a customer, under the same id each time, and checks that it was created once.
 pub(crate) async fn create_customer(client: &Client, root: &[u8]) {
-    send_customer(client, root).await;
-    assert_eq!(client.events("customer", root).await.unwrap().len(), 1);
-}
-
-/// Creates a customer, under the same id each time.
-pub(crate) async fn send_customer(client: &Client, root: &[u8]) {
     let customer = CreateCustomer {
         name: "Ada".to_owned(),
         email: "ada@example.org".to_owned(),
@@ -164,6 +180,7 @@ pub(crate) async fn send_customer(client: &Client, root: &[u8]) {
     let id = format!("create-{root:?}");
     let reply = client.execute(("customer", root), &id, &customer).await;
     assert_eq!(reply.unwrap().events.unwrap().pages.len(), 1);
+    assert_eq!(client.events("customer", root).await.unwrap().len(), 1);
 }
 
 /// The processes of a program in a pod, which is in the name of their control groups.
@@ -178,56 +195,4 @@ fn processes(pod: &str, program: &str) -> Vec<Pid> {
         }
     }
     found
-}
-
-/// An operator of one namespace, in which its account may do everything.
-fn operator(namespace: &str) -> String {
-    let metadata = json!({ "name": "operator" });
-    let account = json!({
-        "apiVersion": "v1",
-        "kind": "ServiceAccount",
-        "metadata": metadata,
-    });
-    let rights = json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "RoleBinding",
-        "metadata": metadata,
-        "roleRef": {
-            "apiGroup": "rbac.authorization.k8s.io",
-            "kind": "ClusterRole",
-            "name": "cluster-admin",
-        },
-        "subjects": [{ "kind": "ServiceAccount", "name": "operator", "namespace": namespace }],
-    });
-    let deployment = json!({
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": metadata,
-        "spec": {
-            "selector": { "matchLabels": { "app": "operator" } },
-            "template": {
-                "metadata": { "labels": { "app": "operator" } },
-                "spec": {
-                    "serviceAccountName": "operator",
-                    // A namespace is gone only after half of the longest time that a pod of it may take.
-                    "terminationGracePeriodSeconds": 4,
-                    "containers": [{
-                        "name": "operator",
-                        "image": concat!("angzarr-operator:", env!("CARGO_PKG_VERSION")),
-                        "args": ["operator", "--namespace", namespace],
-                        "securityContext": {
-                            "runAsNonRoot": true,
-                            "readOnlyRootFilesystem": true,
-                            "allowPrivilegeEscalation": false,
-                            "capabilities": { "drop": ["ALL"] },
-                            "seccompProfile": { "type": "RuntimeDefault" },
-                        },
-                    }],
-                },
-            },
-        },
-    });
-    let list =
-        json!({ "apiVersion": "v1", "kind": "List", "items": [account, rights, deployment] });
-    list.to_string()
 }

@@ -5,22 +5,16 @@ use std::process::{Command, Output};
 
 use angzarr_cluster::{repository, until};
 use k8s_openapi::api::coordination::v1::Lease;
-use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
-use kube::{Api, Client, Config};
+use kube::Api;
 use serde_json::Value;
 
 use super::lake::{Lake, STORE, aggregate, component};
+use super::rights::holder;
 
-const CHART: &str = "charts/angzarr-operator";
+pub(crate) const CHART: &str = "charts/angzarr-operator";
 
 fn helm(lake: Option<&Lake>, arguments: &[&str]) -> Output {
-    let built = Command::new(repository().join("tests/tools/build.sh"))
-        .arg("helm")
-        .output()
-        .unwrap();
-    assert!(built.status.success(), "Helm is built");
-    let program = String::from_utf8(built.stdout).unwrap();
-    let mut helm = Command::new(program.trim());
+    let mut helm = Command::new(angzarr_cluster::helm());
     helm.args(arguments).current_dir(repository());
     if let Some(lake) = lake {
         helm.env("KUBECONFIG", lake.plane.kubeconfig());
@@ -30,7 +24,7 @@ fn helm(lake: Option<&Lake>, arguments: &[&str]) -> Output {
 }
 
 /// What Helm prints.
-fn run(lake: Option<&Lake>, arguments: &[&str]) -> String {
+pub(crate) fn run(lake: Option<&Lake>, arguments: &[&str]) -> String {
     let ran = helm(lake, arguments);
     let said = String::from_utf8_lossy(&ran.stderr);
     assert!(ran.status.success(), "helm {arguments:?}: {said}");
@@ -198,18 +192,6 @@ async fn the_chart_is_installed_upgraded_rolled_back_and_uninstalled() {
     lake.kubectl(&["get", "crd", "aggregates.angzarr.io"]);
 }
 
-/// A client with the token of a ServiceAccount.
-async fn account(lake: &Lake, name: &str) -> Client {
-    let token = lake.kubectl(&["create", "token", name]);
-    let mut file = Kubeconfig::read_from(lake.plane.kubeconfig()).unwrap();
-    file.auth_infos[0].auth_info = Some(AuthInfo {
-        token: Some(token.trim().to_owned().into()),
-        ..AuthInfo::default()
-    });
-    let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await;
-    Client::try_from(config.unwrap()).unwrap()
-}
-
 /// Brings up an aggregate, removes a part of it, and sees it ready.
 async fn live_and_prune(lake: &Lake) {
     let closed = component(
@@ -251,7 +233,7 @@ async fn the_operator_works_with_the_rights_of_its_role_in_either_scope() {
             ],
         );
         let name = format!("{}-operator", lake.namespace);
-        let client = account(&lake, &name).await;
+        let client = holder(lake.plane, &lake.client, (&lake.namespace, &name)).await;
         let mut operator = lake.operator();
         operator.instance = lake.namespace.clone();
         operator.election.leader_election = true;
