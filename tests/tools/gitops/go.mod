@@ -4,6 +4,7 @@ go 1.26
 
 require (
 	github.com/argoproj/argo-cd/v3 v3.2.1
+	github.com/evanphx/json-patch/v5 v5.9.11
 	k8s.io/apimachinery v0.34.0
 	sigs.k8s.io/cli-utils v0.37.2
 )
@@ -40,7 +41,6 @@ require (
 	github.com/dlclark/regexp2 v1.11.5 // indirect
 	github.com/emicklei/go-restful/v3 v3.12.2 // indirect
 	github.com/emirpasic/gods v1.18.1 // indirect
-	github.com/evanphx/json-patch/v5 v5.9.11 // indirect
 	github.com/exponent-io/jsonpath v0.0.0-20210407135951-1de76d718b3f // indirect
 	github.com/fatih/camelcase v1.0.0 // indirect
 	github.com/felixge/httpsnoop v1.0.4 // indirect

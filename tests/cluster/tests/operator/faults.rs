@@ -28,7 +28,7 @@ pub(crate) fn quick() -> Pace {
 ///
 /// Only writes count: what an operator keeps in memory ends with it, so stopping it at a read is stopping it after the write before.
 async fn killed_at(lake: &Lake, n: usize) -> bool {
-    let wire = Wire::new(lake.client.clone());
+    let wire = Wire::new(lake.account.clone());
     let (told, mut stopped) = mpsc::unbounded_channel();
     let mut writes = 0;
     wire.fail(move |call: &Call| {
@@ -60,7 +60,7 @@ async fn ends_after_a_stop_at(n: usize) -> bool {
     let lake = Lake::new("stopped").await;
     lake.apply(&everything());
     let came_so_far = killed_at(&lake, n).await;
-    let running = lake.operate_over(lake.client.clone(), quick());
+    let running = lake.operate_over(lake.account.clone(), quick());
     looks_undisturbed(&lake, &format!("the end after a stop at write {n}")).await;
     settled(&lake).await;
     running.stop().await;
@@ -91,7 +91,7 @@ async fn survives(
 ) -> Vec<Call> {
     undisturbed().await;
     let lake = Lake::new(name).await;
-    let wire = Wire::new(lake.client.clone());
+    let wire = Wire::new(lake.account.clone());
     wire.fail(rule);
     let running = lake.operate_over(wire.client(), quick());
     lake.apply(&everything());
@@ -158,7 +158,7 @@ async fn a_watch_that_dies_in_silence_is_begun_anew() {
 async fn what_a_blind_operator_missed_is_repaired_once_it_sees_again() {
     undisturbed().await;
     let lake = Lake::new("blind").await;
-    let wire: Arc<Wire> = Wire::new(lake.client.clone());
+    let wire: Arc<Wire> = Wire::new(lake.account.clone());
     let running = lake.operate_over(wire.client(), quick());
     lake.apply(&everything());
     looks_undisturbed(&lake, "the beginning").await;

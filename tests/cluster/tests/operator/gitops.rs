@@ -8,23 +8,26 @@ use serde_json::{Value, json};
 
 use super::lake::{Lake, STORE, aggregate, component};
 
-/// What kstatus and Argo CD say of an object.
-fn judged(object: &Value) -> (String, String) {
-    let script = repository().join("gitops/argocd/health.lua");
+/// What the tool of the GitOps libraries prints about an input.
+fn tell(arguments: &[&str], input: &Value) -> Value {
     let mut running = Command::new(gitops())
-        .arg(script)
+        .args(arguments)
+        .current_dir(repository().join("gitops/argocd"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     let mut stdin = running.stdin.take().unwrap();
-    stdin
-        .write_all(json!([object]).to_string().as_bytes())
-        .unwrap();
+    stdin.write_all(input.to_string().as_bytes()).unwrap();
     drop(stdin);
     let output = running.wait_with_output().unwrap();
-    assert!(output.status.success());
-    let verdicts: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(output.status.success(), "{arguments:?}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// What kstatus and Argo CD say of an object.
+fn judged(object: &Value) -> (String, String) {
+    let verdicts = tell(&["health", "health.lua"], &json!([object]));
     let word = |key: &str| verdicts[0][key].as_str().unwrap().to_owned();
     (word("kstatus"), word("argo"))
 }
@@ -41,6 +44,21 @@ impl Lake {
             Err(format!("{found:?} of {}", object["status"]))
         })
         .await;
+    }
+
+    /// The actions that Argo CD offers for a resource.
+    fn offered(&self, object: &str) -> String {
+        let names = tell(&["actions", "actions.yaml"], &self.get(object));
+        let names = names.as_array().unwrap();
+        let mut names: Vec<_> = names.iter().map(|it| it.as_str().unwrap()).collect();
+        names.sort_unstable();
+        names.join(" ")
+    }
+
+    /// Runs an action as Argo CD does.
+    fn act(&self, object: &str, action: &str) {
+        let patch = tell(&["act", "actions.yaml", action], &self.get(object)).to_string();
+        self.kubectl(&["patch", object, "--type=merge", "--patch", &patch]);
     }
 }
 
@@ -79,5 +97,24 @@ async fn gitops_tools_tell_failure_from_waiting() {
     lake.apply(&(STORE.to_owned() + &bad + &early));
     lake.shows("agg/many", "Failed", "Degraded").await;
     lake.shows("prj/map", "InProgress", "Progressing").await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_actions_of_argo_cd_do_what_they_say() {
+    let lake = Lake::new("actions").await;
+    lake.apply(&(STORE.to_owned() + &aggregate("nest")));
+    let running = lake.operate();
+    lake.pods_become_ready("nest", 1).await;
+    lake.shows("agg/nest", "Current", "Healthy").await;
+    assert_eq!(lake.offered("evs/heron"), "pause reconcile");
+    assert_eq!(lake.offered("agg/nest"), "pause reconcile suspend");
+    lake.act("agg/nest", "suspend");
+    lake.pods_become_ready("nest", 0).await;
+    lake.shows("agg/nest", "Current", "Suspended").await;
+    assert_eq!(lake.offered("agg/nest"), "pause reconcile resume");
+    lake.act("agg/nest", "resume");
+    lake.pods_become_ready("nest", 1).await;
+    lake.shows("agg/nest", "Current", "Healthy").await;
     running.stop().await;
 }

@@ -83,7 +83,7 @@ async fn what_the_operator_does_is_measured() {
         let mut operator = lake.operator();
         operator.http = Some(([127, 0, 0, 1], port).into());
         operator.election.leader_election = true;
-        lake.operate_as(operator, lake.client.clone())
+        lake.operate_as(operator, lake.account.clone())
     });
     lake.apply(&(STORE.to_owned() + &aggregate("nest")));
     lake.condition("agg/nest", "Reconciling", "RollingOut")

@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use super::rights::account;
+
 pub(crate) const STORE: &str = "
 apiVersion: angzarr.io/v1alpha1
 kind: EventStore
@@ -47,7 +49,10 @@ pub(crate) fn aggregate(name: &str) -> String {
 /// A namespace.
 pub(crate) struct Lake {
     pub(crate) plane: &'static ControlPlane,
+    /// A client of an administrator.
     pub(crate) client: Client,
+    /// A client with the rights that the chart gives to an operator of the namespace.
+    pub(crate) account: Client,
     pub(crate) namespace: String,
 }
 
@@ -79,16 +84,19 @@ impl Running {
 impl Lake {
     pub(crate) async fn new(prefix: &str) -> Self {
         let plane = ControlPlane::shared().await;
+        let client = plane.client().await;
+        let namespace = plane.namespace(prefix).await;
         Self {
-            client: plane.client().await,
-            namespace: plane.namespace(prefix).await,
+            account: account(plane, &client, &namespace).await,
+            client,
+            namespace,
             plane,
         }
     }
 
     /// Starts an operator.
     pub(crate) fn operate(&self) -> Running {
-        self.operate_as(self.operator(), self.client.clone())
+        self.operate_as(self.operator(), self.account.clone())
     }
 
     /// Starts an operator that reaches the API server through a client of the test's.

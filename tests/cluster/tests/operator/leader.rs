@@ -22,7 +22,7 @@ fn candidate(lake: &Lake) -> Operator {
 }
 
 fn start(lake: &Lake) -> (Running, Tap) {
-    let (tap, client) = Tap::new(&lake.client);
+    let (tap, client) = Tap::new(&lake.account);
     (lake.operate_as(candidate(lake), client), tap)
 }
 
@@ -176,14 +176,14 @@ async fn times_that_do_not_fit_each_other_are_refused() {
     let lake = Lake::new("times").await;
     let mut operator = candidate(&lake);
     operator.election.lease_retry = Duration::from_secs(3);
-    let running = lake.operate_as(operator, lake.client.clone());
+    let running = lake.operate_as(operator, lake.account.clone());
     assert_eq!(
         running.failure().await,
         "--lease-retry must be more than zero and less than a third of --lease-duration, and is 3s"
     );
     let mut operator = candidate(&lake);
     operator.election.lease_duration = Duration::from_millis(1500);
-    let running = lake.operate_as(operator, lake.client.clone());
+    let running = lake.operate_as(operator, lake.account.clone());
     assert_eq!(
         running.failure().await,
         "--lease-duration must be whole seconds, from 1s to 1h, and is 1s 500ms"

@@ -18,6 +18,7 @@ mod objects;
 mod probe;
 mod reasons;
 mod record;
+mod rights;
 mod silent;
 mod tap;
 mod why;

@@ -24,7 +24,7 @@ fn often() -> Pace {
 /// A settled world, and the wire of its operator.
 async fn still(name: &str) -> (Lake, Arc<Wire>, Running) {
     let lake = Lake::new(name).await;
-    let wire = Wire::new(lake.client.clone());
+    let wire = Wire::new(lake.account.clone());
     let running = lake.operate_over(wire.client(), often());
     lake.apply(&everything());
     looks_undisturbed(&lake, name).await;
