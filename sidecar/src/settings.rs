@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use angzarr_config::endpoint::{Endpoint, NotAnAddress};
 use angzarr_config::{Boot, handwritten};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
 
 /// The variable that names the boot document, or a file written by hand.
 pub const CONFIG: &str = "ANGZARR_CONFIG";
@@ -22,6 +22,8 @@ pub const START_CLOSED: &str = "ANGZARR_START_CLOSED";
 
 const DEFAULT_CONFIG: &str = "/etc/angzarr/config.yaml";
 const DEFAULT_LOG: &str = "info";
+/// The library of the metrics tells of its own parts at `info`; anyone who wants that can say so.
+const QUIET: &str = "opentelemetry=warn";
 
 /// The settings of a sidecar at its start.
 #[derive(Debug, Clone)]
@@ -39,10 +41,10 @@ pub struct Settings {
 }
 
 /// What is logged, and how.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct LogSettings {
-    /// A filter as `tracing` reads it, such as `info` or `angzarr_sidecar=debug,warn`; valid.
-    pub filter: String,
+    /// Which modules say how much.
+    pub filter: Targets,
     /// How it looks.
     pub format: LogFormat,
 }
@@ -161,13 +163,11 @@ fn read_boot(path: PathBuf) -> Result<Boot, Error> {
 }
 
 fn read_log(filter: Option<String>, format: Option<String>) -> Result<LogSettings, Error> {
-    let filter = filter.unwrap_or_else(|| DEFAULT_LOG.to_owned());
-    if let Err(source) = EnvFilter::try_new(&filter) {
-        return Err(Error::LogFilter {
-            value: filter,
-            source,
-        });
-    }
+    let value = filter.unwrap_or_else(|| DEFAULT_LOG.to_owned());
+    let filter = match format!("{QUIET},{value}").parse() {
+        Ok(filter) => filter,
+        Err(source) => return Err(Error::LogFilter { value, source }),
+    };
     let format = match format.as_deref() {
         None | Some("auto") => LogFormat::Auto,
         Some("text") => LogFormat::Text,
@@ -200,6 +200,8 @@ mod tests {
     use std::error::Error as _;
     use std::path::Path;
 
+    use tracing::Level;
+
     use super::*;
 
     const HANDWRITTEN: &str = "
@@ -230,7 +232,8 @@ business_logic:
         assert_eq!(settings.routing, None);
         assert_eq!(settings.service_endpoint, None);
         assert!(!settings.starts_closed);
-        assert_eq!(settings.log.filter, "info");
+        let says = |level| settings.log.filter.would_enable("angzarr_sidecar", &level);
+        assert!(says(Level::INFO) && !says(Level::DEBUG));
         assert_eq!(settings.log.format, LogFormat::Auto);
     }
 

@@ -2,14 +2,11 @@
 
 use std::io::IsTerminal;
 
+use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
-use tracing_subscriber::{EnvFilter, fmt};
 
 use crate::settings::{LogFormat, LogSettings};
-
-/// The library of the metrics tells of its own parts at `info`; anyone who wants that can say so.
-const QUIET: &str = "opentelemetry=warn";
 
 /// Starts to log.
 ///
@@ -22,8 +19,7 @@ pub fn start_logs(settings: &LogSettings) -> Result<(), TryInitError> {
         LogFormat::Text => false,
         LogFormat::Auto => !is_terminal,
     };
-    let filter = EnvFilter::new(format!("{QUIET},{}", settings.filter));
-    let registry = tracing_subscriber::registry().with(filter);
+    let registry = tracing_subscriber::registry().with(settings.filter.clone());
     if is_json {
         let lines = fmt::layer()
             .json()
