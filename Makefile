@@ -95,23 +95,29 @@ doc:
 crds: ## Generates crds/*.yaml and docs/resources.md from the resource types.
 	$(CARGO) run --quiet -p angzarr-crds --bin crds -- crds docs/resources.md
 
-# The release build, the same for all targets that use it.
-RELEASE = $(CARGO) build --release --quiet -p angzarr-sidecar -p angzarr-bench
+# The release builds, the same for all targets that use them: as in the Dockerfiles, each program by itself, since programs that are built together
+# share the features of their libraries.
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+RELEASED = $(TARGET)/$(HOST)/release
+release = RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --release --quiet --locked --target $(HOST) $(1)
 
-RELEASE_OPERATOR = $(CARGO) build --release --quiet -p angzarr-operator -p angzarr-cluster --bins
-
-release-check: ## Checks that the release build has no fail points and that the bench runs with it.
-	$(RELEASE)
-	$(CARGO) run --quiet -p angzarr-tests --bin release-check -- $(TARGET)/release/angzarr-sidecar
-	$(TARGET)/release/angzarr-bench --seconds 0.3 --memory-events 10000 --only " 16"
-	$(TARGET)/release/angzarr-bench --seconds 0.3 --memory-events 10000 --only port
+release-check: ## Checks that the release build has no fail points, that the bench runs with it, and how large the images are.
+	$(call release,-p angzarr-sidecar)
+	$(call release,-p angzarr-operator)
+	$(call release,-p angzarr-bench)
+	$(CARGO) run --quiet -p angzarr-cluster --bin image-sizes -- $(RELEASED)
+	$(CARGO) run --quiet -p angzarr-tests --bin release-check -- $(RELEASED)/angzarr-sidecar
+	$(RELEASED)/angzarr-bench --seconds 0.3 --memory-events 10000 --only " 16"
+	$(RELEASED)/angzarr-bench --seconds 0.3 --memory-events 10000 --only port
 
 golden: ## Rewrites the committed contract, docs/conditions.md and the objects that a cluster gets in the golden cases; review the difference.
 	ANGZARR_GOLDEN=rewrite $(CARGO) test --quiet -p angzarr-proto --test contract
 	ANGZARR_GOLDEN=rewrite $(CARGO) test --quiet -p angzarr-operator --test golden --test conditions
 
 bench: ## Measures the pipeline next to the bare calls and flushes that it needs; writes target/bench.json.
-	$(RELEASE)
-	$(RELEASE_OPERATOR)
-	$(TARGET)/release/angzarr-bench --json $(TARGET)/bench.json
-	$(TARGET)/release/operator-bench
+	$(call release,-p angzarr-sidecar)
+	$(call release,-p angzarr-operator)
+	$(call release,-p angzarr-bench)
+	$(call release,-p angzarr-cluster --bin operator-bench)
+	$(RELEASED)/angzarr-bench --json $(TARGET)/bench.json
+	$(RELEASED)/operator-bench

@@ -81,44 +81,59 @@ fn build_plain(folder: &Path, libraries: &Path) -> PathBuf {
 fn build_ours(folder: &Path, libraries: &Path, (program, name): (&str, &str)) -> PathBuf {
     let stage = folder.join(name);
     strip(program, &stage.join("out"));
-    let stage = format!("build={}", stage.display());
-    let dockerfile = repository().join(format!("Dockerfile.{name}"));
-    let dockerfile = dockerfile.to_str().unwrap();
-    let empty = tempfile::tempdir_in(folder).unwrap();
-    let buildah = |words: &[&str], context: &Path, input: &str| {
-        let mut command = Command::new(installed("/usr/bin/buildah", "buildah"));
-        command
-            .args(["--storage-driver", "vfs", "--root"])
-            .arg(folder.join("storage"))
-            .arg("--runroot")
-            .arg(folder.join("storage-run"))
-            .args(words)
-            .arg(context);
-        run(&mut command, input);
-    };
-    let build = ["bud", "--isolation", "chroot", "--quiet", "--tag"];
-    let last_stage = [
-        "localhost/last-stage",
-        "--file",
-        dockerfile,
-        "--build-context",
-        &stage,
-    ];
-    buildah(&[&build[..], &last_stage].concat(), empty.path(), "");
+    let buildah = Buildah(folder);
+    let last_stage = buildah.last_stage(name, &stage);
     let whole = format!("localhost/{name}");
-    let instructions = "FROM localhost/last-stage\nCOPY . /\n";
-    let with_libraries = [&whole, "--file", "-"];
-    buildah(
-        &[&build[..], &with_libraries].concat(),
-        libraries,
-        instructions,
-    );
+    let instructions = format!("FROM {last_stage}\nCOPY . /\n");
+    buildah.build(&[&whole, "--file", "-"], libraries, &instructions);
     let file = folder.join(format!("{name}.tar"));
     let version = env!("CARGO_PKG_VERSION");
     let image = format!("docker.io/library/angzarr-{name}:{version}");
-    let target = format!("docker-archive:{}:{image}", file.display());
-    buildah(&["push", "--quiet", &whole], Path::new(&target), "");
+    buildah.push(
+        &whole,
+        &format!("docker-archive:{}:{image}", file.display()),
+    );
     file
+}
+
+/// Builds images without an engine, in a folder.
+pub(crate) struct Buildah<'a>(pub(crate) &'a Path);
+
+impl Buildah<'_> {
+    /// Builds the last stage of a Dockerfile of ours from what the stage before leaves; returns its name.
+    pub(crate) fn last_stage(&self, name: &str, stage: &Path) -> String {
+        let image = format!("localhost/last-stage-of-{name}");
+        let stage = format!("build={}", stage.display());
+        let dockerfile = repository().join(format!("Dockerfile.{name}"));
+        let dockerfile = dockerfile.to_str().unwrap();
+        let empty = tempfile::tempdir_in(self.0).unwrap();
+        let options = [&image, "--file", dockerfile, "--build-context", &stage];
+        self.build(&options, empty.path(), "");
+        image
+    }
+
+    /// Copies an image to a target, with its layers compressed where the target has them so.
+    pub(crate) fn push(&self, image: &str, target: &str) {
+        self.run(&["push", "--quiet", image], Path::new(target), "");
+    }
+
+    /// Builds an image, named by the first option, from a folder.
+    fn build(&self, options: &[&str], context: &Path, input: &str) {
+        let build = ["bud", "--isolation", "chroot", "--quiet", "--tag"];
+        self.run(&[&build[..], options].concat(), context, input);
+    }
+
+    fn run(&self, words: &[&str], last: &Path, input: &str) {
+        let mut command = Command::new(installed("/usr/bin/buildah", "buildah"));
+        command
+            .args(["--storage-driver", "vfs", "--root"])
+            .arg(self.0.join("storage"))
+            .arg("--runroot")
+            .arg(self.0.join("storage-run"))
+            .args(words)
+            .arg(last);
+        run(&mut command, input);
+    }
 }
 
 /// A program without what only a debugger needs, in a folder of its own.

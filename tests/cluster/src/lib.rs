@@ -26,10 +26,12 @@ mod node;
 mod plane;
 mod process;
 mod site;
+mod sizes;
 mod tools;
 mod wait;
 
 pub use node::Node;
 pub use plane::ControlPlane;
+pub use sizes::{Sizes, image_sizes};
 pub use tools::{built, gitops, helm, repository};
 pub use wait::until;

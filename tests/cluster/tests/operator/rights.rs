@@ -162,7 +162,7 @@ const RICH: &str = "  domain: tern
   network: {policy: Ingress}
   rollout: {revisionHistoryLimit: 0}";
 const PLAIN: &str = "  domain: tern
-  sidecar: {logLevel: debug}
+  sidecar: {logLevel: Debug}
   rollout: {revisionHistoryLimit: 0}";
 
 /// Takes our label off everything that is ours, and waits until it is back.
