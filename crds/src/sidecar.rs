@@ -18,9 +18,9 @@ pub struct Sidecar {
     #[schemars(length(min = 1, max = 512))]
     pub image: Option<String>,
 
-    /// When pods get a newer default image after an upgrade of the operator: NextRollout waits for
-    /// the next rollout for another reason, Immediate rolls them out at once.
-    /// Default: NextRollout. Example: `Immediate`.
+    /// When pods get what a newer operator would give them, such as its default image: NextRollout
+    /// waits until they change for another reason, Immediate replaces them, as many components at
+    /// a time as the operator may roll out. Default: NextRollout. Example: `Immediate`.
     pub update_policy: UpdatePolicy,
 
     /// CPU and memory of the sidecar. Default:

@@ -90,7 +90,6 @@ pub const UNBUILT: &[Unbuilt] = &[
     row(COMPONENTS, "spec.eventStoreRef.busSecretRef", Nothing, ""),
     row(COMPONENTS, "spec.logic.protocol", Words(&["Auto", "Unary"]), "Auto acts as Unary"),
     row(COMPONENTS, "spec.logic.startupTimeout", Nothing, "a pod whose logic never serves is not restarted for it"),
-    row(COMPONENTS, "spec.sidecar.updatePolicy", Words(&["NextRollout"]), ""),
     row(COMPONENTS, "spec.sidecar.otel", Nothing, ""),
     row(COMPONENTS, "spec.monitoring.alerts", Nothing, "no alert rules are created"),
 ];

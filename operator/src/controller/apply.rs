@@ -70,6 +70,14 @@ impl Error {
         }
     }
 
+    /// Whether the API server answered.
+    pub(super) fn is_answer(&self) -> bool {
+        match self {
+            Self::NameTaken { .. } | Self::Refused { .. } => true,
+            Self::Call { source, .. } => matches!(source, ClientError::Api(_)),
+        }
+    }
+
     /// Whether the API server says that it failed itself.
     fn is_internal(&self) -> bool {
         matches!(self, Self::Call { source: ClientError::Api(status), .. } if status.code == 500)
@@ -340,7 +348,7 @@ fn is_autoscaler(object: &Value) -> bool {
     ChildKind::of(object) == Some(ChildKind::HorizontalPodAutoscaler)
 }
 
-fn call(action: &'static str, key: &ChildKey, source: ClientError) -> Error {
+pub(super) fn call(action: &'static str, key: &ChildKey, source: ClientError) -> Error {
     Error::Call {
         action,
         kind: key.kind.as_str(),

@@ -8,6 +8,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind};
 use serde_json::Value;
 
+use super::revision::{Kept, Pin};
+pub(super) use super::workload::Workload;
 use crate::model::Key;
 
 /// Who writes the children: the API server keeps apart what others write.
@@ -23,6 +25,7 @@ pub(super) enum ChildKind {
     NetworkPolicy,
     Deployment,
     PodTemplate,
+    ControllerRevision,
     PodDisruptionBudget,
     HorizontalPodAutoscaler,
     PodMonitor,
@@ -30,7 +33,7 @@ pub(super) enum ChildKind {
 
 impl ChildKind {
     /// The kinds that every cluster has.
-    pub(super) const ALWAYS: [Self; 9] = [
+    pub(super) const ALWAYS: [Self; 10] = [
         Self::ServiceAccount,
         Self::ConfigMap,
         Self::PersistentVolumeClaim,
@@ -38,6 +41,7 @@ impl ChildKind {
         Self::NetworkPolicy,
         Self::Deployment,
         Self::PodTemplate,
+        Self::ControllerRevision,
         Self::PodDisruptionBudget,
         Self::HorizontalPodAutoscaler,
     ];
@@ -65,6 +69,7 @@ impl ChildKind {
             ),
             Self::Deployment => ("apps", "v1", "Deployment", "deployments"),
             Self::PodTemplate => ("", "v1", "PodTemplate", "podtemplates"),
+            Self::ControllerRevision => ("apps", "v1", "ControllerRevision", "controllerrevisions"),
             Self::PodDisruptionBudget => (
                 "policy",
                 "v1",
@@ -128,23 +133,10 @@ pub(super) struct Child {
     pub(super) workload: Option<Workload>,
     /// Whether the operator decides on the number of pods.
     pub(super) has_our_replicas: bool,
-}
-
-/// What a Deployment's controller reports.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Workload {
-    /// How many pods are wanted.
-    pub(super) wanted: i32,
-    /// Whether the report is about the newest template.
-    pub(super) is_observed: bool,
-    pub(super) replicas: i32,
-    pub(super) updated: i32,
-    pub(super) ready: i32,
-    pub(super) available: i32,
-    /// Why the rollout is stuck, once its deadline has passed.
-    pub(super) stuck: Option<String>,
-    /// Why pods cannot be made, such as a quota.
-    pub(super) failure: Option<String>,
+    /// The plan of its pods that a workload names.
+    pub(super) pin: Option<Pin>,
+    /// The plan that a ControllerRevision holds.
+    pub(super) kept: Option<Kept>,
 }
 
 impl Child {
@@ -161,6 +153,8 @@ impl Child {
             look: look(object),
             workload: (kind == ChildKind::Deployment).then(|| Workload::read(object)),
             has_our_replicas: kind == ChildKind::Deployment && has_our_replicas(metadata),
+            pin: Pin::read(metadata),
+            kept: (kind == ChildKind::ControllerRevision).then(|| Kept::read(object)),
         }
     }
 
@@ -228,41 +222,6 @@ fn look(object: &DynamicObject) -> u64 {
         (name, value.to_string()).hash(&mut hasher);
     }
     hasher.finish()
-}
-
-impl Workload {
-    fn read(object: &DynamicObject) -> Self {
-        let (spec, status) = (&object.data["spec"], &object.data["status"]);
-        let count = |field: &str| {
-            let number = status[field].as_i64().unwrap_or(0);
-            i32::try_from(number).unwrap_or(i32::MAX)
-        };
-        let condition = |kind: &str, value: &str| {
-            let conditions = status["conditions"].as_array().into_iter().flatten();
-            let mut found = conditions.filter(|it| it["type"] == kind && it["status"] == value);
-            let message = found.next()?["message"].as_str()?;
-            Some(message.to_owned())
-        };
-        let wanted = spec["replicas"].as_i64().unwrap_or(1);
-        Self {
-            wanted: i32::try_from(wanted).unwrap_or(i32::MAX),
-            is_observed: status["observedGeneration"].as_i64() >= object.metadata.generation,
-            replicas: count("replicas"),
-            updated: count("updatedReplicas"),
-            ready: count("readyReplicas"),
-            available: count("availableReplicas"),
-            stuck: condition("Progressing", "False"),
-            failure: condition("ReplicaFailure", "True"),
-        }
-    }
-
-    /// Whether all wanted pods are of the newest template, and available.
-    pub(super) fn is_complete(&self) -> bool {
-        self.is_observed
-            && self.replicas == self.wanted
-            && self.updated == self.wanted
-            && self.available == self.wanted
-    }
 }
 
 /// The children that the watches know.

@@ -1,19 +1,14 @@
 //! Events: what changed for a person, said once in the resource's own events.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
-use serde_json::Value;
 
+use super::pin::Begin;
 use super::reasons::{Reason, Type};
 use super::world::Subject;
 use crate::model::Key;
-use crate::plan::plain;
-use crate::resource::{Resource, Spec};
 
 /// The longest note that the API server takes, in bytes.
 const LONGEST_NOTE: usize = 1024;
@@ -23,8 +18,6 @@ const NAMED_FIELDS: usize = 10;
 /// Publishes events.
 pub(super) struct Events {
     recorder: Recorder,
-    /// What was reported about last, so that a rollout can say what changed.
-    before: Mutex<HashMap<Key, Arc<Resource>>>,
 }
 
 /// A change that is worth an event.
@@ -44,7 +37,6 @@ impl Events {
         };
         Self {
             recorder: Recorder::new(client, reporter),
-            before: Mutex::default(),
         }
     }
 
@@ -53,23 +45,12 @@ impl Events {
         &self,
         key: &Key,
         subject: &Subject,
-        before: &[Condition],
-        after: &[Condition],
+        (before, after): (&[Condition], &[Condition]),
+        begins: Option<&Begin>,
     ) {
-        let resource = subject.content.as_ref().ok().cloned();
-        let last = {
-            let mut known = self.before.lock().unwrap_or_else(PoisonError::into_inner);
-            resource
-                .clone()
-                .and_then(|resource| known.insert(key.clone(), resource))
-        };
         let mut changes = transitions(before, after);
-        if begins_to_roll_out(subject.generation, before, after) {
-            let fields = match (&last, &resource) {
-                (Some(last), Some(resource)) => changed_fields(last, resource),
-                _ => Vec::new(),
-            };
-            changes.push(rollout(subject.generation, &fields));
+        if let Some(begin) = begins {
+            changes.push(rollout(subject.generation, &begin.fields));
         }
         let reference = ObjectReference {
             api_version: Some(angzarr_crds::API_VERSION.to_owned()),
@@ -85,12 +66,6 @@ impl Events {
                 tracing::warn!(error = %error, reason = event.reason, "an event could not be published");
             }
         }
-    }
-
-    /// Forgets a resource that is gone.
-    pub(super) fn forget(&self, key: &Key) {
-        let mut known = self.before.lock().unwrap_or_else(PoisonError::into_inner);
-        known.remove(key);
     }
 }
 
@@ -151,22 +126,6 @@ fn transitions(before: &[Condition], after: &[Condition]) -> Vec<Change> {
     changes
 }
 
-/// Whether the objects of a generation are applied for the first time.
-fn begins_to_roll_out(generation: i64, before: &[Condition], after: &[Condition]) -> bool {
-    let of = |conditions: &[Condition]| {
-        let mut rolling = conditions.iter();
-        let rolling = rolling.find(|it| {
-            it.type_ == Type::Reconciling.as_str() && it.reason == Reason::RollingOut.as_str()
-        });
-        rolling.and_then(|it| it.observed_generation)
-    };
-    let seen = before.iter().filter_map(|it| it.observed_generation).max();
-    let was_applied = before
-        .iter()
-        .any(|it| it.type_ == Type::WorkloadAvailable.as_str());
-    of(after) == Some(generation) && (seen != Some(generation) || !was_applied)
-}
-
 fn rollout(generation: i64, fields: &[String]) -> Change {
     let named = fields.iter().take(NAMED_FIELDS).cloned();
     let mut named = named.collect::<Vec<_>>().join(", ");
@@ -182,45 +141,5 @@ fn rollout(generation: i64, fields: &[String]) -> Change {
         is_good: true,
         reason: Reason::RollingOut.as_str().to_owned(),
         note,
-    }
-}
-
-/// The paths of the fields that differ between two resources.
-fn changed_fields(before: &Resource, after: &Resource) -> Vec<String> {
-    let mut fields = Vec::new();
-    compare("spec", &spec(before), &spec(after), &mut fields);
-    fields
-}
-
-fn spec(resource: &Resource) -> Value {
-    let whole = match &resource.spec {
-        Spec::EventStore(it) => plain(&**it),
-        Spec::Aggregate(it) => plain(&**it),
-        Spec::Projector(it) => plain(&**it),
-        Spec::Saga(it) => plain(&**it),
-        Spec::ProcessManager(it) => plain(&**it),
-    };
-    whole["spec"].clone()
-}
-
-fn compare(path: &str, before: &Value, after: &Value, fields: &mut Vec<String>) {
-    match (before, after) {
-        (Value::Object(before), Value::Object(after)) => {
-            let names = before
-                .keys()
-                .chain(after.keys().filter(|it| !before.contains_key(*it)));
-            for name in names {
-                let [before, after] =
-                    [before, after].map(|it| it.get(name).unwrap_or(&Value::Null));
-                compare(&format!("{path}.{name}"), before, after, fields);
-            }
-        }
-        (Value::Array(before), Value::Array(after)) if before.len() == after.len() => {
-            for (place, (before, after)) in before.iter().zip(after).enumerate() {
-                compare(&format!("{path}[{place}]"), before, after, fields);
-            }
-        }
-        (before, after) if before != after => fields.push(path.to_owned()),
-        _ => {}
     }
 }

@@ -118,8 +118,10 @@ impl Reason {
             Self::WaitingForDomain => WAITING_FOR_DOMAIN,
             Self::WaitingForDependency => WAITING_FOR_DEPENDENCY,
             Self::RollingOut => ROLLING_OUT,
+            Self::RolloutQueued => ROLLOUT_QUEUED,
             Self::Progressing => PROGRESSING,
             Self::PodsUnavailable => PODS_UNAVAILABLE,
+            Self::SidecarUpdateAvailable => SIDECAR_UPDATE_AVAILABLE,
             Self::SidecarMissing => SIDECAR_MISSING,
             Self::Acknowledged => ACKNOWLEDGED,
             Self::Pending => PENDING,
@@ -205,6 +207,11 @@ const ROLLING_OUT: Entry = trouble(
     "Pods are replaced, added or removed.",
     "Wait. If it takes long, the message says what is in the way of the pods, such as a quota or an image that cannot be pulled.",
 );
+const ROLLOUT_QUEUED: Entry = trouble(
+    &[(Reconciling, True)],
+    "As many components as `maxConcurrentRollouts` of the operator's chart allows have their pods replaced. This one keeps its pods until one of them is done or stuck; the longest wait ends first. Everything but its pods is up to date.",
+    "Wait, or raise `maxConcurrentRollouts`.",
+);
 const PROGRESSING: Entry = trouble(
     &[(Ready, False)],
     "No pod is ready yet, or the objects could not be applied.",
@@ -214,6 +221,11 @@ const PODS_UNAVAILABLE: Entry = trouble(
     &[(WorkloadAvailable, False)],
     "No pod is available.",
     "Look at the pods with `kubectl describe pod`; the condition Reconciling or Stalled says what is in their way.",
+);
+const SIDECAR_UPDATE_AVAILABLE: Entry = trouble(
+    &[(WorkloadUpToDate, False)],
+    "The operator that runs would plan the pods otherwise, mostly with another image of the sidecar, and `sidecar.updatePolicy` is NextRollout, so it does not replace them. The plan that they have is kept in a ControllerRevision.",
+    "Nothing has to be done: the next change of the pods takes it. To take it now, set `sidecar.updatePolicy` to Immediate; `kubectl rollout restart` replaces the pods by the same.",
 );
 const SIDECAR_MISSING: Entry = trouble(
     &[(WorkloadUpToDate, False)],

@@ -7,12 +7,16 @@
 //! world.rs     what is known: resources, children, pods
 //! queue.rs     which resources are due
 //! reconcile.rs the pipeline
+//! inputs.rs    what pods are planned from
+//! revision.rs  the plan that pods have, kept in a ControllerRevision
+//! pin.rs       which plan pods get: that of before, or a new one
+//! rollouts.rs  how many rollouts run beside each other
 //! deadline.rs  bounds the time of each call
-//! apply.rs     writes children, and only ours
+//! apply.rs     writes children, and only ours; prune.rs removes what is left of earlier plans
 //! probe.rs     asks the sidecars of pods
 //! look.rs      what they said
 //! seen.rs      what a report is made of
-//! report.rs    conditions
+//! report.rs    conditions; summary.rs has the rest of a component's status
 //! answers.rs   those that come from what sidecars said
 //! reasons.rs   their types and reasons
 //! manual.rs    what each reason means, and what to do
@@ -28,23 +32,31 @@ mod deadline;
 mod events;
 mod fence;
 mod http;
+mod inputs;
 mod intake;
 mod leader;
 mod look;
 mod manual;
 mod metrics;
+mod pin;
 mod pod;
 mod probe;
+mod prune;
 mod queue;
 mod reasons;
 mod reconcile;
 mod report;
+mod revision;
+mod rollouts;
 mod seen;
+mod summary;
 mod watching;
+mod workload;
 mod world;
 
 use std::future::{Future, pending};
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -77,6 +89,7 @@ use metrics::Metrics;
 use probe::Prober;
 use queue::{Next, Queue};
 use reconcile::Reconciler;
+use rollouts::Rollouts;
 use watching::Watching;
 
 /// How long what is under way may go on after the signal to end.
@@ -99,6 +112,14 @@ pub struct Operator {
         default_value = "30s"
     )]
     pub probe_interval: angzarr_crds::Duration,
+    /// How many components may have their pods replaced at a time; the first pods of a component and changes of their number do not count.
+    #[arg(
+        long,
+        value_name = "COUNT",
+        env = "ANGZARR_MAX_CONCURRENT_ROLLOUTS",
+        default_value = "5"
+    )]
+    pub max_concurrent_rollouts: NonZeroUsize,
     /// How fast it works.
     #[command(flatten)]
     pub pace: Pace,
@@ -251,11 +272,15 @@ async fn start(
     }
     let is_open = Arc::new(AtomicBool::new(false));
     let world = Arc::clone(&intake.world);
-    let reconciler = Arc::new(Reconciler::new(client, world, installation));
+    let rollouts = Arc::new(Rollouts::new(operator.max_concurrent_rollouts));
+    let (places, requests) = (Arc::clone(&rollouts), queue.requests());
+    let reconciler = Reconciler::new(client, world, installation, places, requests);
+    let reconciler = Arc::new(reconciler);
     let look = look(reconciler, metrics, Arc::clone(&is_open));
     others.spawn(async move {
         watching.completed().await;
         leadership.elected().await;
+        rollouts.recover(&intake.world.state());
         is_open.store(true, Ordering::Release);
         let known: Vec<_> = intake.world.state().subjects.keys().cloned().collect();
         intake.requests.all(known);

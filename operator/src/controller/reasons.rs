@@ -92,6 +92,8 @@ pub enum Reason {
     WaitingForDependency,
     /// Pods are replaced, added or removed.
     RollingOut,
+    /// Pods are replaced when it is their turn.
+    RolloutQueued,
     /// The rollout made no progress for longer than its deadline.
     ProgressDeadlineExceeded,
     /// At least one pod is ready.
@@ -106,6 +108,8 @@ pub enum Reason {
     PodsUnavailable,
     /// All pods have the sidecar.
     UpToDate,
+    /// This operator would plan the pods otherwise.
+    SidecarUpdateAvailable,
     /// A pod has no sidecar.
     SidecarMissing,
     /// All ready pods have the routing.
@@ -130,7 +134,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for documentation and its test.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 30] = [
         Self::Valid,
         Self::InvalidSpec,
         Self::NotYetSupported,
@@ -142,6 +146,7 @@ impl Reason {
         Self::WaitingForDomain,
         Self::WaitingForDependency,
         Self::RollingOut,
+        Self::RolloutQueued,
         Self::ProgressDeadlineExceeded,
         Self::Serving,
         Self::Progressing,
@@ -149,6 +154,7 @@ impl Reason {
         Self::PodsAvailable,
         Self::PodsUnavailable,
         Self::UpToDate,
+        Self::SidecarUpdateAvailable,
         Self::SidecarMissing,
         Self::Acknowledged,
         Self::Pending,
@@ -175,6 +181,7 @@ impl Reason {
             Self::WaitingForDomain => "WaitingForDomain",
             Self::WaitingForDependency => "WaitingForDependency",
             Self::RollingOut => "RollingOut",
+            Self::RolloutQueued => "RolloutQueued",
             Self::ProgressDeadlineExceeded => "ProgressDeadlineExceeded",
             Self::Serving => "Serving",
             Self::Progressing => "Progressing",
@@ -182,6 +189,7 @@ impl Reason {
             Self::PodsAvailable => "PodsAvailable",
             Self::PodsUnavailable => "PodsUnavailable",
             Self::UpToDate => "UpToDate",
+            Self::SidecarUpdateAvailable => "SidecarUpdateAvailable",
             Self::SidecarMissing => "SidecarMissing",
             Self::Acknowledged => "Acknowledged",
             Self::Pending => "Pending",

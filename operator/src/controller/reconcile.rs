@@ -15,16 +15,19 @@ use serde_json::{Value, json};
 use super::answers::Answers;
 use super::api;
 use super::apply::{self, Applied, Applier, Owner};
-use super::child::{ChildKey, ChildKind, MANAGER};
+use super::child::MANAGER;
 use super::events::Events;
 use super::look::Asked;
-use super::queue::Next;
+use super::pin::{self, Begin, Draft, Pinned, Pinner};
+use super::queue::{Next, Requests};
 use super::reasons::Reason;
 use super::report;
-use super::seen::{Outcome, Seen};
+use super::rollouts::{Need, Rollouts};
+use super::seen::{Outcome, Seen, Standing};
+use super::summary::describe;
 use super::world::{Subject, World};
-use crate::model::{Key, Role, Scale, Storage, StoreKey};
-use crate::plan::{DirectoryKey, Installation, Scope, names, plain, plan_directory};
+use crate::model::{Key, Scale, Storage, StoreKey};
+use crate::plan::{DirectoryKey, Installation, Scope, plain, plan_directory};
 use crate::validate::{Finding, Resolved, Verdict, judge};
 
 /// How many users a store lists.
@@ -32,11 +35,14 @@ const LISTED_USERS: usize = 100;
 
 /// Brings what is there to what is declared, a resource at a time.
 pub(super) struct Reconciler {
-    client: Client,
-    world: Arc<World>,
-    applier: Applier,
+    pub(super) client: Client,
+    pub(super) world: Arc<World>,
+    pub(super) applier: Applier,
     installation: Installation,
     events: Events,
+    pinner: Pinner,
+    rollouts: Arc<Rollouts>,
+    requests: Requests,
 }
 
 /// Why a resource has to be looked at again soon.
@@ -53,25 +59,56 @@ pub(super) enum Error {
     List(#[source] kube::Error),
 }
 
+impl Error {
+    /// Whether the API server answered, so that nothing is under way there.
+    fn is_answer(&self) -> bool {
+        match self {
+            Self::Apply(error) => error.is_answer(),
+            Self::Status(source) | Self::List(source) => matches!(source, kube::Error::Api(_)),
+        }
+    }
+}
+
 /// A resource with what it leads to.
 struct Planned {
     subject: Subject,
     verdict: Verdict,
     /// What is to be applied; `None` leaves everything as it is.
-    desired: Option<Vec<Value>>,
+    plan: Option<Plan>,
     /// The routing document among it.
     routing: Option<Routing>,
 }
 
+/// What a resource leads to.
+enum Plan {
+    /// The objects of a store.
+    Store(Vec<Value>),
+    /// A component, whose pods may keep a plan of before.
+    Component(Box<Draft>),
+}
+
 impl Reconciler {
     /// Reconciles what a world knows.
-    pub(super) fn new(client: Client, world: Arc<World>, installation: Installation) -> Self {
+    pub(super) fn new(
+        client: Client,
+        world: Arc<World>,
+        installation: Installation,
+        rollouts: Arc<Rollouts>,
+        requests: Requests,
+    ) -> Self {
         Self {
             applier: Applier::new(client.clone()),
             events: Events::new(client.clone()),
+            pinner: Pinner {
+                client: client.clone(),
+                world: Arc::clone(&world),
+                rollouts: Arc::clone(&rollouts),
+            },
             client,
             world,
             installation,
+            rollouts,
+            requests,
         }
     }
 
@@ -89,21 +126,28 @@ impl Reconciler {
     }
 
     async fn run(&self, key: &Key) -> Result<Next, Error> {
-        let Some(planned) = self.plan(key) else {
-            self.events.forget(key);
+        let planned = self.plan(key).filter(|it| !it.subject.is_leaving);
+        let Some(mut planned) = planned else {
+            self.settle(key, Need::Nothing);
             return Ok(Next::Never);
         };
-        if planned.subject.is_leaving {
-            return Ok(Next::Never);
+        let applied = self.apply(key, &mut planned).await;
+        if let Some(need) = need(&applied) {
+            self.settle(key, need);
         }
-        let outcome = self.apply(key, &planned).await?;
+        let (outcome, begins) = applied?;
         let next = match &outcome {
             // What is in the way is no resource of ours, so no watch tells when it goes.
             Outcome::Refused { .. } => Next::Failed,
             Outcome::Skipped | Outcome::Applied { .. } => Next::Regular,
         };
-        self.report(key, &planned, outcome).await?;
+        self.report(key, &planned, (outcome, begins)).await?;
         Ok(next)
+    }
+
+    /// Tells what a component needs from now on, and lets those go on whose turn it is then.
+    fn settle(&self, key: &Key, need: Need) {
+        self.requests.all(self.rollouts.settle(key, need));
     }
 
     /// Dereferences, validates and plans: all from what is known, in one moment.
@@ -120,13 +164,14 @@ impl Reconciler {
             },
         };
         let mut routing = None;
-        let desired = verdict.resolved.as_ref().map(|resolved| match resolved {
+        let plan = verdict.resolved.as_ref().map(|resolved| match resolved {
             Resolved::Store(_) => {
                 let directory = DirectoryKey {
                     namespace: key.namespace.clone(),
                     store: StoreKey::of(key),
                 };
-                vec![plain(&plan_directory(&directory, &state.index))]
+                let directory = plan_directory(&directory, &state.index);
+                Plan::Store(vec![plain(&directory)])
             }
             Resolved::Component(component, store) => {
                 let scope = Scope {
@@ -136,77 +181,63 @@ impl Reconciler {
                     installation: &self.installation,
                 };
                 let documents = scope.documents(&state.index);
-                let objects = scope.build(&documents).into_objects();
+                let draft = Draft {
+                    desired: scope.build(&documents),
+                    inputs: pin::inputs(&state, &subject.inputs, component),
+                    policy: component.sidecar.update_policy,
+                };
                 routing = Some(documents.routing);
-                objects
+                Plan::Component(Box::new(draft))
             }
         });
         Some(Planned {
             subject,
             verdict,
-            desired,
+            plan,
             routing,
         })
     }
 
-    async fn apply(&self, key: &Key, planned: &Planned) -> Result<Outcome, Error> {
-        let Some(desired) = &planned.desired else {
-            return Ok(Outcome::Skipped);
-        };
+    async fn apply(
+        &self,
+        key: &Key,
+        planned: &mut Planned,
+    ) -> Result<(Outcome, Option<Begin>), Error> {
         let owner = Owner {
             key: key.clone(),
             uid: planned.subject.uid.clone(),
         };
-        let applied = match self.applier.apply(&owner, desired, &self.world).await {
+        let pinned = match planned.plan.take() {
+            None => return Ok((Outcome::Skipped, None)),
+            Some(Plan::Store(objects)) => Pinned::as_planned(objects),
+            Some(Plan::Component(draft)) => {
+                let since = pin::waits_since(&planned.subject.status);
+                self.pinner.pin(&owner, *draft, since).await?
+            }
+        };
+        let (desired, standing) = (pinned.objects, pinned.standing);
+        let applied = match self.applier.apply(&owner, &desired, &self.world).await {
             Ok(applied) => applied,
             Err(error) if error.is_retryable() => return Err(error.into()),
-            Err(error) => return Ok(refused(&error)),
+            Err(error) => return Ok((refused(&error), None)),
         };
         if let Some(routing) = &planned.routing {
             self.world.state().looks.apply(key, routing.clone());
         }
-        self.prune(&owner, desired).await?;
-        Ok(applied_outcome(planned, applied))
-    }
-
-    /// Removes what is left of earlier plans. Boot documents stay as long as a pod or an older ReplicaSet, to which a rollback may lead, names them.
-    async fn prune(&self, owner: &Owner, desired: &[Value]) -> Result<(), Error> {
-        let is_boot = |child: &ChildKey| {
-            child.kind == ChildKind::ConfigMap && names::is_boot(&owner.key, &child.name)
-        };
-        let boots = {
-            let state = self.world.state();
-            let of = state.children.of(&owner.key);
-            of.filter(|(key, _)| is_boot(key)).count()
-        };
-        let used = if boots > 1 {
-            self.used_documents(&owner.key).await?
-        } else {
-            Vec::new()
-        };
-        let is_kept = |child: &ChildKey| is_boot(child) && used.contains(&child.name);
-        self.applier
-            .prune(owner, desired, &self.world, is_kept)
-            .await?;
-        Ok(())
-    }
-
-    async fn used_documents(&self, key: &Key) -> Result<Vec<String>, Error> {
-        let pods = self.world.state().pods(key).into_iter();
-        let mut used: Vec<_> = pods.flat_map(|pod| pod.config_maps).collect();
-        let sets: Api<k8s_openapi::api::apps::v1::ReplicaSet> =
-            Api::namespaced(self.client.clone(), &key.namespace);
-        let of = kube::api::ListParams::default().labels(&names::selector_text(key));
-        for set in sets.list(&of).await.map_err(Error::List)? {
-            let template = set.spec.and_then(|spec| spec.template);
-            let volumes = template.and_then(|it| it.spec).and_then(|it| it.volumes);
-            let named = volumes.into_iter().flatten();
-            used.extend(named.filter_map(|volume| Some(volume.config_map?.name)));
+        // Pods of before may need what those of now do not.
+        if standing.queued.is_none() {
+            self.prune(&owner, &desired).await?;
         }
-        Ok(used)
+        let outcome = applied_outcome(planned, applied, standing);
+        Ok((outcome, pinned.begins))
     }
 
-    async fn report(&self, key: &Key, planned: &Planned, outcome: Outcome) -> Result<(), Error> {
+    async fn report(
+        &self,
+        key: &Key,
+        planned: &Planned,
+        (outcome, begins): (Outcome, Option<Begin>),
+    ) -> Result<(), Error> {
         let now = Time(Timestamp::now());
         let (before, after) = match key.kind {
             Kind::EventStore => {
@@ -251,13 +282,13 @@ impl Reconciler {
                     now,
                 };
                 let mut status = report::status(&seen, &before);
-                describe(key, planned, &asked, &mut status);
+                describe(key, planned.verdict.resolved.as_ref(), &asked, &mut status);
                 self.write(key, &before, &status).await?;
                 (before.conditions, status.conditions)
             }
         };
         self.events
-            .publish(key, &planned.subject, &before, &after)
+            .publish(key, &planned.subject, (&before, &after), begins.as_ref())
             .await;
         Ok(())
     }
@@ -330,7 +361,7 @@ fn refused(error: &apply::Error) -> Outcome {
     }
 }
 
-fn applied_outcome(planned: &Planned, applied: Applied) -> Outcome {
+fn applied_outcome(planned: &Planned, applied: Applied, standing: Standing) -> Outcome {
     let is_stopped = match &planned.verdict.resolved {
         Some(Resolved::Component(component, _)) => matches!(component.scale, Scale::Fixed(0)),
         Some(Resolved::Store(_)) | None => false,
@@ -338,58 +369,16 @@ fn applied_outcome(planned: &Planned, applied: Applied) -> Outcome {
     Outcome::Applied {
         workload: applied.workload.unwrap_or_default(),
         is_stopped,
+        standing,
     }
 }
 
-/// What a valid component's status says besides its conditions.
-fn describe(key: &Key, planned: &Planned, asked: &[Asked], status: &mut ComponentStatus) {
-    let Some(Resolved::Component(component, store)) = &planned.verdict.resolved else {
-        return;
-    };
-    if store.storage == Storage::File && status.store_id.is_none() {
-        status.store_id = Answers(asked).store_id();
-    }
-    status.address = Some(names::address(key));
-    status.selector = Some(names::selector_text(key));
-    status.sources = match &component.role {
-        Role::Aggregate { .. } => None,
-        Role::Projector { reads, .. } | Role::Saga { reads, .. } => {
-            let domains = reads.sources.iter().map(|source| source.domain.as_str());
-            Some(listed(domains))
-        }
-    };
-}
-
-/// The longest list that the schema of a status takes, in bytes.
-const LONGEST_LIST: usize = 1024;
-
-/// As many names as there is room for.
-fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    let mut list = String::new();
-    for name in names {
-        if list.len() + name.len() + ",,…".len() > LONGEST_LIST {
-            return list + ",…";
-        }
-        if !list.is_empty() {
-            list.push(',');
-        }
-        list += name;
-    }
-    list
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_list_of_names_has_room_in_the_status() {
-        assert_eq!(listed(["cart", "order"].into_iter()), "cart,order");
-        let name = "d".repeat(63);
-        let long = listed(std::iter::repeat_n(name.as_str(), 64));
-        assert!(
-            long.len() <= LONGEST_LIST && long.ends_with("d,…"),
-            "{long}"
-        );
+/// What a component needs after it was applied; `None` if nobody knows what became of it.
+fn need(applied: &Result<(Outcome, Option<Begin>), Error>) -> Option<Need> {
+    match applied {
+        Ok((Outcome::Applied { standing, .. }, _)) if standing.queued.is_some() => Some(Need::Turn),
+        Ok((Outcome::Applied { workload, .. }, _)) if !workload.is_settled() => Some(Need::Place),
+        Ok(_) => Some(Need::Nothing),
+        Err(error) => error.is_answer().then_some(Need::Nothing),
     }
 }

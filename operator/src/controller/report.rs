@@ -7,7 +7,7 @@ use super::answers::Answers;
 use super::child::Workload;
 use super::manual::Value;
 use super::reasons::{Reason, Type};
-use super::seen::{Outcome, Seen};
+use super::seen::{Outcome, Seen, Standing};
 use crate::validate::Finding;
 
 /// The conditions of a component, the most important first.
@@ -102,6 +102,7 @@ impl<'a> Report<'a> {
         let Outcome::Applied {
             workload,
             is_stopped,
+            ..
         } = &self.seen.outcome
         else {
             return Rollout::Unknown;
@@ -132,7 +133,9 @@ impl<'a> Report<'a> {
             let (reason, sentence) = (*reason, sentence.clone());
             return self.add(Type::Stalled, true, reason, sentence);
         }
-        if let Rollout::Stuck(_, sentence) = self.rollout() {
+        if self.standing().queued.is_none()
+            && let Rollout::Stuck(_, sentence) = self.rollout()
+        {
             self.add(
                 Type::Stalled,
                 true,
@@ -152,6 +155,9 @@ impl<'a> Report<'a> {
         }
         if let Some((reason, sentence)) = self.missing.clone() {
             return self.add(Type::Reconciling, true, reason, sentence);
+        }
+        if let Some(sentence) = self.standing().queued {
+            return self.add(Type::Reconciling, true, Reason::RolloutQueued, sentence);
         }
         let sentence = match self.rollout() {
             Rollout::Moving(workload) => {
@@ -180,6 +186,10 @@ impl<'a> Report<'a> {
             Rollout::Stopped | Rollout::Stopping => {
                 let sentence = "no pods are wanted; stored data is kept";
                 self.add(Type::Suspended, true, Reason::Suspended, sentence);
+            }
+            Rollout::Complete if self.standing().queued.is_some() => {
+                let before = self.seen.generation.saturating_sub(1);
+                self.add_serving(self.serving_before().unwrap_or(before));
             }
             Rollout::Complete => {
                 let generation = self.seen.generation;
@@ -281,21 +291,30 @@ impl<'a> Report<'a> {
             Reason::PodsUnavailable
         };
         self.add(Type::WorkloadAvailable, is_available, reason, sentence);
+        self.up_to_date();
+    }
+
+    fn up_to_date(&mut self) {
         let bare = self.seen.pods.iter().find(|pod| !pod.has_sidecar);
-        match bare {
-            Some(pod) => {
+        let (is_true, reason, sentence) = match (bare, &self.standing().behind) {
+            (Some(pod), _) => {
                 let sentence = format!("pod {} has no sidecar; delete it", pod.name);
-                self.add(
-                    Type::WorkloadUpToDate,
-                    false,
-                    Reason::SidecarMissing,
-                    sentence,
-                );
+                (false, Reason::SidecarMissing, sentence)
             }
-            None => {
+            (None, Some(behind)) => (false, Reason::SidecarUpdateAvailable, behind.clone()),
+            (None, None) => {
                 let sentence = "the pods have the sidecar that is declared";
-                self.add(Type::WorkloadUpToDate, true, Reason::UpToDate, sentence);
+                (true, Reason::UpToDate, sentence.to_owned())
             }
+        };
+        self.add(Type::WorkloadUpToDate, is_true, reason, sentence);
+    }
+
+    /// How its pods stand to what is planned now.
+    fn standing(&self) -> Standing {
+        match &self.seen.outcome {
+            Outcome::Applied { standing, .. } => standing.clone(),
+            Outcome::Skipped | Outcome::Refused { .. } => Standing::default(),
         }
     }
 

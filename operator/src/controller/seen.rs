@@ -1,5 +1,7 @@
 //! What a report is made of.
 
+use std::num::NonZeroUsize;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::child::Workload;
@@ -38,7 +40,39 @@ pub(super) enum Outcome {
     Applied {
         /// What the workload's controller reports.
         workload: Workload,
-        /// How many pods are declared.
+        /// Whether no pods are declared.
         is_stopped: bool,
+        /// How its pods stand to what is planned now.
+        standing: Standing,
     },
+}
+
+/// How pods stand to what is planned now.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Standing {
+    /// Why their rollout has not begun.
+    pub(super) queued: Option<String>,
+    /// What this operator would give them, and nobody asked for.
+    pub(super) behind: Option<String>,
+}
+
+impl Standing {
+    /// They lack something, or nothing.
+    pub(super) fn behind(behind: Option<String>) -> Self {
+        Self {
+            queued: None,
+            behind,
+        }
+    }
+
+    /// They are replaced later.
+    pub(super) fn queued(most: NonZeroUsize) -> Self {
+        let sentence = format!(
+            "its pods are replaced when it is its turn; not more than {most} at a time are rolled out"
+        );
+        Self {
+            queued: Some(sentence),
+            behind: None,
+        }
+    }
 }

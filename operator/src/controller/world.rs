@@ -8,6 +8,7 @@ use kube::api::DynamicObject;
 use serde_json::Value;
 
 use super::child::Children;
+use super::inputs::Inputs;
 use super::look::Looks;
 use super::pod::Pod;
 use crate::index::{Concerned, Index};
@@ -38,6 +39,8 @@ pub(super) struct Subject {
     pub(super) generation: i64,
     /// Whether it is being deleted.
     pub(super) is_leaving: bool,
+    /// What in it pods are planned from.
+    pub(super) inputs: Arc<Inputs>,
     /// Its status, as it is.
     pub(super) status: Value,
     /// What it says, or why it says nothing.
@@ -49,12 +52,16 @@ impl Subject {
     pub(super) fn read(object: &DynamicObject) -> Self {
         let metadata = &object.metadata;
         let status = object.data.get("status").cloned().unwrap_or(Value::Null);
+        let content = read_resource(object).map(Arc::new);
+        let spec = &object.data["spec"];
+        let inputs = content.as_ref().map(|it| Inputs::read(it.kind(), spec));
         Self {
             uid: metadata.uid.clone().unwrap_or_default(),
             generation: metadata.generation.unwrap_or_default(),
             is_leaving: metadata.deletion_timestamp.is_some(),
             status,
-            content: read_resource(object).map(Arc::new),
+            inputs: Arc::new(inputs.unwrap_or_default()),
+            content,
         }
     }
 }

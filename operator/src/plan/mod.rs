@@ -11,6 +11,7 @@
 //! stop.rs      how long a pod may take to stop
 //! ports.rs     the ports that a pod declares
 //! pod.rs       the user's pod with the sidecar in it
+//! pods.rs      what replaces pods when it changes
 //! workload.rs  Deployment, or what is injected into a workload that exists
 //! service.rs   Services and NetworkPolicy
 //! scale.rs     PodDisruptionBudget and HorizontalPodAutoscaler
@@ -24,6 +25,7 @@ mod documents;
 pub(crate) mod names;
 mod places;
 mod pod;
+pub(crate) mod pods;
 pub(crate) mod ports;
 mod scale;
 mod service;

@@ -30,6 +30,11 @@ pub(super) fn boot(key: &Key, hash: &str) -> String {
     format!("{}-boot-{hash}", key.base_name())
 }
 
+/// The ControllerRevision with the plan of pods of a content.
+pub(crate) fn plan(key: &Key, hash: &str) -> String {
+    format!("{}-plan-{hash}", key.base_name())
+}
+
 /// Whether a ConfigMap holds a boot document of a component.
 pub(crate) fn is_boot(key: &Key, name: &str) -> bool {
     name.starts_with(&boot(key, ""))

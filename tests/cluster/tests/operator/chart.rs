@@ -49,7 +49,7 @@ fn helm_finds_nothing_to_complain_about() {
 }
 
 /// One other value for each name.
-const OTHERS: [&str; 23] = [
+const OTHERS: [&str; 24] = [
     r#"instance="heron""#,
     r#"scope="namespaced""#,
     r#"imageRepository="reed.example/angzarr""#,
@@ -58,6 +58,7 @@ const OTHERS: [&str; 23] = [
     r#"imagePullPolicy="Always""#,
     r#"imagePullSecrets=["reed"]"#,
     r#"sidecarImage="reed.example/sidecar:9""#,
+    "maxConcurrentRollouts=1",
     "replicas=3",
     "httpPort=8181",
     r#"leaseDuration="30s""#,
@@ -107,6 +108,7 @@ fn bad_values_are_refused_with_their_names() {
         (r#"instance="Heron""#, "/instance"),
         (r#"imageDigest="sha256:9""#, "/imageDigest"),
         (r#"replicas=-1"#, "/replicas"),
+        ("maxConcurrentRollouts=0", "/maxConcurrentRollouts"),
         ("leaderElection=false", "/leaderElection"),
         ("httpPort=80", "/httpPort"),
         (r#"leaseDuration="1500ms""#, "/leaseDuration"),

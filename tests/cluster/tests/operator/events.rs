@@ -17,7 +17,7 @@ fn events(lake: &Lake) -> Vec<(String, String, String)> {
         .collect()
 }
 
-async fn said(lake: &Lake, kind: &str, reason: &str, note: &str) {
+pub(crate) async fn said(lake: &Lake, kind: &str, reason: &str, note: &str) {
     until(note, async || {
         let events = events(lake);
         let expected = (kind.to_owned(), reason.to_owned(), note.to_owned());

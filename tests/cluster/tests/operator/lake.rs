@@ -121,6 +121,7 @@ impl Lake {
                 lease_duration: Duration::from_secs(9),
                 lease_retry: Duration::from_millis(200),
             },
+            max_concurrent_rollouts: std::num::NonZeroUsize::new(5).unwrap(),
             probe_interval: "2s".parse().unwrap(),
             pace: Pace::default(),
         }

@@ -11,7 +11,7 @@ use kube::api::{Api, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use super::lake::{Lake, STORE, aggregate, component};
+use super::lake::{Lake, Running, STORE, aggregate, component};
 use super::probe;
 use super::record::{Record, Said};
 
@@ -34,25 +34,30 @@ enum Story {
     WhatIsMissingIsWaitedFor,
     OldPodsServeWhileNewOnesFail,
     AQuotaIsInTheWay,
+    ARolloutWaits,
+    AnotherVersionOperates,
     APodHasNoSidecar,
     ASidecarIsAsked,
     SidecarsSayWhatTheySay,
 }
 
 use Story::{
-    APodHasNoSidecar, AQuotaIsInTheWay, ARefusedTemplateChangesNothing, ASidecarIsAsked,
-    ItServesUntilItIsSuspended, OldPodsServeWhileNewOnesFail, SidecarsSayWhatTheySay,
-    WhatCannotWorkNeedsAPerson, WhatIsMissingIsWaitedFor,
+    APodHasNoSidecar, AQuotaIsInTheWay, ARefusedTemplateChangesNothing, ARolloutWaits,
+    ASidecarIsAsked, AnotherVersionOperates, ItServesUntilItIsSuspended,
+    OldPodsServeWhileNewOnesFail, SidecarsSayWhatTheySay, WhatCannotWorkNeedsAPerson,
+    WhatIsMissingIsWaitedFor,
 };
 
 impl Story {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 11] = [
         ItServesUntilItIsSuspended,
         WhatCannotWorkNeedsAPerson,
         ARefusedTemplateChangesNothing,
         WhatIsMissingIsWaitedFor,
         OldPodsServeWhileNewOnesFail,
         AQuotaIsInTheWay,
+        ARolloutWaits,
+        AnotherVersionOperates,
         APodHasNoSidecar,
         ASidecarIsAsked,
         SidecarsSayWhatTheySay,
@@ -79,6 +84,8 @@ impl Story {
             | Reason::WaitingForDependency => WhatIsMissingIsWaitedFor,
             Reason::ProgressDeadlineExceeded => OldPodsServeWhileNewOnesFail,
             Reason::PodsUnavailable => AQuotaIsInTheWay,
+            Reason::RolloutQueued => ARolloutWaits,
+            Reason::SidecarUpdateAvailable => AnotherVersionOperates,
             Reason::SidecarMissing => APodHasNoSidecar,
             Reason::Acknowledged
             | Reason::Pending
@@ -95,7 +102,10 @@ impl Story {
     async fn play(self) {
         let lake = Lake::new("reason").await;
         let record = Record::of(&lake);
-        let running = lake.operate();
+        let mut running = match self {
+            ARolloutWaits => lake.operate_at_most(1),
+            _ => lake.operate(),
+        };
         match self {
             ItServesUntilItIsSuspended => serves_until_suspended(&lake, &record).await,
             WhatCannotWorkNeedsAPerson => needs_a_person(&lake, &record).await,
@@ -103,6 +113,8 @@ impl Story {
             WhatIsMissingIsWaitedFor => missing(&lake, &record).await,
             OldPodsServeWhileNewOnesFail => broken_rollout(&lake, &record).await,
             AQuotaIsInTheWay => quota(&lake, &record).await,
+            ARolloutWaits => queued(&lake, &record).await,
+            AnotherVersionOperates => running = updated(&lake, &record, running).await,
             APodHasNoSidecar => bare_pod(&lake, &record).await,
             ASidecarIsAsked => probe::real(&lake, &record).await,
             SidecarsSayWhatTheySay => probe::told(&lake, &record).await,
@@ -327,6 +339,46 @@ async fn quota(lake: &Lake, record: &Record) {
                 .contains("exceeded quota: none")
         })
         .await;
+}
+
+async fn queued(lake: &Lake, record: &Record) {
+    let both = aggregate("nest") + &aggregate("reed");
+    lake.apply(&(STORE.to_owned() + &both));
+    for name in ["nest", "reed"] {
+        lake.pods_become_ready(name, 1).await;
+        let object = format!("agg/{name}");
+        record.reason(&object, Type::Ready, Reason::Serving).await;
+    }
+    lake.apply(&both.replace("nest:1", "nest:2"));
+    record
+        .reason("agg/nest", Type::Reconciling, Reason::RollingOut)
+        .await;
+    lake.apply(&both.replace(":1", ":2"));
+    let waits = record
+        .reason("agg/reed", Type::Reconciling, Reason::RolloutQueued)
+        .await;
+    assert_eq!(
+        waits["message"],
+        "its pods are replaced when it is its turn; not more than 1 at a time are rolled out"
+    );
+}
+
+async fn updated(lake: &Lake, record: &Record, running: Running) -> Running {
+    lake.apply(&(STORE.to_owned() + &aggregate("nest")));
+    lake.pods_become_ready("nest", 1).await;
+    record
+        .reason("agg/nest", Type::WorkloadUpToDate, Reason::UpToDate)
+        .await;
+    running.stop().await;
+    let running = lake.operate_with("sidecar:10");
+    record
+        .reason(
+            "agg/nest",
+            Type::WorkloadUpToDate,
+            Reason::SidecarUpdateAvailable,
+        )
+        .await;
+    running
 }
 
 async fn bare_pod(lake: &Lake, record: &Record) {

@@ -182,7 +182,7 @@ async fn every_child_that_a_person_edits_or_relabels_or_deletes_is_repaired() {
     let (lake, wire, running) = still("edited").await;
     for name in picture(&lake).keys() {
         let (kind, _) = name.split_once('/').unwrap();
-        if name.contains("-boot-HASH") {
+        if name.contains("-HASH") {
             continue;
         }
         let patch = edit(name, kind);
@@ -209,13 +209,21 @@ async fn every_child_that_a_person_edits_or_relabels_or_deletes_is_repaired() {
     running.stop().await;
 }
 
+/// The number of pods of a strange Deployment is a strange autoscaler's.
+fn without_number(mut object: Value) -> Value {
+    if object["kind"] == "Deployment" {
+        object["spec"]["replicas"].take();
+    }
+    object
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_foreign_object_of_any_kind_is_left_alone_and_said() {
     let expected = undisturbed().await;
     let lake = Lake::new("strange").await;
     let mut strange = Vec::new();
     for (name, object) in &expected {
-        if name.contains("-boot-HASH") {
+        if name.contains("-HASH") {
             continue;
         }
         let mut object = object.clone();
@@ -228,7 +236,7 @@ async fn a_foreign_object_of_any_kind_is_left_alone_and_said() {
             object["spec"]["template"]["metadata"] = json!({ "labels": labels });
         }
         lake.apply(&object.to_string().replace("NAMESPACE", &lake.namespace));
-        strange.push((name.clone(), lake.get(name)));
+        strange.push((name.clone(), without_number(lake.get(name))));
     }
     let running = lake.operate();
     lake.apply(&everything());
@@ -244,7 +252,7 @@ async fn a_foreign_object_of_any_kind_is_left_alone_and_said() {
         lake.condition(resource, "Stalled", "NameTaken").await;
     }
     for (name, before) in strange {
-        let now = lake.get(&name);
+        let now = without_number(lake.get(&name));
         for part in ["spec", "data", "template"] {
             assert_eq!(now[part], before[part], "{name}");
         }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::lake::{Lake, STORE, aggregate, component};
 
 /// The kinds of children, as kubectl names them.
-pub(crate) const KINDS: &str = "deployments,services,configmaps,serviceaccounts,persistentvolumeclaims,networkpolicies,poddisruptionbudgets,horizontalpodautoscalers,podtemplates";
+pub(crate) const KINDS: &str = "deployments,services,configmaps,serviceaccounts,persistentvolumeclaims,networkpolicies,poddisruptionbudgets,horizontalpodautoscalers,podtemplates,controllerrevisions";
 
 /// A store on a server; nothing runs that would connect to it.
 const SERVER: &str = "
@@ -112,13 +112,18 @@ fn plain(lake: &Lake, object: &Value) -> (String, Value) {
     (name, object)
 }
 
-/// Boot documents name the namespace, and are named by their hash.
+/// Boot documents and plans of pods name the namespace, and are named by their hash.
 fn without_hashes(text: &str) -> String {
-    let mut parts = text.split("-boot-");
-    let mut whole = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        whole += "-boot-HASH";
-        whole += part.trim_start_matches(|it: char| it.is_ascii_alphanumeric());
+    let mut whole = text.to_owned();
+    for mark in ["-boot-", "-plan-"] {
+        let mut parts = whole.split(mark);
+        let mut plain = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            plain += mark;
+            plain += "HASH";
+            plain += part.trim_start_matches(|it: char| it.is_ascii_alphanumeric());
+        }
+        whole = plain;
     }
     whole
 }
