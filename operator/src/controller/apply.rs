@@ -11,16 +11,15 @@ use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, Preconditi
 use kube::{Client, Error as ClientError};
 use serde_json::{Value, json};
 
-use super::child::{Child, ChildKey, ChildKind, MANAGER, Workload};
+use super::child::{Child, ChildKey, ChildKind, Workload};
+use super::instance::{self, Instance};
 use super::world::World;
 use crate::model::Key;
-
-/// Who keeps the number of pods between the operator and an autoscaler: a field that its last owner drops falls back to its default.
-const KEEPER: &str = "angzarr-operator-replicas";
 
 /// Writes children.
 pub(super) struct Applier {
     client: Client,
+    instance: Instance,
 }
 
 /// Whose objects are applied.
@@ -43,6 +42,17 @@ pub(super) enum Error {
     /// An object of that name belongs to somebody else.
     #[error("{kind} {name} exists and does not belong to it; remove or rename that object")]
     NameTaken { kind: &'static str, name: String },
+    /// The resource was given to this installation, and its objects were not.
+    #[error(
+        "{kind} {name} belongs to the operator of instance {other}, and the resource to that of {own}; give both the same label {}",
+        instance::LABEL
+    )]
+    ManagedByAnother {
+        kind: &'static str,
+        name: String,
+        other: String,
+        own: String,
+    },
     /// The API server does not accept the object.
     #[error("the API server refuses {kind} {name}: {message}")]
     Refused {
@@ -65,7 +75,7 @@ impl Error {
     /// Whether the same call may succeed later without a change of the resource.
     pub(super) fn is_retryable(&self) -> bool {
         match self {
-            Self::NameTaken { .. } | Self::Refused { .. } => false,
+            Self::NameTaken { .. } | Self::ManagedByAnother { .. } | Self::Refused { .. } => false,
             Self::Call { .. } => true,
         }
     }
@@ -73,7 +83,7 @@ impl Error {
     /// Whether the API server answered.
     pub(super) fn is_answer(&self) -> bool {
         match self {
-            Self::NameTaken { .. } | Self::Refused { .. } => true,
+            Self::NameTaken { .. } | Self::ManagedByAnother { .. } | Self::Refused { .. } => true,
             Self::Call { source, .. } => matches!(source, ClientError::Api(_)),
         }
     }
@@ -85,9 +95,9 @@ impl Error {
 }
 
 impl Applier {
-    /// Writes through a client.
-    pub(super) fn new(client: Client) -> Self {
-        Self { client }
+    /// Writes for an installation through a client.
+    pub(super) fn new(client: Client, instance: Instance) -> Self {
+        Self { client, instance }
     }
 
     /// Applies objects in their order. If one of the names is taken, or the workload is refused when it is tried, nothing is applied.
@@ -103,7 +113,7 @@ impl Applier {
         let mut applied = Applied::default();
         let mut due = Vec::new();
         let wanted = desired.iter();
-        for wanted in wanted.filter_map(|object| Wanted::new(owner, object)) {
+        for wanted in wanted.filter_map(|object| Wanted::new(owner, object, &self.instance)) {
             let known = world.state().children.get(&wanted.key).cloned();
             if self.is_current(&wanted, world) {
                 applied.workload = applied.workload.or(known.and_then(|it| it.workload));
@@ -114,7 +124,7 @@ impl Applier {
                 None => self.find(&wanted.key).await?,
             };
             if let Some(child) = &found {
-                wanted.check_owner(child, owner)?;
+                wanted.check_owner(child, owner, &self.instance)?;
             }
             due.push((wanted, found));
         }
@@ -183,7 +193,7 @@ impl Applier {
     }
 
     async fn try_out(&self, wanted: &Wanted, found: Option<&Child>) -> Result<(), Error> {
-        let mut how = PatchParams::apply(MANAGER).force();
+        let mut how = PatchParams::apply(&self.instance.manager()).force();
         how.dry_run = true;
         let tried = self.patch(wanted, &how, &wanted.object_over(found)).await;
         match tried {
@@ -212,7 +222,8 @@ impl Applier {
         child: &Child,
         autoscaler: &Value,
     ) -> Result<(), Error> {
-        let Some(workload) = child.workload.as_ref().filter(|_| child.has_our_replicas) else {
+        let is_ours = child.scaled_by.contains(&self.instance.manager());
+        let Some(workload) = child.workload.as_ref().filter(|_| is_ours) else {
             return Ok(());
         };
         let replicas = match workload.wanted {
@@ -225,7 +236,7 @@ impl Applier {
             "metadata": { "name": wanted.key.name, "uid": child.uid },
             "spec": { "replicas": replicas },
         });
-        let how = PatchParams::apply(KEEPER).force();
+        let how = PatchParams::apply(&self.instance.keeper()).force();
         self.patch(wanted, &how, &object).await?;
         Ok(())
     }
@@ -237,7 +248,7 @@ impl Applier {
         found: Option<&Child>,
         world: &World,
     ) -> Result<Child, Error> {
-        let mut how = PatchParams::apply(MANAGER);
+        let mut how = PatchParams::apply(&self.instance.manager());
         how.force = found.is_some();
         let object = self.patch(wanted, &how, &wanted.object_over(found)).await?;
         let child = Child::read(wanted.key.kind, &object);
@@ -279,9 +290,10 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn new(owner: &Owner, object: &Value) -> Option<Self> {
+    fn new(owner: &Owner, object: &Value, instance: &Instance) -> Option<Self> {
         let key = ChildKey::of(&owner.key.namespace, object)?;
         let mut object = object.clone();
+        instance.mark(&mut object);
         // A claim outlives its component, so that no deletion takes an event log with it.
         if key.kind != ChildKind::PersistentVolumeClaim {
             object["metadata"]["ownerReferences"] = json!([{
@@ -314,19 +326,25 @@ impl Wanted {
         object
     }
 
-    fn check_owner(&self, child: &Child, owner: &Owner) -> Result<(), Error> {
+    fn check_owner(&self, child: &Child, owner: &Owner, own: &Instance) -> Result<(), Error> {
         let is_ours = if self.key.kind == ChildKind::PersistentVolumeClaim {
             child.of.as_ref() == Some(&owner.key) && child.owner.is_none()
         } else {
             child.owner.as_deref() == Some(&owner.uid)
         };
-        if is_ours {
-            return Ok(());
+        let (kind, name) = (self.key.kind.as_str(), self.key.name.clone());
+        if !is_ours {
+            return Err(Error::NameTaken { kind, name });
         }
-        Err(Error::NameTaken {
-            kind: self.key.kind.as_str(),
-            name: self.key.name.clone(),
-        })
+        match own.other(child.instance.as_ref()) {
+            None => Ok(()),
+            Some(other) => Err(Error::ManagedByAnother {
+                kind,
+                name,
+                other: other.to_owned(),
+                own: own.to_string(),
+            }),
+        }
     }
 
     fn error(&self, source: ClientError) -> Error {

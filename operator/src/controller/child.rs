@@ -8,12 +8,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind};
 use serde_json::Value;
 
+use super::instance;
 use super::revision::{Kept, Pin};
 pub(super) use super::workload::Workload;
 use crate::model::Key;
-
-/// Who writes the children: the API server keeps apart what others write.
-pub(super) const MANAGER: &str = "angzarr-operator";
 
 /// A kind of object that is made for a component or a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -131,8 +129,10 @@ pub(super) struct Child {
     pub(super) look: u64,
     /// What its controller reports of a workload.
     pub(super) workload: Option<Workload>,
-    /// Whether the operator decides on the number of pods.
-    pub(super) has_our_replicas: bool,
+    /// The installation that its label names.
+    pub(super) instance: Option<String>,
+    /// Who decides on the number of pods by having applied it.
+    pub(super) scaled_by: Vec<String>,
     /// The plan of its pods that a workload names.
     pub(super) pin: Option<Pin>,
     /// The plan that a ControllerRevision holds.
@@ -152,7 +152,12 @@ impl Child {
             of: labelled(metadata),
             look: look(object),
             workload: (kind == ChildKind::Deployment).then(|| Workload::read(object)),
-            has_our_replicas: kind == ChildKind::Deployment && has_our_replicas(metadata),
+            instance: instance::label(metadata).cloned(),
+            scaled_by: if kind == ChildKind::Deployment {
+                scaled_by(metadata)
+            } else {
+                Vec::new()
+            },
             pin: Pin::read(metadata),
             kept: (kind == ChildKind::ControllerRevision).then(|| Kept::read(object)),
         }
@@ -173,14 +178,14 @@ pub(super) fn version(metadata: &ObjectMeta) -> u64 {
     version.and_then(|it| it.parse().ok()).unwrap_or(0)
 }
 
-fn has_our_replicas(metadata: &ObjectMeta) -> bool {
-    let mut managers = metadata.managed_fields.iter().flatten();
-    managers.any(|entry| {
+fn scaled_by(metadata: &ObjectMeta) -> Vec<String> {
+    let managers = metadata.managed_fields.iter().flatten();
+    let scaling = managers.filter(|entry| {
         let fields = entry.fields_v1.as_ref().map(|it| &it.0["f:spec"]);
-        entry.manager.as_deref() == Some(MANAGER)
-            && entry.operation.as_deref() == Some("Apply")
+        entry.operation.as_deref() == Some("Apply")
             && fields.is_some_and(|spec| spec.get("f:replicas").is_some())
-    })
+    });
+    scaling.filter_map(|entry| entry.manager.clone()).collect()
 }
 
 /// The resource that an object's labels name.

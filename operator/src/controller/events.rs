@@ -29,10 +29,10 @@ struct Change {
 }
 
 impl Events {
-    /// Publishes through a client.
-    pub(super) fn new(client: Client) -> Self {
+    /// Publishes through a client, in a name.
+    pub(super) fn new(client: Client, controller: String) -> Self {
         let reporter = Reporter {
-            controller: "angzarr-operator".to_owned(),
+            controller,
             instance: None,
         };
         Self {

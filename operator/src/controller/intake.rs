@@ -15,14 +15,12 @@ use kube::{Client, ResourceExt};
 
 use super::api;
 use super::child::{Child, ChildKey, ChildKind, labelled, version};
+use super::instance::Instance;
 use super::pod::Pod;
 use super::queue::Requests;
 use super::watching::Watching;
 use super::world::{Subject, World};
 use crate::model::Key;
-
-/// The label of everything that the operator makes.
-const OURS: &str = "app.kubernetes.io/managed-by=angzarr";
 
 /// What a watch fills and asks.
 #[derive(Clone)]
@@ -32,6 +30,8 @@ pub(super) struct Intake {
     pub(super) requests: Requests,
     /// The namespace to look at; all without one.
     pub(super) namespace: Option<String>,
+    /// Whose resources and objects are looked at.
+    pub(super) instance: Instance,
     /// How long a watch lasts, and so how long a dead one may go unnoticed.
     pub(super) watch: Duration,
 }
@@ -86,13 +86,17 @@ async fn follow<E: Entering>(
 impl Intake {
     /// Watches the resources of a kind until it is dropped.
     pub(super) async fn resources(self, kind: Kind, watching: Watching) {
-        let events = watch(self.objects(&api(kind)), self.watching()).default_backoff();
+        let mut of_ours = self.watching();
+        if let Some(selector) = self.instance.resources() {
+            of_ours = of_ours.labels(&selector);
+        }
+        let events = watch(self.objects(&api(kind)), of_ours).default_backoff();
         follow(Resources { intake: self, kind }, events, watching).await;
     }
 
     /// Watches the children of a kind until it is dropped.
     pub(super) async fn children(self, kind: ChildKind, watching: Watching) {
-        let of_ours = self.watching().labels(OURS);
+        let of_ours = self.watching().labels(&self.instance.objects());
         let events = watch(self.objects(&kind.api()), of_ours).default_backoff();
         follow(Children { intake: self, kind }, events, watching).await;
     }
@@ -154,6 +158,10 @@ impl Entering for Resources {
 
     fn enter(&self, object: &DynamicObject) -> Option<Key> {
         let (key, subject) = (self.key(object), Subject::read(object));
+        if !self.intake.instance.has(&object.metadata) {
+            self.remove(&key);
+            return None;
+        }
         let concerned = self.intake.world.state().insert(key.clone(), subject);
         self.intake.requests.all(concerned);
         Some(key)

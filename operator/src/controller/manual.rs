@@ -113,6 +113,7 @@ impl Reason {
             Self::DomainConflict => DOMAIN_CONFLICT,
             Self::InvalidTemplate => INVALID_TEMPLATE,
             Self::NameTaken => NAME_TAKEN,
+            Self::ManagedByAnotherOperator => MANAGED_BY_ANOTHER_OPERATOR,
             Self::ProgressDeadlineExceeded => PROGRESS_DEADLINE_EXCEEDED,
             Self::WaitingForEventStore => WAITING_FOR_EVENT_STORE,
             Self::WaitingForDomain => WAITING_FOR_DOMAIN,
@@ -181,6 +182,11 @@ const NAME_TAKEN: Entry = trouble(
     &[(Stalled, True)],
     "An object of somebody else has the name of an object of this resource; it is not touched.",
     "Remove or rename the object that the message names, or give the resource another name.",
+);
+const MANAGED_BY_ANOTHER_OPERATOR: Entry = trouble(
+    &[(Stalled, True)],
+    "The resource belongs to this installation of the operator, and an object of it to another one, as the label `angzarr.io/instance` says; without it that is `angzarr`. Nothing is touched.",
+    "Give the resource its label back, or hand its objects over: set the same label on all of them (`kubectl label`), or take it away for `angzarr`.",
 );
 const PROGRESS_DEADLINE_EXCEEDED: Entry = trouble(
     &[(Stalled, True)],

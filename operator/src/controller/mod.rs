@@ -7,6 +7,7 @@
 //! world.rs     what is known: resources, children, pods
 //! queue.rs     which resources are due
 //! reconcile.rs the pipeline
+//! instance.rs  which of several installations a resource belongs to
 //! inputs.rs    what pods are planned from
 //! revision.rs  the plan that pods have, kept in a ControllerRevision
 //! pin.rs       which plan pods get: that of before, or a new one
@@ -33,6 +34,7 @@ mod events;
 mod fence;
 mod http;
 mod inputs;
+mod instance;
 mod intake;
 mod leader;
 mod look;
@@ -83,6 +85,7 @@ pub use reasons::{Reason, Type};
 use child::ChildKind;
 use fence::fenced;
 use http::Shown;
+use instance::Instance;
 use intake::Intake;
 use leader::{Candidate, Leadership};
 use metrics::Metrics;
@@ -123,12 +126,14 @@ pub struct Operator {
     /// How fast it works.
     #[command(flatten)]
     pub pace: Pace,
-    /// Names this installation apart from others in the cluster; its lease is INSTANCE-operator.
+    /// Names this installation apart from others in the cluster. It has the resources with this value in the label angzarr.io/instance; `angzarr` also has
+    /// those without the label. Its lease, and the writer of its objects, is INSTANCE-operator.
     #[arg(
         long,
         value_name = "INSTANCE",
         env = "ANGZARR_INSTANCE",
-        default_value = "angzarr"
+        default_value = "angzarr",
+        value_parser = instance::parse
     )]
     pub instance: String,
     /// Where probes and metrics are served, such as 0.0.0.0:8080; nowhere without it.
@@ -238,11 +243,13 @@ async fn start(
     let client = deadline::bounded(client, pace.call);
     let client = fenced(client, leadership.clone(), metrics.clone());
     let queue = Queue::new(pace, metrics.queue());
+    let instance = Instance::new(&operator.instance);
     let intake = Intake {
         client: client.clone(),
         world: Arc::default(),
         requests: queue.requests(),
         namespace: operator.namespace.clone(),
+        instance: instance.clone(),
         watch: pace.watch,
     };
     let prober = Prober {
@@ -274,7 +281,8 @@ async fn start(
     let world = Arc::clone(&intake.world);
     let rollouts = Arc::new(Rollouts::new(operator.max_concurrent_rollouts));
     let (places, requests) = (Arc::clone(&rollouts), queue.requests());
-    let reconciler = Reconciler::new(client, world, installation, places, requests);
+    let installed = (instance, installation);
+    let reconciler = Reconciler::new(client, world, installed, places, requests);
     let reconciler = Arc::new(reconciler);
     let look = look(reconciler, metrics, Arc::clone(&is_open));
     others.spawn(async move {

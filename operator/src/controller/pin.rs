@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::apply::{Error, Owner, call};
-use super::child::{Child, ChildKey, ChildKind, MANAGER};
+use super::child::{Child, ChildKey, ChildKind};
 use super::inputs::{Inputs, flatten};
 use super::reasons::Reason;
 use super::revision::{self, Current, Pin, PodPlan};
@@ -27,6 +27,8 @@ pub(super) struct Pinner {
     pub(super) client: Client,
     pub(super) world: Arc<World>,
     pub(super) rollouts: Arc<Rollouts>,
+    /// Whom the API server notes as the writer of workloads.
+    pub(super) manager: String,
 }
 
 /// A component as this operator plans it now.
@@ -144,7 +146,7 @@ impl Pinner {
             return Ok(None);
         };
         let is_ours = Child::read(workload.kind, &found).owner.as_ref() == Some(&owner.uid);
-        let Some(applied) = revision::applied(&found, MANAGER).filter(|_| is_ours) else {
+        let Some(applied) = revision::applied(&found, &self.manager).filter(|_| is_ours) else {
             return Ok(None);
         };
         let Some((template, name)) = Pods::read(&applied) else {

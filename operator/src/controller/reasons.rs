@@ -82,6 +82,8 @@ pub enum Reason {
     InvalidTemplate,
     /// An object of another owner has the name of a child.
     NameTaken,
+    /// The objects of the resource belong to another installation.
+    ManagedByAnotherOperator,
     /// Everything that the resource names exists.
     Resolved,
     /// The EventStore does not exist.
@@ -134,13 +136,14 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for documentation and its test.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::Valid,
         Self::InvalidSpec,
         Self::NotYetSupported,
         Self::DomainConflict,
         Self::InvalidTemplate,
         Self::NameTaken,
+        Self::ManagedByAnotherOperator,
         Self::Resolved,
         Self::WaitingForEventStore,
         Self::WaitingForDomain,
@@ -176,6 +179,7 @@ impl Reason {
             Self::DomainConflict => "DomainConflict",
             Self::InvalidTemplate => "InvalidTemplate",
             Self::NameTaken => "NameTaken",
+            Self::ManagedByAnotherOperator => "ManagedByAnotherOperator",
             Self::Resolved => "Resolved",
             Self::WaitingForEventStore => "WaitingForEventStore",
             Self::WaitingForDomain => "WaitingForDomain",

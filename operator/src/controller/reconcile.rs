@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 use super::answers::Answers;
 use super::api;
 use super::apply::{self, Applied, Applier, Owner};
-use super::child::MANAGER;
 use super::events::Events;
+use super::instance::Instance;
 use super::look::Asked;
 use super::pin::{self, Begin, Draft, Pinned, Pinner};
 use super::queue::{Next, Requests};
@@ -30,6 +30,8 @@ use crate::model::{Key, Scale, Storage, StoreKey};
 use crate::plan::{DirectoryKey, Installation, Scope, plain, plan_directory};
 use crate::validate::{Finding, Resolved, Verdict, judge};
 
+/// Who writes statuses, the same for all installations: one that takes a resource over leaves nothing of what the one before said.
+const STATUS_MANAGER: &str = "angzarr-operator";
 /// How many users a store lists.
 const LISTED_USERS: usize = 100;
 
@@ -92,18 +94,19 @@ impl Reconciler {
     pub(super) fn new(
         client: Client,
         world: Arc<World>,
-        installation: Installation,
+        (instance, installation): (Instance, Installation),
         rollouts: Arc<Rollouts>,
         requests: Requests,
     ) -> Self {
         Self {
-            applier: Applier::new(client.clone()),
-            events: Events::new(client.clone()),
+            events: Events::new(client.clone(), instance.manager()),
             pinner: Pinner {
                 client: client.clone(),
                 world: Arc::clone(&world),
                 rollouts: Arc::clone(&rollouts),
+                manager: instance.manager(),
             },
+            applier: Applier::new(client.clone(), instance),
             client,
             world,
             installation,
@@ -332,7 +335,7 @@ impl Reconciler {
             "kind": key.kind.as_str(),
             "status": plain(status),
         });
-        let how = PatchParams::apply(MANAGER).force();
+        let how = PatchParams::apply(STATUS_MANAGER).force();
         match resources
             .patch_status(&key.name, &how, &Patch::Apply(&patch))
             .await
@@ -353,6 +356,7 @@ fn read<S: DeserializeOwned + Default>(status: &Value) -> S {
 fn refused(error: &apply::Error) -> Outcome {
     let reason = match error {
         apply::Error::NameTaken { .. } => Reason::NameTaken,
+        apply::Error::ManagedByAnother { .. } => Reason::ManagedByAnotherOperator,
         apply::Error::Refused { .. } | apply::Error::Call { .. } => Reason::InvalidTemplate,
     };
     Outcome::Refused {

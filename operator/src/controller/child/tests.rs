@@ -128,7 +128,7 @@ fn labels_that_go_take_the_child_from_its_resource() {
 }
 
 #[test]
-fn the_number_of_pods_is_ours_only_if_we_applied_it() {
+fn who_applied_the_number_of_pods_decides_on_it() {
     let deployment = |manager: &str, operation: &str| {
         let object = object(&json!({
             "apiVersion": "apps/v1",
@@ -140,9 +140,8 @@ fn the_number_of_pods_is_ours_only_if_we_applied_it() {
             }] },
             "spec": { "replicas": 3 },
         }));
-        Child::read(ChildKind::Deployment, &object).has_our_replicas
+        Child::read(ChildKind::Deployment, &object).scaled_by
     };
-    assert!(deployment(MANAGER, "Apply"));
-    assert!(!deployment(MANAGER, "Update"));
-    assert!(!deployment("kubectl", "Apply"));
+    assert_eq!(deployment("heron", "Apply"), ["heron"]);
+    assert!(deployment("heron", "Update").is_empty());
 }

@@ -8,6 +8,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
 use serde_json::Value;
 
+use super::instances::labelled;
 use super::lake::{Lake, STORE, aggregate, component};
 use super::rights::holder;
 
@@ -196,17 +197,17 @@ async fn the_chart_is_installed_upgraded_rolled_back_and_uninstalled() {
 
 /// Brings up an aggregate, removes a part of it, and sees it ready.
 async fn live_and_prune(lake: &Lake) {
+    let ours = |text: &str| labelled(text, &lake.namespace);
     let closed = component(
         "Aggregate",
         "nest",
         "  domain: nest\n  network: {policy: Ingress}",
     );
-    lake.apply(&(STORE.to_owned() + &closed));
+    lake.apply(&ours(&(STORE.to_owned() + &closed)));
     lake.condition("agg/nest", "Reconciling", "RollingOut")
         .await;
-    lake.apply(
-        &aggregate("nest").replace("domain: nest", "domain: nest\n  network: {policy: None}"),
-    );
+    let open = aggregate("nest").replace("domain: nest", "domain: nest\n  network: {policy: None}");
+    lake.apply(&ours(&open));
     lake.is_gone("networkpolicy/nest-agg").await;
     lake.pods_become_ready("nest", 1).await;
     lake.condition("agg/nest", "Ready", "Serving").await;

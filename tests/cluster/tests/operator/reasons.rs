@@ -77,7 +77,8 @@ impl Story {
             Reason::InvalidSpec
             | Reason::NotYetSupported
             | Reason::DomainConflict
-            | Reason::NameTaken => WhatCannotWorkNeedsAPerson,
+            | Reason::NameTaken
+            | Reason::ManagedByAnotherOperator => WhatCannotWorkNeedsAPerson,
             Reason::InvalidTemplate => ARefusedTemplateChangesNothing,
             Reason::WaitingForEventStore
             | Reason::WaitingForDomain
@@ -189,6 +190,15 @@ async fn needs_a_person(lake: &Lake, record: &Record) {
         ),
         (aggregate("reed"), "reed", Reason::NameTaken),
     ];
+    // Given to this operator by somebody who forgot an object.
+    lake.apply(&aggregate("carp"));
+    record
+        .reason("agg/carp", Type::Accepted, Reason::Valid)
+        .await;
+    lake.kubectl(&["label", "deployment/carp-agg", "angzarr.io/instance=lagoon"]);
+    record
+        .reason("agg/carp", Type::Stalled, Reason::ManagedByAnotherOperator)
+        .await;
     for (text, name, reason) in cases {
         lake.apply(&text);
         record
