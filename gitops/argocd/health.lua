@@ -1,6 +1,7 @@
 -- What Argo CD shows as the health of an Angzarr resource. The operator reports everything in conditions; this only translates them.
 --
 --   Stalled      a person has to act            Degraded
+--   Paused       a person stopped all writes    Suspended
 --   Suspended    no pods are wanted             Suspended
 --   Reconciling  work is left                   Progressing
 --   Ready        the declared generation serves Healthy
@@ -25,6 +26,7 @@ end
 
 local ways = {
   { "Stalled", "Degraded" },
+  { "Paused", "Suspended" },
   { "Suspended", "Suspended" },
   { "Reconciling", "Progressing" },
   { "Ready", "Healthy" },

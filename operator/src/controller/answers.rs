@@ -23,6 +23,7 @@ impl Answers<'_> {
             | Type::Reconciling
             | Type::Ready
             | Type::Suspended
+            | Type::Paused
             | Type::Accepted
             | Type::ReferencesResolved
             | Type::WorkloadAvailable

@@ -5,14 +5,16 @@
 //! same is desired, there is nothing to do. An object that the watch does not know may still exist and belong to somebody else, so it is read first.
 
 use std::collections::BTreeSet;
-use std::hash::{DefaultHasher, Hash, Hasher};
 
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, Preconditions};
 use kube::{Client, Error as ClientError};
 use serde_json::{Value, json};
 
 use super::child::{Child, ChildKey, ChildKind, Workload};
+use super::forbidden;
 use super::instance::{self, Instance};
+use super::seen::{Outcome, Standing};
+use super::wanted::Wanted;
 use super::world::World;
 use crate::model::Key;
 
@@ -53,6 +55,23 @@ pub(super) enum Error {
         other: String,
         own: String,
     },
+    /// A quota leaves no room.
+    #[error("there is no room for {kind} {name}: {message}")]
+    QuotaExceeded {
+        kind: &'static str,
+        name: String,
+        message: String,
+    },
+    /// The role of the operator lacks a rule.
+    #[error(
+        "the operator's role lacks a rule in namespace {namespace}: {{apiGroups: [\"{group}\"], resources: [{resource}], verbs: [{verb}]}}"
+    )]
+    NotPermitted {
+        verb: &'static str,
+        resource: String,
+        group: String,
+        namespace: String,
+    },
     /// The API server does not accept the object.
     #[error("the API server refuses {kind} {name}: {message}")]
     Refused {
@@ -72,19 +91,20 @@ pub(super) enum Error {
 }
 
 impl Error {
-    /// Whether the same call may succeed later without a change of the resource.
+    /// Whether the same call may succeed later without somebody who changes something.
     pub(super) fn is_retryable(&self) -> bool {
-        match self {
-            Self::NameTaken { .. } | Self::ManagedByAnother { .. } | Self::Refused { .. } => false,
-            Self::Call { .. } => true,
-        }
+        matches!(self, Self::Call { .. })
     }
 
     /// Whether the API server answered.
     pub(super) fn is_answer(&self) -> bool {
         match self {
-            Self::NameTaken { .. } | Self::ManagedByAnother { .. } | Self::Refused { .. } => true,
             Self::Call { source, .. } => matches!(source, ClientError::Api(_)),
+            Self::NameTaken { .. }
+            | Self::ManagedByAnother { .. }
+            | Self::QuotaExceeded { .. }
+            | Self::NotPermitted { .. }
+            | Self::Refused { .. } => true,
         }
     }
 
@@ -114,7 +134,7 @@ impl Applier {
         let mut due = Vec::new();
         let wanted = desired.iter();
         for wanted in wanted.filter_map(|object| Wanted::new(owner, object, &self.instance)) {
-            let known = world.state().children.get(&wanted.key).cloned();
+            let known = world.state().children.trusted(&wanted.key).cloned();
             if self.is_current(&wanted, world) {
                 applied.workload = applied.workload.or(known.and_then(|it| it.workload));
                 continue;
@@ -140,6 +160,23 @@ impl Applier {
             applied.workload = applied.workload.or(child.workload);
         }
         Ok(applied)
+    }
+
+    /// Looks at what an owner has, and writes nothing.
+    pub(super) fn look(&self, owner: &Owner, world: &World) -> Outcome {
+        let state = world.state();
+        let own = state.children.of(&owner.key);
+        let own = own.filter(|(_, child)| child.owner.as_deref() == Some(&owner.uid));
+        let own: Vec<_> = own.map(|(_, child)| child).collect();
+        if own.is_empty() {
+            return Outcome::Skipped;
+        }
+        let workload = own.iter().find_map(|child| child.workload.clone());
+        Outcome::Applied {
+            is_stopped: workload.as_ref().is_some_and(|it| it.wanted == 0),
+            workload: workload.unwrap_or_default(),
+            standing: Standing::default(),
+        }
     }
 
     /// Deletes what an owner has and does not desire.
@@ -183,7 +220,7 @@ impl Applier {
             Ok(_) => Ok(()),
             // It is gone, or another object has the name.
             Err(ClientError::Api(status)) if [404, 409].contains(&status.code) => Ok(()),
-            Err(source) => Err(call("delete", key, source)),
+            Err(source) => Err(self.failed("delete", key, source).await),
         }
     }
 
@@ -267,98 +304,37 @@ impl Applier {
     ) -> Result<DynamicObject, Error> {
         let api = self.api(&wanted.key);
         let patch = Patch::Apply(object);
-        let patched = api.patch(&wanted.key.name, how, &patch).await;
-        patched.map_err(|source| wanted.error(source))
+        match api.patch(&wanted.key.name, how, &patch).await {
+            Ok(object) => Ok(object),
+            Err(ClientError::Api(status)) if status.code == 403 => {
+                Err(
+                    forbidden::explain(&self.client, &wanted.key, &["patch", "create"], &status)
+                        .await,
+                )
+            }
+            Err(source) => Err(wanted.error(source)),
+        }
     }
 
     async fn find(&self, key: &ChildKey) -> Result<Option<Child>, Error> {
-        let found = self.api(key).get_opt(&key.name).await;
-        let found = found.map_err(|source| call("read", key, source))?;
-        Ok(found.map(|object| Child::read(key.kind, &object)))
+        match self.api(key).get_opt(&key.name).await {
+            Ok(found) => Ok(found.map(|object| Child::read(key.kind, &object))),
+            Err(source) => Err(self.failed("get", key, source).await),
+        }
+    }
+
+    /// Why an object could not be read or deleted.
+    async fn failed(&self, verb: &'static str, key: &ChildKey, source: ClientError) -> Error {
+        match source {
+            ClientError::Api(status) if status.code == 403 => {
+                forbidden::explain(&self.client, key, &[verb], &status).await
+            }
+            source => call(verb, key, source),
+        }
     }
 
     fn api(&self, key: &ChildKey) -> Api<DynamicObject> {
         Api::namespaced_with(self.client.clone(), &key.namespace, &key.kind.api())
-    }
-}
-
-/// A desired object with its owner.
-struct Wanted {
-    key: ChildKey,
-    object: Value,
-    hash: u64,
-}
-
-impl Wanted {
-    fn new(owner: &Owner, object: &Value, instance: &Instance) -> Option<Self> {
-        let key = ChildKey::of(&owner.key.namespace, object)?;
-        let mut object = object.clone();
-        instance.mark(&mut object);
-        // A claim outlives its component, so that no deletion takes an event log with it.
-        if key.kind != ChildKind::PersistentVolumeClaim {
-            object["metadata"]["ownerReferences"] = json!([{
-                "apiVersion": angzarr_crds::API_VERSION,
-                "kind": owner.key.kind.as_str(),
-                "name": owner.key.name,
-                "uid": owner.uid,
-                "controller": true,
-            }]);
-        }
-        let mut hasher = DefaultHasher::new();
-        object.to_string().hash(&mut hasher);
-        Some(Self {
-            key,
-            hash: hasher.finish(),
-            object,
-        })
-    }
-
-    fn is_workload(&self) -> bool {
-        [ChildKind::Deployment, ChildKind::PodTemplate].contains(&self.key.kind)
-    }
-
-    /// The object to be applied over what was found; were that replaced meanwhile, it is refused.
-    fn object_over(&self, found: Option<&Child>) -> Value {
-        let mut object = self.object.clone();
-        if let Some(child) = found {
-            object["metadata"]["uid"] = child.uid.clone().into();
-        }
-        object
-    }
-
-    fn check_owner(&self, child: &Child, owner: &Owner, own: &Instance) -> Result<(), Error> {
-        let is_ours = if self.key.kind == ChildKind::PersistentVolumeClaim {
-            child.of.as_ref() == Some(&owner.key) && child.owner.is_none()
-        } else {
-            child.owner.as_deref() == Some(&owner.uid)
-        };
-        let (kind, name) = (self.key.kind.as_str(), self.key.name.clone());
-        if !is_ours {
-            return Err(Error::NameTaken { kind, name });
-        }
-        match own.other(child.instance.as_ref()) {
-            None => Ok(()),
-            Some(other) => Err(Error::ManagedByAnother {
-                kind,
-                name,
-                other: other.to_owned(),
-                own: own.to_string(),
-            }),
-        }
-    }
-
-    fn error(&self, source: ClientError) -> Error {
-        match &source {
-            // What is invalid or forbidden stays so until somebody changes something.
-            ClientError::Api(status) if [400, 403, 413, 422].contains(&status.code) => {
-                Error::Refused {
-                    kind: self.key.kind.as_str(),
-                    name: self.key.name.clone(),
-                    message: status.message.clone(),
-                }
-            }
-            _ => call("apply", &self.key, source),
-        }
     }
 }
 

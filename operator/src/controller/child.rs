@@ -1,6 +1,6 @@
 //! The objects that components lead to, as the API server holds them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use angzarr_crds::Kind;
@@ -240,6 +240,8 @@ pub(super) struct Children {
     of: BTreeMap<Key, BTreeSet<ChildKey>>,
     /// What was written last, and how the object looked then.
     written: HashMap<ChildKey, Written>,
+    /// Those that are to be looked at anew before anything is made of what is known of them.
+    doubted: HashSet<ChildKey>,
     /// How far the watch of a kind has come.
     watched: HashMap<ChildKind, u64>,
 }
@@ -283,6 +285,7 @@ impl Children {
     pub(super) fn write(&mut self, key: &ChildKey, child: Child, desired: u64) {
         let look = child.look;
         self.written.insert(key.clone(), Written { desired, look });
+        self.doubted.remove(key);
         // Else the watch has passed this write already, and knows what came after it.
         if child.version == 0 || child.version > self.watched(key.kind) {
             self.enter(key.clone(), child);
@@ -321,9 +324,23 @@ impl Children {
     /// Takes out a child; returns the resource that it concerned.
     pub(super) fn remove(&mut self, key: &ChildKey) -> Option<Key> {
         self.written.remove(key);
+        self.doubted.remove(key);
         let of = self.all.remove(key)?.of;
         self.forget(of.as_ref(), key);
         of
+    }
+
+    /// Lets the children of a resource be looked at anew.
+    pub(super) fn doubt(&mut self, of: &Key) {
+        for key in self.of.get(of).into_iter().flatten() {
+            self.written.remove(key);
+            self.doubted.insert(key.clone());
+        }
+    }
+
+    /// A child, unless it is to be looked at anew.
+    pub(super) fn trusted(&self, key: &ChildKey) -> Option<&Child> {
+        self.all.get(key).filter(|_| !self.doubted.contains(key))
     }
 
     /// A child.

@@ -7,20 +7,23 @@
 //! world.rs     what is known: resources, children, pods
 //! queue.rs     which resources are due
 //! reconcile.rs the pipeline
+//! wishes.rs    what people ask for by annotations: a pause, or a look
+//! delays.rs    which failures last
 //! instance.rs  which of several installations a resource belongs to
 //! inputs.rs    what pods are planned from
 //! revision.rs  the plan that pods have, kept in a ControllerRevision
 //! pin.rs       which plan pods get: that of before, or a new one
 //! rollouts.rs  how many rollouts run beside each other
 //! deadline.rs  bounds the time of each call
-//! apply.rs     writes children, and only ours; prune.rs removes what is left of earlier plans
+//! apply.rs     writes children (wanted.rs), and only ours; forbidden.rs says why it may not, prune.rs removes what is left of earlier plans
 //! probe.rs     asks the sidecars of pods
 //! look.rs      what they said
+//! outcome.rs   what a look came to
 //! seen.rs      what a report is made of
-//! report.rs    conditions; summary.rs has the rest of a component's status
+//! report.rs    conditions; sentence.rs has their sentences, summary.rs the rest of a component's status
 //! answers.rs   those that come from what sidecars said
 //! reasons.rs   their types and reasons
-//! manual.rs    what each reason means, and what to do
+//! manual.rs    what each reason means, and what to do; page.rs prints that
 //! leader.rs    which of several operators writes; fence.rs lets nobody else write
 //! events.rs    transitions, said once
 //! http.rs      probes and metrics
@@ -30,8 +33,10 @@ mod answers;
 mod apply;
 mod child;
 mod deadline;
+mod delays;
 mod events;
 mod fence;
+mod forbidden;
 mod http;
 mod inputs;
 mod instance;
@@ -40,6 +45,8 @@ mod leader;
 mod look;
 mod manual;
 mod metrics;
+mod outcome;
+mod page;
 mod pin;
 mod pod;
 mod probe;
@@ -51,8 +58,11 @@ mod report;
 mod revision;
 mod rollouts;
 mod seen;
+mod sentence;
 mod summary;
+mod wanted;
 mod watching;
+mod wishes;
 mod workload;
 mod world;
 
@@ -77,7 +87,8 @@ use tokio_util::sync::CancellationToken;
 use crate::model::Key;
 use crate::plan::Installation;
 pub use leader::Election;
-pub use manual::{Entry, Value, manual};
+pub use manual::{Entry, Value};
+pub use page::manual;
 pub(crate) use pod::Pod;
 pub use queue::Pace;
 pub use reasons::{Reason, Type};

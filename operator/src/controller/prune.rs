@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::apply::Owner;
 use super::child::{ChildKey, ChildKind};
-use super::reconcile::{Error, Reconciler};
+use super::outcome::Error;
+use super::reconcile::Reconciler;
 use super::revision;
 use crate::model::Key;
 use crate::plan::names;

@@ -13,6 +13,8 @@ pub enum Type {
     Ready,
     /// No pods are wanted.
     Suspended,
+    /// Nothing is written to its objects.
+    Paused,
     /// The resource is valid.
     Accepted,
     /// Everything that it names exists.
@@ -33,11 +35,12 @@ pub enum Type {
 
 impl Type {
     /// Every type, the most important first.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Stalled,
         Self::Reconciling,
         Self::Ready,
         Self::Suspended,
+        Self::Paused,
         Self::Accepted,
         Self::ReferencesResolved,
         Self::WorkloadAvailable,
@@ -55,6 +58,7 @@ impl Type {
             Self::Reconciling => "Reconciling",
             Self::Ready => "Ready",
             Self::Suspended => "Suspended",
+            Self::Paused => "Paused",
             Self::Accepted => "Accepted",
             Self::ReferencesResolved => "ReferencesResolved",
             Self::WorkloadAvailable => "WorkloadAvailable",
@@ -84,14 +88,22 @@ pub enum Reason {
     NameTaken,
     /// The objects of the resource belong to another installation.
     ManagedByAnotherOperator,
+    /// A quota leaves no room for an object.
+    QuotaExceeded,
+    /// The operator's role lacks a rule.
+    NotPermitted,
     /// Everything that the resource names exists.
     Resolved,
     /// The EventStore does not exist.
     WaitingForEventStore,
+    /// The EventStore is not valid.
+    EventStoreInvalid,
     /// No Aggregate owns a domain that is read or commanded.
     WaitingForDomain,
     /// Something that the resource names is not there.
     WaitingForDependency,
+    /// An object could not be applied several times in a row.
+    ApiServerError,
     /// Pods are replaced, added or removed.
     RollingOut,
     /// Pods are replaced when it is their turn.
@@ -104,6 +116,8 @@ pub enum Reason {
     Progressing,
     /// No pods are wanted.
     Suspended,
+    /// A person has stopped all writes.
+    Paused,
     /// At least one pod is available, or none is wanted.
     PodsAvailable,
     /// No pod is available.
@@ -136,7 +150,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for documentation and its test.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 36] = [
         Self::Valid,
         Self::InvalidSpec,
         Self::NotYetSupported,
@@ -144,16 +158,21 @@ impl Reason {
         Self::InvalidTemplate,
         Self::NameTaken,
         Self::ManagedByAnotherOperator,
+        Self::QuotaExceeded,
+        Self::NotPermitted,
         Self::Resolved,
         Self::WaitingForEventStore,
+        Self::EventStoreInvalid,
         Self::WaitingForDomain,
         Self::WaitingForDependency,
+        Self::ApiServerError,
         Self::RollingOut,
         Self::RolloutQueued,
         Self::ProgressDeadlineExceeded,
         Self::Serving,
         Self::Progressing,
         Self::Suspended,
+        Self::Paused,
         Self::PodsAvailable,
         Self::PodsUnavailable,
         Self::UpToDate,
@@ -180,7 +199,11 @@ impl Reason {
             Self::InvalidTemplate => "InvalidTemplate",
             Self::NameTaken => "NameTaken",
             Self::ManagedByAnotherOperator => "ManagedByAnotherOperator",
+            Self::QuotaExceeded => "QuotaExceeded",
+            Self::NotPermitted => "NotPermitted",
             Self::Resolved => "Resolved",
+            Self::EventStoreInvalid => "EventStoreInvalid",
+            Self::ApiServerError => "ApiServerError",
             Self::WaitingForEventStore => "WaitingForEventStore",
             Self::WaitingForDomain => "WaitingForDomain",
             Self::WaitingForDependency => "WaitingForDependency",
@@ -190,6 +213,7 @@ impl Reason {
             Self::Serving => "Serving",
             Self::Progressing => "Progressing",
             Self::Suspended => "Suspended",
+            Self::Paused => "Paused",
             Self::PodsAvailable => "PodsAvailable",
             Self::PodsUnavailable => "PodsUnavailable",
             Self::UpToDate => "UpToDate",
@@ -214,6 +238,7 @@ impl From<validate::Reason> for Reason {
             validate::Reason::InvalidSpec => Self::InvalidSpec,
             validate::Reason::NotYetSupported => Self::NotYetSupported,
             validate::Reason::DomainConflict => Self::DomainConflict,
+            validate::Reason::EventStoreInvalid => Self::EventStoreInvalid,
             validate::Reason::EventStoreNotFound => Self::WaitingForEventStore,
             validate::Reason::DomainNotFound => Self::WaitingForDomain,
         }

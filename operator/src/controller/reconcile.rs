@@ -14,13 +14,14 @@ use serde_json::{Value, json};
 
 use super::answers::Answers;
 use super::api;
-use super::apply::{self, Applied, Applier, Owner};
+use super::apply::{Applied, Applier, Owner};
+use super::delays::Delays;
 use super::events::Events;
 use super::instance::Instance;
 use super::look::Asked;
+use super::outcome::{ApplyResult, Error, need, refused};
 use super::pin::{self, Begin, Draft, Pinned, Pinner};
 use super::queue::{Next, Requests};
-use super::reasons::Reason;
 use super::report;
 use super::rollouts::{Need, Rollouts};
 use super::seen::{Outcome, Seen, Standing};
@@ -44,31 +45,8 @@ pub(super) struct Reconciler {
     events: Events,
     pinner: Pinner,
     rollouts: Arc<Rollouts>,
+    delays: Delays,
     requests: Requests,
-}
-
-/// Why a resource has to be looked at again soon.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Error {
-    /// An object could not be applied.
-    #[error(transparent)]
-    Apply(#[from] apply::Error),
-    /// The status could not be written.
-    #[error("write the status")]
-    Status(#[source] kube::Error),
-    /// What is left of a component could not be listed.
-    #[error("list what uses the documents")]
-    List(#[source] kube::Error),
-}
-
-impl Error {
-    /// Whether the API server answered, so that nothing is under way there.
-    fn is_answer(&self) -> bool {
-        match self {
-            Self::Apply(error) => error.is_answer(),
-            Self::Status(source) | Self::List(source) => matches!(source, kube::Error::Api(_)),
-        }
-    }
 }
 
 /// A resource with what it leads to.
@@ -111,6 +89,7 @@ impl Reconciler {
             world,
             installation,
             rollouts,
+            delays: Delays::default(),
             requests,
         }
     }
@@ -132,20 +111,36 @@ impl Reconciler {
         let planned = self.plan(key).filter(|it| !it.subject.is_leaving);
         let Some(mut planned) = planned else {
             self.settle(key, Need::Nothing);
+            self.delays.end(key);
             return Ok(Next::Never);
         };
         let applied = self.apply(key, &mut planned).await;
         if let Some(need) = need(&applied) {
             self.settle(key, need);
         }
-        let (outcome, begins) = applied?;
+        let (outcome, begins) = self.forgive(key, applied)?;
         let next = match &outcome {
             // What is in the way is no resource of ours, so no watch tells when it goes.
-            Outcome::Refused { .. } => Next::Failed,
+            Outcome::Refused { .. } | Outcome::Delayed { .. } => Next::Failed,
             Outcome::Skipped | Outcome::Applied { .. } => Next::Regular,
         };
         self.report(key, &planned, (outcome, begins)).await?;
         Ok(next)
+    }
+
+    /// Turns a failure that lasts into one that is told.
+    fn forgive(&self, key: &Key, applied: ApplyResult) -> ApplyResult {
+        match applied {
+            Err(error) if self.delays.lasts(key) => {
+                let sentence = format!("{:#}; it is tried again", anyhow::Error::from(error));
+                Ok((Outcome::Delayed { sentence }, None))
+            }
+            Err(error) => Err(error),
+            Ok(applied) => {
+                self.delays.end(key);
+                Ok(applied)
+            }
+        }
     }
 
     /// Tells what a component needs from now on, and lets those go on whose turn it is then.
@@ -201,17 +196,16 @@ impl Reconciler {
         })
     }
 
-    async fn apply(
-        &self,
-        key: &Key,
-        planned: &mut Planned,
-    ) -> Result<(Outcome, Option<Begin>), Error> {
+    async fn apply(&self, key: &Key, planned: &mut Planned) -> ApplyResult {
         let owner = Owner {
             key: key.clone(),
             uid: planned.subject.uid.clone(),
         };
         let pinned = match planned.plan.take() {
             None => return Ok((Outcome::Skipped, None)),
+            Some(_) if planned.subject.wishes.is_paused => {
+                return Ok((self.applier.look(&owner, &self.world), None));
+            }
             Some(Plan::Store(objects)) => Pinned::as_planned(objects),
             Some(Plan::Component(draft)) => {
                 let since = pin::waits_since(&planned.subject.status);
@@ -250,6 +244,7 @@ impl Reconciler {
                     asked: &asked,
                     generation: planned.subject.generation,
                     verdict: &planned.verdict,
+                    is_paused: planned.subject.wishes.is_paused,
                     outcome,
                     pods: &[],
                     before: &before.conditions,
@@ -279,6 +274,7 @@ impl Reconciler {
                     asked: &asked,
                     generation: planned.subject.generation,
                     verdict: &planned.verdict,
+                    is_paused: planned.subject.wishes.is_paused,
                     outcome,
                     pods: &pods,
                     before: &before.conditions,
@@ -353,18 +349,6 @@ fn read<S: DeserializeOwned + Default>(status: &Value) -> S {
     serde_json::from_value(status.clone()).unwrap_or_default()
 }
 
-fn refused(error: &apply::Error) -> Outcome {
-    let reason = match error {
-        apply::Error::NameTaken { .. } => Reason::NameTaken,
-        apply::Error::ManagedByAnother { .. } => Reason::ManagedByAnotherOperator,
-        apply::Error::Refused { .. } | apply::Error::Call { .. } => Reason::InvalidTemplate,
-    };
-    Outcome::Refused {
-        reason,
-        sentence: error.to_string(),
-    }
-}
-
 fn applied_outcome(planned: &Planned, applied: Applied, standing: Standing) -> Outcome {
     let is_stopped = match &planned.verdict.resolved {
         Some(Resolved::Component(component, _)) => matches!(component.scale, Scale::Fixed(0)),
@@ -374,15 +358,5 @@ fn applied_outcome(planned: &Planned, applied: Applied, standing: Standing) -> O
         workload: applied.workload.unwrap_or_default(),
         is_stopped,
         standing,
-    }
-}
-
-/// What a component needs after it was applied; `None` if nobody knows what became of it.
-fn need(applied: &Result<(Outcome, Option<Begin>), Error>) -> Option<Need> {
-    match applied {
-        Ok((Outcome::Applied { standing, .. }, _)) if standing.queued.is_some() => Some(Need::Turn),
-        Ok((Outcome::Applied { workload, .. }, _)) if !workload.is_settled() => Some(Need::Place),
-        Ok(_) => Some(Need::Nothing),
-        Err(error) => error.is_answer().then_some(Need::Nothing),
     }
 }

@@ -8,7 +8,7 @@ use super::child::Workload;
 use super::manual::Value;
 use super::reasons::{Reason, Type};
 use super::seen::{Outcome, Seen, Standing};
-use crate::validate::Finding;
+use super::sentence::{Said, say, shortened};
 
 /// The conditions of a component, the most important first.
 pub(super) fn conditions(seen: &Seen) -> Vec<Condition> {
@@ -17,6 +17,7 @@ pub(super) fn conditions(seen: &Seen) -> Vec<Condition> {
     report.stalled();
     report.reconciling();
     report.ready();
+    report.paused();
     report.accepted();
     report.references();
     report.workload();
@@ -40,6 +41,7 @@ pub(super) fn store_conditions(seen: &Seen) -> Vec<Condition> {
     } else {
         report.unknown_ready();
     }
+    report.paused();
     report.accepted();
     report.answers(Type::StorageReachable);
     report.conditions
@@ -68,9 +70,6 @@ struct Report<'a> {
     missing: Option<Said>,
     conditions: Vec<Condition>,
 }
-
-/// A reason, and what it means here.
-type Said = (Reason, String);
 
 /// The rollout of a component.
 enum Rollout<'a> {
@@ -153,8 +152,12 @@ impl<'a> Report<'a> {
         {
             return;
         }
-        if let Some((reason, sentence)) = self.missing.clone() {
+        if let Some((reason, sentence)) = self.missing.clone().filter(|_| !self.seen.is_paused) {
             return self.add(Type::Reconciling, true, reason, sentence);
+        }
+        if let Outcome::Delayed { sentence } = &self.seen.outcome {
+            let sentence = sentence.clone();
+            return self.add(Type::Reconciling, true, Reason::ApiServerError, sentence);
         }
         if let Some(sentence) = self.standing().queued {
             return self.add(Type::Reconciling, true, Reason::RolloutQueued, sentence);
@@ -187,8 +190,9 @@ impl<'a> Report<'a> {
                 let sentence = "no pods are wanted; stored data is kept";
                 self.add(Type::Suspended, true, Reason::Suspended, sentence);
             }
-            Rollout::Complete if self.standing().queued.is_some() => {
-                let before = self.seen.generation.saturating_sub(1);
+            Rollout::Complete if self.seen.is_paused || self.standing().queued.is_some() => {
+                // The newest pods are those of a generation before, except of the first one.
+                let before = self.seen.generation.saturating_sub(1).max(1);
                 self.add_serving(self.serving_before().unwrap_or(before));
             }
             Rollout::Complete => {
@@ -218,7 +222,9 @@ impl<'a> Report<'a> {
         if let (true, Some(generation)) = (serving, self.serving_before()) {
             return self.add_serving(generation);
         }
-        let (reason, sentence) = if self.wrong.is_some() {
+        let (reason, sentence) = if self.seen.is_paused {
+            (Reason::Paused, "nothing was written while it is paused")
+        } else if self.wrong.is_some() {
             (Reason::InvalidSpec, "the resource is not valid")
         } else if self.missing.is_some() {
             (
@@ -250,13 +256,23 @@ impl<'a> Report<'a> {
         }
     }
 
+    fn paused(&mut self) {
+        if self.seen.is_paused {
+            let sentence = "nothing is written to its objects until the annotation angzarr.io/paused is removed";
+            self.add(Type::Paused, true, Reason::Paused, sentence);
+        }
+    }
+
     fn accepted(&mut self) {
         let refused = match &self.seen.outcome {
             Outcome::Refused {
                 reason: Reason::InvalidTemplate,
                 sentence,
             } => Some((Reason::InvalidTemplate, sentence.clone())),
-            Outcome::Refused { .. } | Outcome::Skipped | Outcome::Applied { .. } => None,
+            Outcome::Refused { .. }
+            | Outcome::Delayed { .. }
+            | Outcome::Skipped
+            | Outcome::Applied { .. } => None,
         };
         match self.wrong.clone().or(refused) {
             Some((reason, sentence)) => self.add(Type::Accepted, false, reason, sentence),
@@ -314,7 +330,9 @@ impl<'a> Report<'a> {
     fn standing(&self) -> Standing {
         match &self.seen.outcome {
             Outcome::Applied { standing, .. } => standing.clone(),
-            Outcome::Skipped | Outcome::Refused { .. } => Standing::default(),
+            Outcome::Skipped | Outcome::Refused { .. } | Outcome::Delayed { .. } => {
+                Standing::default()
+            }
         }
     }
 
@@ -367,25 +385,4 @@ impl<'a> Report<'a> {
             ),
         });
     }
-}
-
-/// The first reason of findings, and all their sentences.
-fn say(findings: &[&Finding]) -> Option<Said> {
-    let said = findings.iter().map(|finding| match finding.field.as_str() {
-        "" => finding.sentence.clone(),
-        field => format!("{field}: {}", finding.sentence),
-    });
-    let sentence = said.collect::<Vec<_>>().join("; ");
-    Some((findings.first()?.reason.into(), sentence))
-}
-
-/// The longest message that an API server takes in a condition, in characters.
-const LONGEST_MESSAGE: usize = 32_768;
-
-fn shortened(message: String) -> String {
-    if message.chars().count() <= LONGEST_MESSAGE {
-        return message;
-    }
-    let kept: String = message.chars().take(LONGEST_MESSAGE - 1).collect();
-    format!("{kept}…")
 }

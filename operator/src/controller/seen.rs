@@ -17,6 +17,8 @@ pub(super) struct Seen<'a> {
     pub(super) generation: i64,
     /// What was found in the resource and its references.
     pub(super) verdict: &'a Verdict,
+    /// Whether nothing is written to its objects.
+    pub(super) is_paused: bool,
     /// What became of its objects.
     pub(super) outcome: Outcome,
     /// Its pods.
@@ -36,7 +38,9 @@ pub(super) enum Outcome {
     Skipped,
     /// An object could not be applied, and a person has to act.
     Refused { reason: Reason, sentence: String },
-    /// All were applied.
+    /// An object could not be applied again and again; it is tried further.
+    Delayed { sentence: String },
+    /// All were applied, or nothing is written and they are there.
     Applied {
         /// What the workload's controller reports.
         workload: Workload,

@@ -11,6 +11,7 @@ use super::child::Children;
 use super::inputs::Inputs;
 use super::look::Looks;
 use super::pod::Pod;
+use super::wishes::Wishes;
 use crate::index::{Concerned, Index};
 use crate::model::{Key, StoreKey};
 use crate::resource::Resource;
@@ -41,6 +42,8 @@ pub(super) struct Subject {
     pub(super) is_leaving: bool,
     /// What in it pods are planned from.
     pub(super) inputs: Arc<Inputs>,
+    /// What people ask for.
+    pub(super) wishes: Wishes,
     /// Its status, as it is.
     pub(super) status: Value,
     /// What it says, or why it says nothing.
@@ -60,6 +63,7 @@ impl Subject {
             generation: metadata.generation.unwrap_or_default(),
             is_leaving: metadata.deletion_timestamp.is_some(),
             status,
+            wishes: Wishes::read(metadata),
             inputs: Arc::new(inputs.unwrap_or_default()),
             content,
         }
@@ -91,6 +95,10 @@ impl State {
             Err(_) => self.index.remove(&key),
         };
         concerned.insert(key.clone());
+        let before = self.subjects.get(&key);
+        if before.is_some_and(|before| subject.wishes.asks_since(&before.wishes)) {
+            self.children.doubt(&key);
+        }
         self.subjects.insert(key, subject);
         concerned
     }

@@ -42,6 +42,8 @@ pub fn validate(resources: &[Written]) -> Result<System, Vec<Mistake>> {
     for written in resources {
         let verdict = judge(&written.resource, &index);
         let findings = verdict.findings.into_iter();
+        // The store's own mistakes are among them.
+        let findings = findings.filter(|it| it.reason != Reason::EventStoreInvalid);
         mistakes.extend(findings.map(|it| written.mistake(&it.field, it.sentence)));
         match verdict.resolved {
             Some(Resolved::Store(store)) => {
@@ -182,7 +184,10 @@ fn component(index: &Index, report: &mut Report) -> Option<Resolved> {
     let workload = workload::read(spec, report);
     let of_store = of_store?;
     // What is wrong with the store is reported there.
-    let store = store_of(of_store, &mut Report::new(resource))?;
+    let Some(store) = store_of(of_store, &mut Report::new(resource)) else {
+        references::say_invalid(&key, report);
+        return None;
+    };
     let component = Component {
         store: key,
         role: role?,

@@ -27,6 +27,19 @@ pub(super) fn store<'a>(
     Some(store)
 }
 
+/// Reports that the store that a component names cannot be used.
+pub(super) fn say_invalid(key: &StoreKey, report: &mut Report) {
+    let sentence = format!(
+        "EventStore {} in namespace {} is not valid; its condition Accepted says why",
+        key.name, key.namespace
+    );
+    report.find(
+        Reason::EventStoreInvalid,
+        "spec.eventStoreRef.name",
+        sentence,
+    );
+}
+
 /// A component owns its domain alone; those that it reads and commands have owners.
 pub(super) fn check(
     index: &Index,

@@ -39,6 +39,8 @@ pub enum Reason {
     DomainConflict,
     /// The EventStore does not exist yet.
     EventStoreNotFound,
+    /// The EventStore is not valid.
+    EventStoreInvalid,
     /// No Aggregate owns a domain that is read or commanded yet.
     DomainNotFound,
 }
@@ -56,7 +58,7 @@ impl Reason {
     /// Whether another object can end it: nothing has to be changed in the resource.
     pub fn is_waiting(self) -> bool {
         match self {
-            Self::EventStoreNotFound | Self::DomainNotFound => true,
+            Self::EventStoreNotFound | Self::EventStoreInvalid | Self::DomainNotFound => true,
             Self::InvalidSpec | Self::NotYetSupported | Self::DomainConflict => false,
         }
     }

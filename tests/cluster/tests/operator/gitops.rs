@@ -74,6 +74,10 @@ async fn gitops_tools_follow_a_resource_to_its_health() {
     lake.pods_become_ready("nest", 1).await;
     lake.shows("agg/nest", "Current", "Healthy").await;
     lake.shows("evs/heron", "Current", "Healthy").await;
+    lake.kubectl(&["annotate", "agg/nest", "angzarr.io/paused=true"]);
+    lake.shows("agg/nest", "Current", "Suspended").await;
+    lake.kubectl(&["annotate", "agg/nest", "angzarr.io/paused-"]);
+    lake.shows("agg/nest", "Current", "Healthy").await;
     running.stop().await;
     // Nobody has seen the new version.
     lake.apply(&component(

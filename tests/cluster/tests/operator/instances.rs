@@ -22,7 +22,7 @@ impl Lake {
         let mut operator = self.operator();
         operator.instance = instance.to_owned();
         operator.sidecar_image = format!("sidecar:{instance}");
-        let wire = Wire::new(self.client.clone());
+        let wire = Wire::new(self.account.clone());
         (self.operate_as(operator, wire.client()), wire)
     }
 }

@@ -10,7 +10,7 @@ impl Lake {
     pub(crate) fn operate_with(&self, sidecar: &str) -> Running {
         let mut operator = self.operator();
         operator.sidecar_image = sidecar.to_owned();
-        self.operate_as(operator, self.client.clone())
+        self.operate_as(operator, self.account.clone())
     }
 }
 

@@ -14,6 +14,7 @@ use tokio::runtime::Runtime;
 use super::lake::{Lake, Running, STORE, aggregate, component};
 use super::probe;
 use super::record::{Record, Said};
+use super::{refusals, wishes};
 
 /// A store on a server, whose components keep their old pods while new ones start.
 pub(crate) const SERVER: &str = "
@@ -36,20 +37,25 @@ enum Story {
     AQuotaIsInTheWay,
     ARolloutWaits,
     AnotherVersionOperates,
+    APersonPauses,
+    AQuotaLeavesNoRoom,
+    ARuleIsMissing,
+    TheApiServerFails,
     APodHasNoSidecar,
     ASidecarIsAsked,
     SidecarsSayWhatTheySay,
 }
 
 use Story::{
-    APodHasNoSidecar, AQuotaIsInTheWay, ARefusedTemplateChangesNothing, ARolloutWaits,
-    ASidecarIsAsked, AnotherVersionOperates, ItServesUntilItIsSuspended,
-    OldPodsServeWhileNewOnesFail, SidecarsSayWhatTheySay, WhatCannotWorkNeedsAPerson,
+    APersonPauses, APodHasNoSidecar, AQuotaIsInTheWay, AQuotaLeavesNoRoom,
+    ARefusedTemplateChangesNothing, ARolloutWaits, ARuleIsMissing, ASidecarIsAsked,
+    AnotherVersionOperates, ItServesUntilItIsSuspended, OldPodsServeWhileNewOnesFail,
+    SidecarsSayWhatTheySay, TheApiServerFails, WhatCannotWorkNeedsAPerson,
     WhatIsMissingIsWaitedFor,
 };
 
 impl Story {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 15] = [
         ItServesUntilItIsSuspended,
         WhatCannotWorkNeedsAPerson,
         ARefusedTemplateChangesNothing,
@@ -58,6 +64,10 @@ impl Story {
         AQuotaIsInTheWay,
         ARolloutWaits,
         AnotherVersionOperates,
+        APersonPauses,
+        AQuotaLeavesNoRoom,
+        ARuleIsMissing,
+        TheApiServerFails,
         APodHasNoSidecar,
         ASidecarIsAsked,
         SidecarsSayWhatTheySay,
@@ -81,10 +91,15 @@ impl Story {
             | Reason::ManagedByAnotherOperator => WhatCannotWorkNeedsAPerson,
             Reason::InvalidTemplate => ARefusedTemplateChangesNothing,
             Reason::WaitingForEventStore
+            | Reason::EventStoreInvalid
             | Reason::WaitingForDomain
             | Reason::WaitingForDependency => WhatIsMissingIsWaitedFor,
             Reason::ProgressDeadlineExceeded => OldPodsServeWhileNewOnesFail,
             Reason::PodsUnavailable => AQuotaIsInTheWay,
+            Reason::Paused => APersonPauses,
+            Reason::QuotaExceeded => AQuotaLeavesNoRoom,
+            Reason::NotPermitted => ARuleIsMissing,
+            Reason::ApiServerError => TheApiServerFails,
             Reason::RolloutQueued => ARolloutWaits,
             Reason::SidecarUpdateAvailable => AnotherVersionOperates,
             Reason::SidecarMissing => APodHasNoSidecar,
@@ -103,9 +118,15 @@ impl Story {
     async fn play(self) {
         let lake = Lake::new("reason").await;
         let record = Record::of(&lake);
-        let mut running = match self {
-            ARolloutWaits => lake.operate_at_most(1),
-            _ => lake.operate(),
+        let (broken, wire) = match self {
+            TheApiServerFails => Some(refusals::operate_over_a_broken_wire(&lake)).unzip(),
+            _ => (None, None),
+        };
+        let mut running = match (self, broken) {
+            (_, Some(running)) => running,
+            (ARolloutWaits, None) => lake.operate_at_most(1),
+            (ARuleIsMissing, None) => refusals::operate_without_services(&lake).await,
+            (_, None) => lake.operate(),
         };
         match self {
             ItServesUntilItIsSuspended => serves_until_suspended(&lake, &record).await,
@@ -116,6 +137,10 @@ impl Story {
             AQuotaIsInTheWay => quota(&lake, &record).await,
             ARolloutWaits => queued(&lake, &record).await,
             AnotherVersionOperates => running = updated(&lake, &record, running).await,
+            APersonPauses => wishes::paused(&lake, &record).await,
+            AQuotaLeavesNoRoom => refusals::no_room(&lake, &record).await,
+            ARuleIsMissing => refusals::no_right(&lake, &record).await,
+            TheApiServerFails => refusals::failing(&lake, &record, &wire.unwrap()).await,
             APodHasNoSidecar => bare_pod(&lake, &record).await,
             ASidecarIsAsked => probe::real(&lake, &record).await,
             SidecarsSayWhatTheySay => probe::told(&lake, &record).await,
@@ -260,6 +285,21 @@ async fn missing(lake: &Lake, record: &Record) {
     record
         .reason("agg/nest", Type::Ready, Reason::WaitingForDependency)
         .await;
+    let bus = "{type: rabbitmq, rabbitmq: {connection: {secretRef: {name: lake}}}}";
+    lake.apply(&STORE.replace("{type: direct}", bus));
+    let invalid = record
+        .reason(
+            "agg/nest",
+            Type::ReferencesResolved,
+            Reason::EventStoreInvalid,
+        )
+        .await;
+    let expected = format!(
+        "spec.eventStoreRef.name: EventStore heron in namespace {} is not valid; its condition Accepted says why",
+        lake.namespace
+    );
+    assert_eq!(invalid["message"], expected);
+    lake.kubectl(&["delete", "evs/heron"]);
     lake.apply(STORE);
     record
         .reason("saga/feed", Type::Reconciling, Reason::WaitingForDomain)

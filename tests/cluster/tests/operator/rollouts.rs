@@ -14,7 +14,7 @@ impl Lake {
     pub(crate) fn operate_at_most(&self, most: usize) -> Running {
         let mut operator = self.operator();
         operator.max_concurrent_rollouts = NonZeroUsize::new(most).unwrap();
-        self.operate_as(operator, self.client.clone())
+        self.operate_as(operator, self.account.clone())
     }
 }
 
