@@ -7,21 +7,15 @@ use angzarr_cluster::{helm, repository};
 use crate::place::Place;
 
 /// The name of the release.
-const RELEASE: &str = "operator";
+const RELEASE: &str = "angzarr";
 
 impl Place {
     /// Installs an operator of this namespace only, and waits until it is ready.
     pub(crate) fn install_operator(&self) {
-        let instance = format!("instance={}", self.namespace);
         let chart = "charts/angzarr-operator";
-        let values = ["--set", "scope=namespaced", "--set", &instance];
-        self.helm(
-            &[
-                &["install", RELEASE, chart, "--wait", "--timeout=60s"],
-                &values[..],
-            ]
-            .concat(),
-        );
+        let values = ["--set", "scope=namespaced"];
+        let install = ["install", RELEASE, chart, "--wait", "--timeout=60s"];
+        self.helm(&[&install[..], &values].concat());
     }
 
     /// Installs the operator and the shop, and waits until all is ready.

@@ -24,7 +24,7 @@ async fn the_rendered_shop_becomes_ready_and_replies_to_a_command_through_a_serv
 
 // With more threads, a client closes its connections while kubectl runs; a sidecar that ends waits for them.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_deployed_shop_goes_on_after_crashes_and_ends_with_its_namespace() {
+async fn the_deployed_shop_goes_on_after_crashes_and_ends_with_its_namespace_without_an_operator() {
     let place = Place::new("deployed").await;
     place.deploy();
     place.serves_a_command().await;
@@ -35,6 +35,7 @@ async fn the_deployed_shop_goes_on_after_crashes_and_ends_with_its_namespace() {
     create_customer(&client, ADA).await;
     create_customer(&client, &[8; 16]).await;
 
-    // With the operator still in it.
+    // Nobody is left who could undo anything.
+    place.uninstall_operator();
     place.kubectl(&["delete", "namespace", &place.namespace, "--timeout=60s"]);
 }

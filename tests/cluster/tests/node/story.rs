@@ -177,12 +177,11 @@ impl Place {
         }
     }
 
-    /// Removes the shop, the operator and the namespace.
+    /// Removes the shop, and then the namespace with the operator in it.
     fn ends(&self) {
         self.kubectl(&["delete", KINDS, "--all"]);
         let ours = "--selector=app.kubernetes.io/managed-by=angzarr";
         self.kubectl(&["wait", "pods", ours, "--for=delete", "--timeout=60s"]);
-        self.uninstall_operator();
         self.kubectl(&["delete", "namespace", &self.namespace, "--timeout=60s"]);
     }
 }

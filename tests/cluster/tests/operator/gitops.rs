@@ -113,6 +113,14 @@ async fn the_actions_of_argo_cd_do_what_they_say() {
     lake.shows("agg/nest", "Current", "Healthy").await;
     assert_eq!(lake.offered("evs/heron"), "pause reconcile");
     assert_eq!(lake.offered("agg/nest"), "pause reconcile suspend");
+    lake.act("agg/nest", "pause");
+    lake.shows("agg/nest", "Current", "Suspended").await;
+    assert_eq!(lake.offered("agg/nest"), "reconcile suspend unpause");
+    lake.act("agg/nest", "unpause");
+    lake.act("agg/nest", "reconcile");
+    lake.shows("agg/nest", "Current", "Healthy").await;
+    let asked = lake.get("agg/nest")["metadata"]["annotations"]["angzarr.io/requested-at"].clone();
+    assert!(asked.is_string(), "{asked}");
     lake.act("agg/nest", "suspend");
     lake.pods_become_ready("nest", 0).await;
     lake.shows("agg/nest", "Current", "Suspended").await;

@@ -207,33 +207,55 @@ impl Lake {
 
     /// Waits until the controllers have made a number of pods of a component, and says of all of them that they are ready.
     pub(crate) async fn pods_become_ready(&self, component: &str, count: usize) {
-        let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.namespace);
-        let of = ListParams::default().labels(&format!("angzarr.io/component={component}"));
         let found = until("the pods", async || {
-            let found = pods.list(&of).await.unwrap().items;
-            let found: Vec<_> = found
-                .into_iter()
-                .filter(|pod| pod.metadata.deletion_timestamp.is_none())
-                .collect();
+            let found = self.pods(component).await;
             if found.len() == count {
                 return Ok(found);
             }
             Err(format!("{} of {count}", found.len()))
         })
         .await;
+        self.are_ready(&found).await;
+    }
+
+    /// Says of all pods of an aggregate that they are ready, until its present version serves.
+    pub(crate) async fn comes_to_serve(&self, aggregate: &str) {
+        until("the service of the present version", async || {
+            self.are_ready(&self.pods(aggregate).await).await;
+            let object = self.get(&format!("agg/{aggregate}"));
+            let conditions = object["status"]["conditions"].as_array();
+            let mut conditions = conditions.into_iter().flatten();
+            let serves = conditions.find(|it| it["type"] == "Ready" && it["status"] == "True");
+            match serves.map(|it| &it["observedGeneration"]) {
+                Some(version) if *version == object["metadata"]["generation"] => Ok(()),
+                _ => Err(object["status"].to_string()),
+            }
+        })
+        .await;
+    }
+
+    /// The pods of a component that are not about to end.
+    async fn pods(&self, component: &str) -> Vec<String> {
+        let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.namespace);
+        let of = ListParams::default().labels(&format!("angzarr.io/component={component}"));
+        let found = pods.list(&of).await.unwrap().items.into_iter();
+        let staying = found.filter(|pod| pod.metadata.deletion_timestamp.is_none());
+        staying.map(|pod| pod.name_any()).collect()
+    }
+
+    /// Says of pods that they are ready, as far as they are still there.
+    async fn are_ready(&self, names: &[String]) {
+        let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.namespace);
         let ready = json!({ "status": {
             "phase": "Running",
             "conditions": [{ "type": "Ready", "status": "True" }],
         }});
-        for pod in found {
-            let patched = pods
-                .patch_status(
-                    &pod.name_any(),
-                    &PatchParams::default(),
-                    &Patch::Merge(&ready),
-                )
-                .await;
-            patched.unwrap();
+        let how = PatchParams::default();
+        for name in names {
+            match pods.patch_status(name, &how, &Patch::Merge(&ready)).await {
+                Err(kube::Error::Api(status)) if status.code == 404 => {}
+                patched => drop(patched.unwrap()),
+            }
         }
     }
 }
