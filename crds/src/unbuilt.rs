@@ -84,7 +84,6 @@ pub const UNBUILT: &[Unbuilt] = &[
     row(SAGA, "spec.timeouts.prepare", Nothing, ""),
     row(CONSUMERS, "spec.startFrom.type", Words(&["Beginning", "Now"]), ""),
     row(CONSUMERS, "spec.lagThreshold", Nothing, ""),
-    row(COMPONENTS, "spec.workloadRef", Everything, "render prints what pods would get, and nothing adds it to them"),
     row(COMPONENTS, "spec.eventStoreRef.namespace", Nothing, "the EventStore is in the component's namespace"),
     row(COMPONENTS, "spec.eventStoreRef.connectionSecretRef", Nothing, ""),
     row(COMPONENTS, "spec.eventStoreRef.busSecretRef", Nothing, ""),

@@ -49,13 +49,47 @@ pub struct WorkloadRef {
 }
 
 /// What a `workloadRef` may point at.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
 pub enum WorkloadKind {
     /// A Deployment.
     #[default]
     Deployment,
     /// A StatefulSet.
     StatefulSet,
+}
+
+impl WorkloadKind {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Deployment, Self::StatefulSet];
+
+    /// The word in an object's `kind` field.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Deployment => "Deployment",
+            Self::StatefulSet => "StatefulSet",
+        }
+    }
+
+    /// How the API server names many of them.
+    pub const fn plural(self) -> &'static str {
+        match self {
+            Self::Deployment => "deployments",
+            Self::StatefulSet => "statefulsets",
+        }
+    }
 }
 
 /// The range and the targets of a HorizontalPodAutoscaler.

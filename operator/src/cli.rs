@@ -25,7 +25,7 @@ enum Command {
     /// Prints every object that a cluster would get from the resources of a folder.
     Render(Render),
     /// Reconciles the resources of a cluster.
-    Operator(Operator),
+    Operator(Box<Operator>),
     /// Explains why a resource of a cluster is as it is, and what to type next.
     Why(Why),
     /// Runs a program, and ends all that it started when it or the parent ends.
@@ -52,7 +52,7 @@ pub async fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Local(local) => local::run(local).await.map(succeeded),
         Command::Render(render) => render::run(&render).map(succeeded),
-        Command::Operator(operator) => controller::main(operator).await.map(succeeded),
+        Command::Operator(operator) => controller::main(*operator).await.map(succeeded),
         Command::Why(why) => why::run(why).await.map(succeeded),
         Command::Guard { words } => guard::run(&words).await,
         Command::Shim { parent, words } => shim::run(parent, &words).map(succeeded),

@@ -10,7 +10,7 @@ use std::time::SystemTime;
 
 use angzarr_crds::{self as crds, EventStoreSpec, Kind};
 
-use crate::model::{Key, StoreKey};
+use crate::model::{Key, StoreKey, WorkloadKey};
 use crate::resource::{Resource, Spec};
 
 /// The resources, and what they declare together.
@@ -18,6 +18,8 @@ use crate::resource::{Resource, Spec};
 pub struct Index {
     resources: HashMap<Key, Arc<Resource>>,
     members: BTreeMap<StoreKey, Members>,
+    /// Who names a workload that exists; the first one has it.
+    workloads: BTreeMap<WorkloadKey, BTreeSet<Claim>>,
 }
 
 /// The components of one EventStore.
@@ -40,11 +42,20 @@ struct Domain {
     senders: BTreeSet<Key>,
 }
 
-/// The older one is first, then the one whose name is: a newcomer cannot take a domain away.
+/// The older one is first, then the one whose name is: a newcomer cannot take a domain or a workload away.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Claim {
     created: Option<SystemTime>,
     key: Key,
+}
+
+impl Claim {
+    fn of(resource: &Resource) -> Self {
+        Self {
+            created: resource.created(),
+            key: resource.key(),
+        }
+    }
 }
 
 /// What becomes of what a resource declares.
@@ -107,6 +118,8 @@ impl Index {
                 (store, domain, owner)
             })
             .collect();
+        let workloads: Vec<_> = both.iter().filter_map(|it| it.workload()).collect();
+        let users: Vec<_> = workloads.iter().map(|it| self.user(it).cloned()).collect();
         if let Some(before) = before {
             self.resources.remove(key);
             self.change(&before, Change::Out);
@@ -119,6 +132,11 @@ impl Index {
             if self.owner(&store, domain) != owner.as_ref() {
                 let domain = self.domain(&store, domain).into_iter();
                 concerned.extend(domain.flat_map(Domain::concerned).cloned());
+            }
+        }
+        for (workload, user) in workloads.iter().zip(users) {
+            if self.user(workload) != user.as_ref() {
+                concerned.extend(self.users(workload).cloned());
             }
         }
         for resource in &both {
@@ -192,6 +210,17 @@ impl Index {
         domain.flat_map(|domain| &domain.synchronous)
     }
 
+    /// The component whose pods a workload runs.
+    pub fn user(&self, workload: &WorkloadKey) -> Option<&Key> {
+        self.users(workload).next()
+    }
+
+    /// The components that name a workload, the one that has it first.
+    pub fn users(&self, workload: &WorkloadKey) -> impl Iterator<Item = &Key> {
+        let claims = self.workloads.get(workload).into_iter().flatten();
+        claims.map(|claim| &claim.key)
+    }
+
     fn domain(&self, store: &StoreKey, domain: &str) -> Option<&Domain> {
         self.members.get(store)?.domains.get(domain)
     }
@@ -202,15 +231,12 @@ impl Index {
         let Some(declared) = resource.component() else {
             return;
         };
+        self.change_workload(resource, change);
         let members = self.members.entry(store.clone()).or_default();
         change.make(&mut members.components, key.clone());
         if let Some(domain) = declared.domain() {
             let domain = members.domains.entry(domain.to_owned()).or_default();
-            let claim = Claim {
-                created: resource.created(),
-                key: key.clone(),
-            };
-            change.make(&mut domain.claims, claim);
+            change.make(&mut domain.claims, Claim::of(resource));
         }
         for source in declared.sources() {
             let domain = members.domains.entry(source.domain.clone()).or_default();
@@ -224,6 +250,17 @@ impl Index {
             change.make(&mut domain.senders, key.clone());
         }
         self.forget_empty(&store, declared);
+    }
+
+    fn change_workload(&mut self, resource: &Resource, change: Change) {
+        let Some(workload) = resource.workload() else {
+            return;
+        };
+        let claims = self.workloads.entry(workload.clone()).or_default();
+        change.make(claims, Claim::of(resource));
+        if claims.is_empty() {
+            self.workloads.remove(&workload);
+        }
     }
 
     /// Drops what nobody declares any more.

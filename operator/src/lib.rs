@@ -5,6 +5,7 @@
 //!                     ├▶ validate ─▶ plan ───┼▶ render: the objects of a cluster, as text
 //! API server ─▶ controller (watches)         └▶ controller: applied to a cluster, and reported
 //!                     └▶ graph: the routing, drawn and analysed
+//! pods of an API server ──▶ injection (webhook): what the pods of other workloads get
 //! status of a cluster ──▶ why: walks from a resource to the cause of its state
 //! ```
 //!
@@ -15,6 +16,7 @@ mod cli;
 pub mod controller;
 pub mod graph;
 pub mod index;
+mod injection;
 mod local;
 pub mod manifest;
 mod model;

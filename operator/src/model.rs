@@ -48,6 +48,14 @@ pub struct StoreKey {
     pub name: String,
 }
 
+/// Names a workload that somebody else made.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WorkloadKey {
+    pub namespace: String,
+    pub kind: WorkloadKind,
+    pub name: String,
+}
+
 /// Where events live and how they travel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Store {

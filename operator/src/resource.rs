@@ -11,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::model::{Key, StoreKey};
+use crate::model::{Key, StoreKey, WorkloadKey};
 
 /// A resource.
 #[derive(Debug, Clone, PartialEq)]
@@ -89,6 +89,16 @@ impl Resource {
             Spec::Saga(spec) => Some(&**spec),
             Spec::ProcessManager(spec) => Some(&**spec),
         }
+    }
+
+    /// The workload that runs its pods, if somebody else made it.
+    pub fn workload(&self) -> Option<WorkloadKey> {
+        let reference = self.component()?.component().workload_ref.as_ref()?;
+        Some(WorkloadKey {
+            namespace: self.namespace.clone(),
+            kind: reference.kind,
+            name: reference.name.clone(),
+        })
     }
 
     /// The store that it is, or that it works with.

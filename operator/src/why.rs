@@ -129,11 +129,25 @@ impl Story {
         if resource.component().is_none() {
             return Ok(());
         }
+        if let Some(workload) = resource.workload() {
+            let plural = workload.kind.plural();
+            let next = match troubles.first().and_then(|it| it.reason) {
+                Some(Reason::WaitingForWorkload) => Some(("get", plural.to_owned())),
+                Some(Reason::WaitingForLabel) => {
+                    Some(("edit", format!("{plural}/{}", workload.name)))
+                }
+                _ => None,
+            };
+            if let Some((verb, what)) = next {
+                self.next = Some(command(verb, &what, key));
+                return Ok(());
+            }
+        }
         let waits = troubles.first().is_some_and(|it| {
             let waits_for = [Reason::WaitingForEventStore, Reason::WaitingForDomain];
             it.reason.is_some_and(|reason| waits_for.contains(&reason))
         });
-        if waits || troubles.is_empty() || !self.pods(client, key, &troubles).await? {
+        if waits || troubles.is_empty() || !self.pods(client, &resource, &troubles).await? {
             self.references(client, &resource).await?;
         }
         Ok(())
@@ -216,7 +230,13 @@ impl Story {
     }
 
     /// Tells of the first pod of a component that has trouble, or of one whose logic does not answer; returns whether there is one.
-    async fn pods(&mut self, client: &Client, key: &Key, troubles: &[Trouble]) -> Result<bool> {
+    async fn pods(
+        &mut self,
+        client: &Client,
+        resource: &Resource,
+        troubles: &[Trouble],
+    ) -> Result<bool> {
+        let key = &resource.key();
         let pods: Api<PodObject> = Api::namespaced(client.clone(), &key.namespace);
         let of = ListParams::default().labels(&names::selector_text(key));
         let found = pods.list(&of).await.context("list the pods")?.items;
@@ -241,7 +261,10 @@ impl Story {
             self.next = Some(command("logs", &what, key));
         } else if found.is_empty() {
             self.line("It has no pods.");
-            let workload = format!("deployment/{}", key.base_name());
+            let workload = match resource.workload() {
+                Some(own) => format!("{}/{}", own.kind.plural(), own.name),
+                None => format!("deployment/{}", key.base_name()),
+            };
             self.next = Some(command("describe", &workload, key));
         } else {
             return Ok(false);

@@ -22,3 +22,23 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{ .Values.imageRepository }}
 {{- if .Values.imageDigest }}@{{ .Values.imageDigest }}{{ else }}:{{ .Values.imageTag | default .Chart.AppVersion }}{{ end }}
 {{- end }}
+
+{{- define "angzarr.labelledPods" -}}
+resourceRules:
+  - apiGroups: [""]
+    apiVersions: [v1]
+    operations: [CREATE]
+    resources: [pods]
+    scope: Namespaced
+objectSelector:
+  matchExpressions: [{key: angzarr.io/inject, operator: Exists}]
+{{- if eq .Values.scope "namespaced" }}
+namespaceSelector:
+  matchLabels: {kubernetes.io/metadata.name: {{ .Release.Namespace }}}
+{{- end }}
+{{- end }}
+
+{{- /* The name of what is in no namespace: releases of several namespaces do not share it. */}}
+{{- define "angzarr.clusterName" -}}
+{{ include "angzarr.name" . }}{{ if eq .Values.scope "namespaced" }}-{{ .Release.Namespace }}{{ end }}
+{{- end }}

@@ -38,6 +38,11 @@ impl Instance {
         format!("{}-operator-replicas", self.0)
     }
 
+    /// Who writes the annotation that rolls workloads of others.
+    pub(super) fn injector(&self) -> String {
+        format!("{}-operator-injection", self.0)
+    }
+
     /// What selects its resources; `None` where no selector can, since there is none for a label or its absence.
     pub(super) fn resources(&self) -> Option<String> {
         (self.0 != DEFAULT).then(|| format!("{LABEL}={}", self.0))

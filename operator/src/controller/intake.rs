@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use angzarr_crds::Kind;
+use angzarr_crds::{Kind, WorkloadKind};
 use futures::{Stream, StreamExt};
 use k8s_openapi::api::core::v1::Pod as PodObject;
 use kube::api::{Api, DynamicObject};
@@ -14,13 +14,18 @@ use kube::runtime::{WatchStreamExt, watcher as watch};
 use kube::{Client, ResourceExt};
 
 use super::api;
-use super::child::{Child, ChildKey, ChildKind, labelled, version};
+use super::child::{Child, ChildKey, ChildKind, version};
+use super::existing::{self, Existing};
 use super::instance::Instance;
-use super::pod::Pod;
+use super::pod::{self, Pod};
 use super::queue::Requests;
 use super::watching::Watching;
 use super::world::{Subject, World};
-use crate::model::Key;
+use crate::model::{Key, WorkloadKey};
+use crate::plan::names;
+
+/// All that others make.
+const OF_OTHERS: &str = "app.kubernetes.io/managed-by!=angzarr";
 
 /// What a watch fills and asks.
 #[derive(Clone)]
@@ -101,15 +106,22 @@ impl Intake {
         follow(Children { intake: self, kind }, events, watching).await;
     }
 
+    /// Watches the workloads of others until it is dropped.
+    pub(super) async fn workloads(self, kind: WorkloadKind, watching: Watching) {
+        let of_others = self.watching().labels(OF_OTHERS);
+        let events = watch(self.objects(&existing::api(kind)), of_others).default_backoff();
+        follow(Existings { intake: self, kind }, events, watching).await;
+    }
+
     /// Watches the pods of components until it is dropped.
-    pub(super) async fn pods(self, watching: Watching) {
+    pub(super) async fn pods(self, of: PodsOf, watching: Watching) {
         let pods: Api<PodObject> = match &self.namespace {
             Some(namespace) => Api::namespaced(self.client.clone(), namespace),
             None => Api::all(self.client.clone()),
         };
-        let of_ours = self.watching().labels("angzarr.io/component");
+        let of_ours = self.watching().labels(of.labels());
         let events = watch(pods, of_ours).default_backoff();
-        follow(Pods(self), events, watching).await;
+        follow(Pods { intake: self, of }, events, watching).await;
     }
 
     fn watching(&self) -> watcher::Config {
@@ -229,36 +241,124 @@ impl Entering for Children {
     }
 }
 
+/// Workloads of others, of a kind.
+struct Existings {
+    intake: Intake,
+    kind: WorkloadKind,
+}
+
+impl Existings {
+    fn key(&self, object: &DynamicObject) -> WorkloadKey {
+        WorkloadKey {
+            namespace: object.namespace().unwrap_or_default(),
+            kind: self.kind,
+            name: object.name_any(),
+        }
+    }
+
+    fn read(&self, object: &DynamicObject) -> Existing {
+        Existing::read(self.kind, object, &self.intake.instance.injector())
+    }
+
+    fn remove(&self, key: &WorkloadKey) {
+        let concerned = self.intake.world.state().remove_workload(key);
+        self.intake.requests.all(concerned);
+    }
+}
+
+impl Entering for Existings {
+    type Object = DynamicObject;
+    type Id = WorkloadKey;
+
+    fn kind(&self) -> &'static str {
+        existing::watched(self.kind)
+    }
+
+    fn enter(&self, object: &DynamicObject) -> Option<WorkloadKey> {
+        let (key, seen) = (self.key(object), self.read(object));
+        let mut state = self.intake.world.state();
+        let concerned = state.insert_workload(key.clone(), seen);
+        drop(state);
+        self.intake.requests.all(concerned);
+        Some(key)
+    }
+
+    fn leave(&self, object: &DynamicObject) {
+        self.remove(&self.key(object));
+    }
+
+    fn retain(&self, listed: &BTreeSet<WorkloadKey>) {
+        let known = self.intake.world.state().workloads.keys(self.kind);
+        let gone = known.iter().filter(|key| !listed.contains(key));
+        gone.for_each(|key| self.remove(key));
+    }
+}
+
+/// Which pods of components are watched; an API server cannot select by either of two labels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PodsOf {
+    /// Those of the operator's own workloads.
+    Ours,
+    /// Those that ask for their sidecar.
+    Others,
+}
+
+impl PodsOf {
+    pub(super) const ALL: [Self; 2] = [Self::Ours, Self::Others];
+
+    /// The word for them.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ours => "Pod",
+            Self::Others => "Pod of others",
+        }
+    }
+
+    const fn labels(self) -> &'static str {
+        match self {
+            Self::Ours => "angzarr.io/component,!angzarr.io/inject",
+            Self::Others => names::INJECT,
+        }
+    }
+}
+
 /// Pods of components.
-struct Pods(Intake);
+struct Pods {
+    intake: Intake,
+    of: PodsOf,
+}
 
 impl Entering for Pods {
     type Object = PodObject;
     type Id = (Key, String);
 
     fn kind(&self) -> &'static str {
-        "Pod"
+        self.of.as_str()
     }
 
     fn enter(&self, object: &PodObject) -> Option<(Key, String)> {
-        let key = labelled(&object.metadata)?;
+        let key = pod::component(object)?;
         let pod = Pod::read(object);
         let name = pod.name.clone();
-        if self.0.world.state().insert_pod(&key, pod) {
-            self.0.requests.now(key.clone());
+        if self.intake.world.state().insert_pod(&key, pod) {
+            self.intake.requests.now(key.clone());
         }
         Some((key, name))
     }
 
     fn leave(&self, object: &PodObject) {
-        if let Some(key) = labelled(&object.metadata) {
-            self.0.world.state().remove_pod(&key, &object.name_any());
-            self.0.requests.now(key);
+        if let Some(key) = pod::component(object) {
+            let mut state = self.intake.world.state();
+            state.remove_pod(&key, &object.name_any());
+            drop(state);
+            self.intake.requests.now(key);
         }
     }
 
     fn retain(&self, listed: &BTreeSet<(Key, String)>) {
-        let gone = self.0.world.state().retain_pods(listed);
-        self.0.requests.all(gone);
+        let mut state = self.intake.world.state();
+        let gone = state.retain_pods(listed, |pod| pod.asks == (self.of == PodsOf::Others));
+        drop(state);
+        self.intake.requests.all(gone);
     }
 }

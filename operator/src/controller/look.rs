@@ -262,6 +262,8 @@ mod tests {
             ip: Some("10.0.0.7".to_owned()),
             is_ready: true,
             is_leaving: false,
+            asks: false,
+            injected: None,
             has_sidecar: true,
             config_maps: Vec::new(),
             trouble: None,

@@ -117,12 +117,15 @@ impl Reason {
             Self::InvalidSpec => INVALID_SPEC,
             Self::NotYetSupported => NOT_YET_SUPPORTED,
             Self::DomainConflict => DOMAIN_CONFLICT,
+            Self::WorkloadConflict => WORKLOAD_CONFLICT,
             Self::InvalidTemplate => INVALID_TEMPLATE,
             Self::NameTaken => NAME_TAKEN,
             Self::ManagedByAnotherOperator => MANAGED_BY_ANOTHER_OPERATOR,
             Self::ProgressDeadlineExceeded => PROGRESS_DEADLINE_EXCEEDED,
             Self::WaitingForEventStore => WAITING_FOR_EVENT_STORE,
             Self::WaitingForDomain => WAITING_FOR_DOMAIN,
+            Self::WaitingForWorkload => WAITING_FOR_WORKLOAD,
+            Self::WaitingForLabel => WAITING_FOR_LABEL,
             Self::WaitingForDependency => WAITING_FOR_DEPENDENCY,
             Self::RollingOut => ROLLING_OUT,
             Self::RolloutQueued => ROLLOUT_QUEUED,
@@ -204,6 +207,11 @@ const DOMAIN_CONFLICT: Entry = trouble(
     "Another Aggregate of the EventStore owns the domain. The older one keeps it.",
     "Give this Aggregate another `domain`, or delete the owner that the message names.",
 );
+const WORKLOAD_CONFLICT: Entry = trouble(
+    &[(Stalled, True), (Accepted, False)],
+    "Another component names the workload of `workloadRef`. The older one keeps it.",
+    "Give this component another workload, or delete the component that the message names.",
+);
 const INVALID_TEMPLATE: Entry = trouble(
     &[(Stalled, True), (Accepted, False)],
     "The API server refuses an object that the resource leads to. It was asked before anything of this generation was applied.",
@@ -233,6 +241,16 @@ const WAITING_FOR_DOMAIN: Entry = trouble(
     &[(Reconciling, True), (ReferencesResolved, False)],
     "No Aggregate of the EventStore owns a domain that is read or commanded. The other domains work.",
     "Apply the Aggregate of the domain that the message names, or correct `sources` or `targets`.",
+);
+const WAITING_FOR_WORKLOAD: Entry = trouble(
+    &[(Reconciling, True), (ReferencesResolved, False)],
+    "The workload that `workloadRef` names does not exist. What its pods will get is there already.",
+    "Apply the workload, or correct `workloadRef`.",
+);
+const WAITING_FOR_LABEL: Entry = trouble(
+    &[(Reconciling, True), (ReferencesResolved, False)],
+    "The pods of the workload do not ask for the sidecar of this component.",
+    "Add the label that the message names to the labels of the pod template of the workload.",
 );
 const WAITING_FOR_DEPENDENCY: Entry = trouble(
     &[(Ready, False)],
@@ -267,7 +285,7 @@ const SIDECAR_UPDATE_AVAILABLE: Entry = trouble(
 const SIDECAR_MISSING: Entry = trouble(
     &[(WorkloadUpToDate, False)],
     "A pod has the labels of the component and no sidecar, so no command and no event reaches it.",
-    "Delete the pod that the message names; if something makes it again, take our labels away there.",
+    "Delete the pod that the message names. If something makes it again, take our labels away there; if it has the label `angzarr.io/inject`, install the chart with a value of `injection` other than `none`.",
 );
 
 const ACKNOWLEDGED: Entry = fine(

@@ -16,6 +16,7 @@
 //! rollouts.rs  how many rollouts run beside each other
 //! deadline.rs  bounds the time of each call
 //! apply.rs     writes children (wanted.rs), and only ours; forbidden.rs says why it may not, prune.rs removes what is left of earlier plans
+//! existing.rs  workloads of others, which roll when what their pods get changes
 //! probe.rs     asks the sidecars of pods
 //! look.rs      what they said
 //! outcome.rs   what a look came to
@@ -26,7 +27,7 @@
 //! manual.rs    what each reason means, and what to do; page.rs prints that
 //! leader.rs    which of several operators writes; fence.rs lets nobody else write
 //! events.rs    transitions, said once
-//! http.rs      probes and metrics
+//! ports.rs     what is served: http.rs has probes and metrics, the webhook is elsewhere
 //! ```
 
 mod answers;
@@ -35,6 +36,7 @@ mod child;
 mod deadline;
 mod delays;
 mod events;
+mod existing;
 mod fence;
 mod forbidden;
 mod http;
@@ -49,6 +51,7 @@ mod outcome;
 mod page;
 mod pin;
 mod pod;
+mod ports;
 mod probe;
 mod prune;
 mod queue;
@@ -73,17 +76,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use angzarr_crds::{GROUP, Kind};
+use angzarr_crds::{GROUP, Kind, WorkloadKind};
 use anyhow::{Context, Result};
 use clap::Args;
 use futures::FutureExt;
 use kube::Client;
 use kube::api::{ApiResource, GroupVersionKind};
-use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
+pub use crate::injection::Webhook;
 use crate::model::Key;
 use crate::plan::Installation;
 pub use leader::Election;
@@ -97,7 +100,7 @@ use child::ChildKind;
 use fence::fenced;
 use http::Shown;
 use instance::Instance;
-use intake::Intake;
+use intake::{Intake, PodsOf};
 use leader::{Candidate, Leadership};
 use metrics::Metrics;
 use probe::Prober;
@@ -150,6 +153,9 @@ pub struct Operator {
     /// Where probes and metrics are served, such as 0.0.0.0:8080; nowhere without it.
     #[arg(long, value_name = "ADDRESS", env = "ANGZARR_HTTP")]
     pub http: Option<SocketAddr>,
+    /// How pods of other workloads get their sidecar where the cluster does not do it.
+    #[command(flatten)]
+    pub webhook: Webhook,
     /// How the operator that writes is chosen among those of an instance.
     #[command(flatten)]
     pub election: Election,
@@ -274,20 +280,14 @@ async fn start(
     };
     let mut others = JoinSet::new();
     let watching = start_watches(&intake, &mut others);
-    let probes = prober.run(stop.clone());
-    others.spawn(async move {
-        probes.await;
-        // It ends before the rest when the operator is stopped.
-        pending().await
-    });
-    if let Some(address) = operator.http {
-        let shown = Shown {
-            watching: watching.clone(),
-            metrics: metrics.clone(),
-            leadership: leadership.clone(),
-        };
-        serve(address, shown, stop.clone(), &mut others).await?;
-    }
+    others.spawn(without_end(prober.run(stop.clone())));
+    let shown = Shown {
+        watching: watching.clone(),
+        metrics: metrics.clone(),
+        leadership: leadership.clone(),
+    };
+    ports::serve_webhook(operator, &client, leadership.clone(), &mut others).await?;
+    ports::serve(operator.http, shown, stop.clone(), &mut others).await?;
     let is_open = Arc::new(AtomicBool::new(false));
     let world = Arc::clone(&intake.world);
     let rollouts = Arc::new(Rollouts::new(operator.max_concurrent_rollouts));
@@ -301,7 +301,7 @@ async fn start(
         leadership.elected().await;
         rollouts.recover(&intake.world.state());
         is_open.store(true, Ordering::Release);
-        let known: Vec<_> = intake.world.state().subjects.keys().cloned().collect();
+        let known = intake.world.state().known();
         intake.requests.all(known);
         pending().await
     });
@@ -310,22 +310,10 @@ async fn start(
     Ok(Parts { work, others })
 }
 
-/// Serves probes and metrics.
-async fn serve(
-    address: SocketAddr,
-    shown: Shown,
-    stop: CancellationToken,
-    tasks: &mut JoinSet<Result<()>>,
-) -> Result<()> {
-    let listener = TcpListener::bind(address).await;
-    let listener = listener.with_context(|| format!("listen on {address}"))?;
-    let serving = http::serve(listener, shown, stop);
-    tasks.spawn(async move {
-        serving.await.context("serve probes and metrics")?;
-        // It ends before the rest when the operator is stopped.
-        pending().await
-    });
-    Ok(())
+/// A part that ends before the rest when the operator is stopped.
+async fn without_end(part: impl Future<Output = ()>) -> Result<()> {
+    part.await;
+    pending().await
 }
 
 /// Looks at a resource. What is due before the operator may work is forgotten, since everything becomes due then; so a process that does not lead
@@ -354,14 +342,22 @@ fn look(
 fn start_watches(intake: &Intake, tasks: &mut JoinSet<Result<()>>) -> Watching {
     let resources = Kind::ALL.map(Kind::as_str).into_iter();
     let children = ChildKind::ALWAYS.map(ChildKind::as_str);
-    let watching = Watching::new(resources.chain(children).chain(["Pod"]));
+    let pods = PodsOf::ALL.map(PodsOf::as_str);
+    let workloads = WorkloadKind::ALL.map(existing::watched);
+    let others = pods.into_iter().chain(workloads);
+    let watching = Watching::new(resources.chain(children).chain(others));
     for kind in Kind::ALL {
         tasks.spawn(intake.clone().resources(kind, watching.clone()).map(Ok));
     }
     for kind in ChildKind::ALWAYS {
         tasks.spawn(intake.clone().children(kind, watching.clone()).map(Ok));
     }
-    tasks.spawn(intake.clone().pods(watching.clone()).map(Ok));
+    for of in PodsOf::ALL {
+        tasks.spawn(intake.clone().pods(of, watching.clone()).map(Ok));
+    }
+    for kind in WorkloadKind::ALL {
+        tasks.spawn(intake.clone().workloads(kind, watching.clone()).map(Ok));
+    }
     watching
 }
 

@@ -1,6 +1,7 @@
 //! What a look at a resource came to: an outcome that is reported, or an error that is tried again.
 
 use super::apply;
+use super::existing;
 use super::pin::Begin;
 use super::reasons::Reason;
 use super::rollouts::Need;
@@ -15,6 +16,9 @@ pub(super) enum Error {
     /// An object could not be applied.
     #[error(transparent)]
     Apply(#[from] apply::Error),
+    /// The workload of somebody else could not be rolled.
+    #[error(transparent)]
+    Roll(#[from] existing::Error),
     /// The status could not be written.
     #[error("write the status")]
     Status(#[source] kube::Error),
@@ -28,6 +32,7 @@ impl Error {
     pub(super) fn is_answer(&self) -> bool {
         match self {
             Self::Apply(error) => error.is_answer(),
+            Self::Roll(error) => error.is_answer(),
             Self::Status(source) | Self::List(source) => matches!(source, kube::Error::Api(_)),
         }
     }

@@ -2,6 +2,8 @@
 
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod as Object};
 
+use super::child::labelled;
+use crate::model::Key;
 use crate::plan::names;
 
 /// What the operator looks at in a pod.
@@ -13,6 +15,10 @@ pub(crate) struct Pod {
     pub(super) is_ready: bool,
     /// Whether it is being deleted.
     pub(super) is_leaving: bool,
+    /// Whether it asks for the sidecar by its label.
+    pub(super) asks: bool,
+    /// What was injected into it.
+    pub(super) injected: Option<String>,
     /// Whether it has a sidecar of ours.
     pub(super) has_sidecar: bool,
     /// The ConfigMaps that it mounts.
@@ -30,12 +36,15 @@ impl Pod {
             .and_then(|it| it.conditions.as_ref())
             .into_iter()
             .flatten();
+        let annotations = object.metadata.annotations.as_ref();
         let initial = spec.and_then(|it| it.init_containers.as_ref());
         Self {
             name: object.metadata.name.clone().unwrap_or_default(),
             ip: status.and_then(|it| it.pod_ip.clone()),
             is_ready: conditions.any(|it| it.type_ == "Ready" && it.status == "True"),
             is_leaving: object.metadata.deletion_timestamp.is_some(),
+            asks: asked(object).is_some(),
+            injected: annotations.and_then(|it| it.get(names::INJECTED).cloned()),
             has_sidecar: initial
                 .into_iter()
                 .flatten()
@@ -43,6 +52,19 @@ impl Pod {
             config_maps: config_maps(object),
             trouble: trouble(object),
         }
+    }
+}
+
+/// The label by which a pod asks for its sidecar.
+fn asked(object: &Object) -> Option<&String> {
+    object.metadata.labels.as_ref()?.get(names::INJECT)
+}
+
+/// The component of a pod: the one whose sidecar it asks for, else that of its labels.
+pub(super) fn component(object: &Object) -> Option<Key> {
+    match asked(object) {
+        Some(label) => names::asked(object.metadata.namespace.as_deref()?, label),
+        None => labelled(&object.metadata),
     }
 }
 

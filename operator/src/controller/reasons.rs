@@ -82,6 +82,8 @@ pub enum Reason {
     NotYetSupported,
     /// Another Aggregate of the EventStore owns the domain.
     DomainConflict,
+    /// Another component has the workload.
+    WorkloadConflict,
     /// The API server refuses an object that the resource leads to.
     InvalidTemplate,
     /// An object of another owner has the name of a child.
@@ -100,6 +102,10 @@ pub enum Reason {
     EventStoreInvalid,
     /// No Aggregate owns a domain that is read or commanded.
     WaitingForDomain,
+    /// The workload does not exist.
+    WaitingForWorkload,
+    /// The pods of the workload do not ask for the sidecar.
+    WaitingForLabel,
     /// Something that the resource names is not there.
     WaitingForDependency,
     /// An object could not be applied several times in a row.
@@ -150,11 +156,12 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for documentation and its test.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 39] = [
         Self::Valid,
         Self::InvalidSpec,
         Self::NotYetSupported,
         Self::DomainConflict,
+        Self::WorkloadConflict,
         Self::InvalidTemplate,
         Self::NameTaken,
         Self::ManagedByAnotherOperator,
@@ -164,6 +171,8 @@ impl Reason {
         Self::WaitingForEventStore,
         Self::EventStoreInvalid,
         Self::WaitingForDomain,
+        Self::WaitingForWorkload,
+        Self::WaitingForLabel,
         Self::WaitingForDependency,
         Self::ApiServerError,
         Self::RollingOut,
@@ -196,6 +205,7 @@ impl Reason {
             Self::InvalidSpec => "InvalidSpec",
             Self::NotYetSupported => "NotYetSupported",
             Self::DomainConflict => "DomainConflict",
+            Self::WorkloadConflict => "WorkloadConflict",
             Self::InvalidTemplate => "InvalidTemplate",
             Self::NameTaken => "NameTaken",
             Self::ManagedByAnotherOperator => "ManagedByAnotherOperator",
@@ -206,6 +216,8 @@ impl Reason {
             Self::ApiServerError => "ApiServerError",
             Self::WaitingForEventStore => "WaitingForEventStore",
             Self::WaitingForDomain => "WaitingForDomain",
+            Self::WaitingForWorkload => "WaitingForWorkload",
+            Self::WaitingForLabel => "WaitingForLabel",
             Self::WaitingForDependency => "WaitingForDependency",
             Self::RollingOut => "RollingOut",
             Self::RolloutQueued => "RolloutQueued",
@@ -239,6 +251,9 @@ impl From<validate::Reason> for Reason {
             validate::Reason::NotYetSupported => Self::NotYetSupported,
             validate::Reason::DomainConflict => Self::DomainConflict,
             validate::Reason::EventStoreInvalid => Self::EventStoreInvalid,
+            validate::Reason::WorkloadConflict => Self::WorkloadConflict,
+            validate::Reason::WorkloadNotFound => Self::WaitingForWorkload,
+            validate::Reason::LabelNotFound => Self::WaitingForLabel,
             validate::Reason::EventStoreNotFound => Self::WaitingForEventStore,
             validate::Reason::DomainNotFound => Self::WaitingForDomain,
         }

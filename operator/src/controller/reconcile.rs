@@ -17,6 +17,7 @@ use super::api;
 use super::apply::{Applied, Applier, Owner};
 use super::delays::Delays;
 use super::events::Events;
+use super::existing::{Named, Roller};
 use super::instance::Instance;
 use super::look::Asked;
 use super::outcome::{ApplyResult, Error, need, refused};
@@ -41,6 +42,7 @@ pub(super) struct Reconciler {
     pub(super) client: Client,
     pub(super) world: Arc<World>,
     pub(super) applier: Applier,
+    roller: Roller,
     installation: Installation,
     events: Events,
     pinner: Pinner,
@@ -57,6 +59,8 @@ struct Planned {
     plan: Option<Plan>,
     /// The routing document among it.
     routing: Option<Routing>,
+    /// The workload of somebody else that it names.
+    named: Option<Named>,
 }
 
 /// What a resource leads to.
@@ -84,6 +88,7 @@ impl Reconciler {
                 rollouts: Arc::clone(&rollouts),
                 manager: instance.manager(),
             },
+            roller: Roller::new(client.clone(), instance.injector()),
             applier: Applier::new(client.clone(), instance),
             client,
             world,
@@ -112,6 +117,7 @@ impl Reconciler {
         let Some(mut planned) = planned else {
             self.settle(key, Need::Nothing);
             self.delays.end(key);
+            self.roller.release(key, None, &self.world).await?;
             return Ok(Next::Never);
         };
         let applied = self.apply(key, &mut planned).await;
@@ -152,7 +158,7 @@ impl Reconciler {
     fn plan(&self, key: &Key) -> Option<Planned> {
         let state = self.world.state();
         let subject = state.subjects.get(key)?.clone();
-        let verdict = match &subject.content {
+        let mut verdict = match &subject.content {
             Ok(resource) => judge(resource, &state.index),
             Err(mistakes) => Verdict {
                 object: key.clone(),
@@ -161,6 +167,10 @@ impl Reconciler {
                 resolved: None,
             },
         };
+        let named = Named::of(&verdict, &state);
+        if let Some(finding) = named.as_ref().and_then(Named::judge) {
+            verdict.find(finding);
+        }
         let mut routing = None;
         let plan = verdict.resolved.as_ref().map(|resolved| match resolved {
             Resolved::Store(_) => {
@@ -193,6 +203,7 @@ impl Reconciler {
             verdict,
             plan,
             routing,
+            named,
         })
     }
 
@@ -204,7 +215,11 @@ impl Reconciler {
         let pinned = match planned.plan.take() {
             None => return Ok((Outcome::Skipped, None)),
             Some(_) if planned.subject.wishes.is_paused => {
-                return Ok((self.applier.look(&owner, &self.world), None));
+                let outcome = match &planned.named {
+                    Some(named) => named.look(&self.world),
+                    None => self.applier.look(&owner, &self.world),
+                };
+                return Ok((outcome, None));
             }
             Some(Plan::Store(objects)) => Pinned::as_planned(objects),
             Some(Plan::Component(draft)) => {
@@ -225,7 +240,11 @@ impl Reconciler {
         if standing.queued.is_none() {
             self.prune(&owner, &desired).await?;
         }
-        let outcome = applied_outcome(planned, applied, standing);
+        let outcome = match &planned.named {
+            Some(named) => self.roller.roll(named, &desired, &self.world).await?,
+            None => applied_outcome(planned, applied),
+        };
+        let outcome = outcome.with(standing);
         Ok((outcome, pinned.begins))
     }
 
@@ -349,7 +368,7 @@ fn read<S: DeserializeOwned + Default>(status: &Value) -> S {
     serde_json::from_value(status.clone()).unwrap_or_default()
 }
 
-fn applied_outcome(planned: &Planned, applied: Applied, standing: Standing) -> Outcome {
+fn applied_outcome(planned: &Planned, applied: Applied) -> Outcome {
     let is_stopped = match &planned.verdict.resolved {
         Some(Resolved::Component(component, _)) => matches!(component.scale, Scale::Fixed(0)),
         Some(Resolved::Store(_)) | None => false,
@@ -357,6 +376,6 @@ fn applied_outcome(planned: &Planned, applied: Applied, standing: Standing) -> O
     Outcome::Applied {
         workload: applied.workload.unwrap_or_default(),
         is_stopped,
-        standing,
+        standing: Standing::default(),
     }
 }

@@ -51,6 +51,16 @@ pub(super) enum Outcome {
     },
 }
 
+impl Outcome {
+    /// The same with pods that stand so to what is planned now.
+    pub(super) fn with(mut self, how: Standing) -> Self {
+        if let Self::Applied { standing, .. } = &mut self {
+            *standing = how;
+        }
+        self
+    }
+}
+
 /// How pods stand to what is planned now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Standing {

@@ -8,6 +8,7 @@ use kube::api::DynamicObject;
 use serde_json::Value;
 
 use super::child::Children;
+use super::existing::Workloads;
 use super::inputs::Inputs;
 use super::look::Looks;
 use super::pod::Pod;
@@ -28,6 +29,8 @@ pub(super) struct State {
     pub(super) index: Index,
     pub(super) subjects: HashMap<Key, Subject>,
     pub(super) children: Children,
+    /// Those of others.
+    pub(super) workloads: Workloads,
     /// What sidecars say.
     pub(super) looks: Looks,
     pods: HashMap<Key, BTreeMap<String, Pod>>,
@@ -127,18 +130,30 @@ impl State {
         }
     }
 
-    /// Takes out all pods but these; returns whom it concerns.
-    pub(super) fn retain_pods(&mut self, listed: &BTreeSet<(Key, String)>) -> Concerned {
+    /// Takes out all pods of a watch but these; returns whom it concerns.
+    pub(super) fn retain_pods(
+        &mut self,
+        listed: &BTreeSet<(Key, String)>,
+        is_watched: impl Fn(&Pod) -> bool,
+    ) -> Concerned {
         let mut concerned = Concerned::new();
         for (key, pods) in &mut self.pods {
             let before = pods.len();
-            pods.retain(|name, _| listed.contains(&(key.clone(), name.clone())));
+            pods.retain(|name, pod| {
+                !is_watched(pod) || listed.contains(&(key.clone(), name.clone()))
+            });
             if pods.len() != before {
                 concerned.insert(key.clone());
             }
         }
         self.pods.retain(|_, pods| !pods.is_empty());
         concerned
+    }
+
+    /// Everything that is to be looked at once all is known, whether it is still there or not.
+    pub(super) fn known(&self) -> Vec<Key> {
+        let subjects = self.subjects.keys();
+        subjects.chain(self.workloads.stampers()).cloned().collect()
     }
 
     /// The pods of a component, in the order of their names.

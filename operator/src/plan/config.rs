@@ -26,11 +26,7 @@ const HASH_DIGITS: usize = 10;
 /// Another document is another object, so that pods of before keep theirs.
 pub(super) fn build_boot(scope: &Scope, boot: &Boot) -> ConfigMap {
     let text = json(boot);
-    let hash: String = Sha256::digest(&text)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    let name = names::boot(scope.key, &hash[..HASH_DIGITS]);
+    let name = names::boot(scope.key, &hash_of(&text));
     ConfigMap {
         immutable: Some(true),
         ..holding(scope.metadata(name), BOOT, text)
@@ -52,6 +48,19 @@ fn holding(metadata: ObjectMeta, file: &str, text: String) -> ConfigMap {
         data: Some(BTreeMap::from([(file.to_owned(), text)])),
         ..ConfigMap::default()
     }
+}
+
+/// The hash of a part of an object.
+pub(super) fn hash(part: &impl Serialize) -> String {
+    hash_of(&json(part))
+}
+
+fn hash_of(text: &str) -> String {
+    let mut digits = Sha256::digest(text)
+        .iter()
+        .fold(String::new(), |all, byte| all + &format!("{byte:02x}"));
+    digits.truncate(HASH_DIGITS);
+    digits
 }
 
 /// The same text for the same meaning, in lines that people can compare.

@@ -12,7 +12,8 @@
 //! ports.rs     the ports that a pod declares
 //! pod.rs       the user's pod with the sidecar in it
 //! pods.rs      what replaces pods when it changes
-//! workload.rs  Deployment, or what is injected into a workload that exists
+//! workload.rs  the pods, in either way
+//! injection.rs what is injected into a workload that exists
 //! service.rs   Services and NetworkPolicy
 //! scale.rs     PodDisruptionBudget and HorizontalPodAutoscaler
 //! support.rs   ServiceAccount, PersistentVolumeClaim, PodMonitor
@@ -22,6 +23,7 @@
 
 mod config;
 mod documents;
+mod injection;
 pub(crate) mod names;
 mod places;
 mod pod;

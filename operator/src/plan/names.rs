@@ -73,14 +73,39 @@ pub(super) fn directory(namespace: &str, store: &StoreKey) -> String {
     }
 }
 
-/// The value of the label by which pods of a workload that exists ask for their sidecar.
-pub(super) fn injection(key: &Key) -> String {
+/// The label by which pods of a workload that exists ask for their sidecar.
+pub(crate) const INJECT: &str = "angzarr.io/inject";
+/// The annotation that says what is injected: on what holds it, and on the pod template of the workload, which rolls when it changes.
+pub(crate) const INJECTION: &str = "angzarr.io/injection";
+/// The annotation of a pod that says what was injected, or why nothing was.
+pub(crate) const INJECTED: &str = "angzarr.io/injected";
+/// The annotation that names the container of the logic, where that is not the first one.
+pub(crate) const CONTAINER: &str = "angzarr.io/container";
+
+/// The value of the label by which pods ask for their sidecar.
+pub(crate) fn injection(key: &Key) -> String {
     format!("{}-{}", key.kind.short(), key.name)
 }
 
-/// The label by which pods ask for their sidecar.
-pub(super) fn injection_label() -> String {
-    own("inject")
+/// What names the content that pods get which ask by a label.
+pub(super) fn stamp(asked: &str, hash: &str) -> String {
+    format!("{asked}.{hash}")
+}
+
+/// The component that pods of a namespace ask for.
+pub(crate) fn asked(namespace: &str, label: &str) -> Option<Key> {
+    let (kind, name) = label.split_once('-')?;
+    let mut kinds = Kind::COMPONENTS.into_iter();
+    Some(Key {
+        namespace: namespace.to_owned(),
+        kind: kinds.find(|it| it.short() == kind)?,
+        name: name.to_owned(),
+    })
+}
+
+/// The component that a stamp names.
+pub(crate) fn stamped(namespace: &str, stamp: &str) -> Option<Key> {
+    asked(namespace, stamp.rsplit_once('.')?.0)
 }
 
 fn own(name: &str) -> String {

@@ -6,7 +6,7 @@ use kube::api::DynamicObject;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Desired, config, names, sidecar};
+use super::{Desired, config, injection, names, sidecar};
 
 /// Where a Deployment, or a PodTemplate, has the template of its pods.
 const PLACES: [&str; 2] = ["/spec/template", "/template"];
@@ -73,6 +73,7 @@ impl Desired {
                 *template = pods.template.clone();
             }
         }
+        injection::stamp(&mut self.workload);
         self.boot.metadata.name = Some(pods.boot.name);
         self.boot.data = Some(BTreeMap::from([(
             config::BOOT.to_owned(),

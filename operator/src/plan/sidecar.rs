@@ -194,7 +194,7 @@ fn build_resources(declared: &Resources) -> ResourceRequirements {
 }
 
 /// What the restricted profile of the Pod Security Standards requires.
-fn restricted() -> SecurityContext {
+pub(super) fn restricted() -> SecurityContext {
     SecurityContext {
         allow_privilege_escalation: Some(false),
         capabilities: Some(Capabilities {

@@ -1,24 +1,22 @@
 //! The pods: a Deployment of ours, or what is injected into the pods of a workload that exists.
 
-use std::collections::BTreeMap;
-
-use angzarr_crds::{Metadata, Strategy};
+use angzarr_crds::Strategy;
 use k8s_openapi::api::apps::v1::{
     Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment,
 };
-use k8s_openapi::api::core::v1::{PodTemplate, PodTemplateSpec};
+use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::pod::{self, Bare, plain, set_absent};
-use super::{Scope, names};
-use crate::model::{Existing, Scale, Storage, Template, Workload};
+use super::{Scope, injection, names};
+use crate::model::{Scale, Storage, Template, Workload};
 
 /// Plans the pods, which read the boot document of the given ConfigMap. They are JSON, since the user's part may hold what no type here knows.
 pub(super) fn build(scope: &Scope, boot: &str) -> Value {
     match &scope.component.workload {
         Workload::Template(template) => build_deployment(scope, template, boot),
-        Workload::Existing(existing) => build_injection(scope, existing, boot),
+        Workload::Existing(existing) => injection::build(scope, existing, boot),
     }
 }
 
@@ -93,32 +91,4 @@ fn build_strategy(scope: &Scope) -> DeploymentStrategy {
             }),
         },
     }
-}
-
-/// A PodTemplate with what pods get when they are admitted; it runs nothing. The container stands in for the logic: an API server wants one, and it
-/// carries what is added to the logic.
-fn build_injection(scope: &Scope, existing: &Existing, boot: &str) -> Value {
-    let container = existing.container.as_deref().unwrap_or("logic");
-    let stand_in = json!([{ "name": container, "image": scope.installation.sidecar_image }]);
-    let own = Metadata {
-        labels: BTreeMap::from([(names::injection_label(), names::injection(scope.key))]),
-        annotations: BTreeMap::new(),
-    };
-    let bare = Bare {
-        metadata: &own,
-        spec: Map::from_iter([("containers".to_owned(), stand_in)]),
-        logic: 0,
-        has_token: true,
-    };
-    let mut metadata = scope.metadata(scope.key.base_name());
-    metadata
-        .labels
-        .get_or_insert_default()
-        .extend(own.labels.clone());
-    let mut whole = plain(&PodTemplate {
-        metadata,
-        template: Some(PodTemplateSpec::default()),
-    });
-    whole["template"] = pod::build(scope, bare, boot);
-    whole
 }

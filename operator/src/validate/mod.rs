@@ -177,6 +177,7 @@ fn component(index: &Index, report: &mut Report) -> Option<Resolved> {
     let spec = declared.component();
     let of_store = references::store(index, &key, report);
     references::check(index, declared, &key, report);
+    references::check_workload(index, report);
     if of_store.is_some_and(|store| store.storage.type_ == crds::StorageType::Sqlite) {
         check_single(spec, report);
     }

@@ -66,6 +66,25 @@ pub(super) fn check(
     }
 }
 
+/// A workload runs the pods of one component.
+pub(super) fn check_workload(index: &Index, report: &mut Report) {
+    let Some(workload) = report.resource.workload() else {
+        return;
+    };
+    let user = index.user(&workload);
+    let Some(user) = user.filter(|it| **it != report.resource.key()) else {
+        return;
+    };
+    let sentence = format!(
+        "{} {} belongs to {}/{} already; a workload runs the pods of one component",
+        workload.kind.as_str(),
+        workload.name,
+        user.kind,
+        user.name
+    );
+    report.find(Reason::WorkloadConflict, "spec.workloadRef", sentence);
+}
+
 fn check_owner(index: &Index, domain: &str, store: &StoreKey, report: &mut Report) {
     let Some(owner) = index.owner(store, domain) else {
         return;

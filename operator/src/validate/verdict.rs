@@ -37,12 +37,18 @@ pub enum Reason {
     NotYetSupported,
     /// Another Aggregate owns the domain.
     DomainConflict,
+    /// Another component names the workload.
+    WorkloadConflict,
     /// The EventStore does not exist yet.
     EventStoreNotFound,
     /// The EventStore is not valid.
     EventStoreInvalid,
     /// No Aggregate owns a domain that is read or commanded yet.
     DomainNotFound,
+    /// The workload does not exist yet.
+    WorkloadNotFound,
+    /// The pods of the workload do not ask for the sidecar yet.
+    LabelNotFound,
 }
 
 /// A valid resource, with its references resolved.
@@ -58,13 +64,28 @@ impl Reason {
     /// Whether another object can end it: nothing has to be changed in the resource.
     pub fn is_waiting(self) -> bool {
         match self {
-            Self::EventStoreNotFound | Self::EventStoreInvalid | Self::DomainNotFound => true,
-            Self::InvalidSpec | Self::NotYetSupported | Self::DomainConflict => false,
+            Self::EventStoreNotFound
+            | Self::EventStoreInvalid
+            | Self::DomainNotFound
+            | Self::WorkloadNotFound
+            | Self::LabelNotFound => true,
+            Self::InvalidSpec
+            | Self::NotYetSupported
+            | Self::DomainConflict
+            | Self::WorkloadConflict => false,
         }
     }
 }
 
 impl Verdict {
+    /// Adds what was found elsewhere.
+    pub fn find(&mut self, finding: Finding) {
+        self.findings.push(finding);
+        if !self.is_valid() {
+            self.resolved = None;
+        }
+    }
+
     /// Whether the resource itself is valid, whatever it waits for.
     pub fn is_valid(&self) -> bool {
         self.findings.iter().all(|it| it.reason.is_waiting())

@@ -31,8 +31,9 @@ pub(super) fn read(spec: &ComponentSpec, report: &mut Report) -> Option<Workload
     for (field, is_set) in belongs_to_it {
         if is_set {
             let message = format!(
-                "belongs to {:?} {}, which spec.workloadRef names; set it there",
-                reference.kind, reference.name
+                "belongs to {} {}, which spec.workloadRef names; set it there",
+                reference.kind.as_str(),
+                reference.name
             );
             report.say(field, message);
         }

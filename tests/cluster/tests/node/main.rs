@@ -5,6 +5,7 @@
     reason = "a failed step of a test panics with its reason"
 )]
 
+mod existing;
 mod harness;
 mod load;
 #[path = "../owner/mod.rs"]

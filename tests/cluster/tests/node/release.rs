@@ -12,10 +12,17 @@ const RELEASE: &str = "angzarr";
 impl Place {
     /// Installs an operator of this namespace only, and waits until it is ready.
     pub(crate) fn install_operator(&self) {
+        self.install_operator_with(&[]);
+    }
+
+    /// Does the same with further values.
+    pub(crate) fn install_operator_with(&self, values: &[&str]) {
         let chart = "charts/angzarr-operator";
-        let values = ["--set", "scope=namespaced"];
-        let install = ["install", RELEASE, chart, "--wait", "--timeout=60s"];
-        self.helm(&[&install[..], &values].concat());
+        let mut arguments = vec!["install", RELEASE, chart, "--wait", "--timeout=60s"];
+        for value in ["scope=namespaced"].iter().chain(values) {
+            arguments.extend(["--set", value]);
+        }
+        self.helm(&arguments);
     }
 
     /// Installs the operator and the shop, and waits until all is ready.

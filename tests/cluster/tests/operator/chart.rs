@@ -50,9 +50,10 @@ fn helm_finds_nothing_to_complain_about() {
 }
 
 /// One other value for each name.
-const OTHERS: [&str; 24] = [
+const OTHERS: [&str; 25] = [
     r#"instance="heron""#,
     r#"scope="namespaced""#,
+    r#"injection="none""#,
     r#"imageRepository="reed.example/angzarr""#,
     r#"imageTag="9""#,
     r#"imageDigest="sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa""#,
@@ -89,7 +90,12 @@ fn every_value_is_documented_and_changes_what_is_installed() {
     // Helm adds it to the values of every chart.
     described.remove("global");
     assert_eq!(names(&values), described);
-    let mut tried = BTreeSet::from(["leaderElection".to_owned()]);
+    let mut tried = BTreeSet::from(["leaderElection", "webhookPort"].map(str::to_owned));
+    let webhook = r#"injection="webhook""#;
+    assert_ne!(
+        template(&[webhook, "webhookPort=8443"]),
+        template(&[webhook])
+    );
     let default = template(&[]);
     assert_ne!(
         template(&["replicas=1", "leaderElection=false"]),
@@ -106,6 +112,7 @@ fn every_value_is_documented_and_changes_what_is_installed() {
 fn bad_values_are_refused_with_their_names() {
     for (bad, name) in [
         (r#"scope="galaxy""#, "/scope"),
+        (r#"injection="magic""#, "/injection"),
         (r#"instance="Heron""#, "/instance"),
         (r#"imageDigest="sha256:9""#, "/imageDigest"),
         (r#"replicas=-1"#, "/replicas"),

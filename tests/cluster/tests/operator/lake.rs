@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use angzarr_cluster::{ControlPlane, until};
-use angzarr_operator::controller::{Election, Operator, Pace, run};
+use angzarr_operator::controller::{Election, Operator, Pace, Webhook, run};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ListParams, Patch, PatchParams};
 use kube::{Client, ResourceExt};
@@ -46,6 +46,11 @@ pub(crate) fn aggregate(name: &str) -> String {
     component("Aggregate", name, &format!("  domain: {name}"))
 }
 
+/// What selects the pods of a component.
+fn of_component(name: &str) -> String {
+    format!("angzarr.io/component={name}")
+}
+
 /// A namespace.
 pub(crate) struct Lake {
     pub(crate) plane: &'static ControlPlane,
@@ -83,7 +88,11 @@ impl Running {
 
 impl Lake {
     pub(crate) async fn new(prefix: &str) -> Self {
-        let plane = ControlPlane::shared().await;
+        Self::on(ControlPlane::shared().await, prefix).await
+    }
+
+    /// A namespace of another control plane than that of most tests.
+    pub(crate) async fn on(plane: &'static ControlPlane, prefix: &str) -> Self {
         let client = plane.client().await;
         let namespace = plane.namespace(prefix).await;
         Self {
@@ -115,6 +124,12 @@ impl Lake {
             sidecar_image: "sidecar:9".to_owned(),
             instance: "angzarr".to_owned(),
             http: None,
+            webhook: Webhook {
+                webhook: None,
+                webhook_host: None,
+                webhook_namespace: Some(self.namespace.clone()),
+                webhook_validity: "1h".parse().unwrap(),
+            },
             election: Election {
                 leader_election: false,
                 lease_namespace: Some(self.namespace.clone()),
@@ -141,6 +156,12 @@ impl Lake {
     pub(crate) fn kubectl(&self, arguments: &[&str]) -> String {
         let inside = [&["--namespace", &self.namespace], arguments].concat();
         self.plane.kubectl(&inside)
+    }
+
+    /// Does the same with an input.
+    pub(crate) fn kubectl_with(&self, arguments: &[&str], input: &str) -> String {
+        let inside = [&["--namespace", &self.namespace], arguments].concat();
+        self.plane.kubectl_with(&inside, input)
     }
 
     /// Does the same where the API server may warn.
@@ -207,8 +228,13 @@ impl Lake {
 
     /// Waits until the controllers have made a number of pods of a component, and says of all of them that they are ready.
     pub(crate) async fn pods_become_ready(&self, component: &str, count: usize) {
+        self.pods_with(&of_component(component), count).await;
+    }
+
+    /// Does the same for pods with labels.
+    pub(crate) async fn pods_with(&self, selector: &str, count: usize) {
         let found = until("the pods", async || {
-            let found = self.pods(component).await;
+            let found = self.pods(selector).await;
             if found.len() == count {
                 return Ok(found);
             }
@@ -221,7 +247,8 @@ impl Lake {
     /// Says of all pods of an aggregate that they are ready, until its present version serves.
     pub(crate) async fn comes_to_serve(&self, aggregate: &str) {
         until("the service of the present version", async || {
-            self.are_ready(&self.pods(aggregate).await).await;
+            self.are_ready(&self.pods(&of_component(aggregate)).await)
+                .await;
             let object = self.get(&format!("agg/{aggregate}"));
             let conditions = object["status"]["conditions"].as_array();
             let mut conditions = conditions.into_iter().flatten();
@@ -234,10 +261,10 @@ impl Lake {
         .await;
     }
 
-    /// The pods of a component that are not about to end.
-    async fn pods(&self, component: &str) -> Vec<String> {
+    /// The pods with labels that are not about to end.
+    async fn pods(&self, selector: &str) -> Vec<String> {
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.namespace);
-        let of = ListParams::default().labels(&format!("angzarr.io/component={component}"));
+        let of = ListParams::default().labels(selector);
         let found = pods.list(&of).await.unwrap().items.into_iter();
         let staying = found.filter(|pod| pod.metadata.deletion_timestamp.is_none());
         staying.map(|pod| pod.name_any()).collect()

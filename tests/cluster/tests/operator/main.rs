@@ -12,6 +12,7 @@ mod faults;
 mod gitops;
 mod hostile;
 mod http;
+mod injection;
 mod instances;
 mod lake;
 mod leader;

@@ -11,6 +11,7 @@ use kube::api::{Api, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
+use super::injection::{deployment, existing};
 use super::lake::{Lake, Running, STORE, aggregate, component};
 use super::probe;
 use super::record::{Record, Said};
@@ -33,6 +34,7 @@ enum Story {
     WhatCannotWorkNeedsAPerson,
     ARefusedTemplateChangesNothing,
     WhatIsMissingIsWaitedFor,
+    AWorkloadIsNotReadyForTheSidecar,
     OldPodsServeWhileNewOnesFail,
     AQuotaIsInTheWay,
     ARolloutWaits,
@@ -49,17 +51,18 @@ enum Story {
 use Story::{
     APersonPauses, APodHasNoSidecar, AQuotaIsInTheWay, AQuotaLeavesNoRoom,
     ARefusedTemplateChangesNothing, ARolloutWaits, ARuleIsMissing, ASidecarIsAsked,
-    AnotherVersionOperates, ItServesUntilItIsSuspended, OldPodsServeWhileNewOnesFail,
-    SidecarsSayWhatTheySay, TheApiServerFails, WhatCannotWorkNeedsAPerson,
-    WhatIsMissingIsWaitedFor,
+    AWorkloadIsNotReadyForTheSidecar, AnotherVersionOperates, ItServesUntilItIsSuspended,
+    OldPodsServeWhileNewOnesFail, SidecarsSayWhatTheySay, TheApiServerFails,
+    WhatCannotWorkNeedsAPerson, WhatIsMissingIsWaitedFor,
 };
 
 impl Story {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         ItServesUntilItIsSuspended,
         WhatCannotWorkNeedsAPerson,
         ARefusedTemplateChangesNothing,
         WhatIsMissingIsWaitedFor,
+        AWorkloadIsNotReadyForTheSidecar,
         OldPodsServeWhileNewOnesFail,
         AQuotaIsInTheWay,
         ARolloutWaits,
@@ -94,6 +97,9 @@ impl Story {
             | Reason::EventStoreInvalid
             | Reason::WaitingForDomain
             | Reason::WaitingForDependency => WhatIsMissingIsWaitedFor,
+            Reason::WorkloadConflict | Reason::WaitingForWorkload | Reason::WaitingForLabel => {
+                AWorkloadIsNotReadyForTheSidecar
+            }
             Reason::ProgressDeadlineExceeded => OldPodsServeWhileNewOnesFail,
             Reason::PodsUnavailable => AQuotaIsInTheWay,
             Reason::Paused => APersonPauses,
@@ -133,6 +139,7 @@ impl Story {
             WhatCannotWorkNeedsAPerson => needs_a_person(&lake, &record).await,
             ARefusedTemplateChangesNothing => refused_template(&lake, &record).await,
             WhatIsMissingIsWaitedFor => missing(&lake, &record).await,
+            AWorkloadIsNotReadyForTheSidecar => unready_workload(&lake, &record).await,
             OldPodsServeWhileNewOnesFail => broken_rollout(&lake, &record).await,
             AQuotaIsInTheWay => quota(&lake, &record).await,
             ARolloutWaits => queued(&lake, &record).await,
@@ -308,6 +315,37 @@ async fn missing(lake: &Lake, record: &Record) {
     record
         .reason("saga/feed", Type::ReferencesResolved, Reason::Resolved)
         .await;
+}
+
+async fn unready_workload(lake: &Lake, record: &Record) {
+    lake.apply(&(SERVER.to_owned() + &existing("nest", "")));
+    record
+        .reason("agg/nest", Type::Reconciling, Reason::WaitingForWorkload)
+        .await;
+    lake.apply(&deployment("nest", "agg-other", json!({})));
+    let waiting = record
+        .reason("agg/nest", Type::Reconciling, Reason::WaitingForLabel)
+        .await;
+    let message = waiting["message"].as_str().unwrap();
+    let line = "add to its spec.template.metadata.labels the line angzarr.io/inject: agg-nest";
+    assert!(message.ends_with(line), "{message}");
+    lake.apply(&deployment("nest", "agg-nest", json!({})));
+    record
+        .reason("agg/nest", Type::ReferencesResolved, Reason::Resolved)
+        .await;
+    let robber =
+        existing("robber", "").replace("workloadRef: {name: robber}", "workloadRef: {name: nest}");
+    lake.apply(&robber);
+    let stalled = record
+        .reason("agg/robber", Type::Stalled, Reason::WorkloadConflict)
+        .await;
+    let message = "spec.workloadRef: Deployment nest belongs to Aggregate/nest already; a workload runs the pods of one component";
+    assert_eq!(stalled["message"], message);
+    lake.kubectl(&["delete", "agg/nest"]);
+    let waiting = record
+        .reason("agg/robber", Type::Reconciling, Reason::WaitingForLabel)
+        .await;
+    assert!(waiting["message"].as_str().unwrap().ends_with("agg-robber"));
 }
 
 /// Says of a new pod of `nest` why it does not become ready.

@@ -47,7 +47,7 @@ pub(crate) async fn operate_without_services(lake: &Lake) -> Running {
     may(
         "others",
         "*",
-        &format!("{others},pods,replicasets.apps,events.events.k8s.io"),
+        &format!("{others},pods,replicasets.apps,statefulsets.apps,events.events.k8s.io"),
     );
     may(
         "resources",

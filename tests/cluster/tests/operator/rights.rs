@@ -12,10 +12,12 @@ use kube::client::Body;
 use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
 use kube::core::discovery::ApiResource;
 use kube::{Client, Config, ResourceExt};
+use serde_json::json;
 use tokio::sync::OnceCell;
 use tower::{BoxError, service_fn};
 
 use super::chart::{CHART, run};
+use super::injection::{deployment, existing};
 use super::lake::{Lake, STORE, aggregate, component};
 use super::reasons::SERVER;
 
@@ -203,6 +205,14 @@ async fn spoil_and_see_mended(lake: &Lake, kinds: &str) {
     .await;
 }
 
+/// A component with the pods of a StatefulSet.
+fn stateful(fields: &str) -> String {
+    existing("owl", fields).replace(
+        "workloadRef: {name",
+        "workloadRef: {kind: StatefulSet, name",
+    )
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_right_of_the_role_is_needed() {
     let lake = Lake::new("needed").await;
@@ -226,6 +236,8 @@ async fn every_right_of_the_role_is_needed() {
                 "keeper",
                 &format!("{saga}\n  domain: keeper"),
             ),
+            stateful(""),
+            deployment("owl", "agg-owl", json!({ "kind": "StatefulSet" })),
         ]
         .join("\n---\n"),
     );
@@ -245,6 +257,7 @@ async fn every_right_of_the_role_is_needed() {
     spoil_and_see_mended(&lake, "podtemplates").await;
     lake.apply(&plain);
     lake.is_gone("podtemplate/tern-agg").await;
+    lake.apply(&stateful("  sidecar: {logLevel: Debug}"));
     let granted = granted(&objects(&lake.namespace).await);
     until("the use of every right", async || {
         let unused: Vec<_> = granted.difference(&used.lock().unwrap()).cloned().collect();

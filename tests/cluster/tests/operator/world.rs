@@ -79,6 +79,16 @@ fn plain(lake: &Lake, object: &Value) -> (String, Value) {
     if let Some(annotations) = metadata.get_mut("annotations") {
         let annotations = annotations.as_object_mut().unwrap();
         annotations.retain(|key, _| !key.starts_with("deployment.kubernetes.io"));
+        if let Some(injection) = annotations.get_mut("angzarr.io/injection") {
+            // It ends with the hash of what names the namespace.
+            *injection = injection
+                .as_str()
+                .unwrap()
+                .rsplit_once('.')
+                .unwrap()
+                .0
+                .into();
+        }
         if annotations.is_empty() {
             metadata.remove("annotations");
         }
