@@ -129,7 +129,9 @@ impl Pinner {
         match current {
             Current::Absent => Ok(None),
             Current::Planned(plan) => Ok(Some(*plan)),
-            Current::Lost(Some(pin)) if pin.plan == now.name(&owner.key) => Ok(Some(now.clone())),
+            Current::Lost(Some(pin)) if pin.plan == now.seal(&owner.key).name => {
+                Ok(Some(now.clone()))
+            }
             Current::Lost(pin) => self.read_back(owner, &workload, pin, now).await,
         }
     }
@@ -186,12 +188,14 @@ impl Pinner {
     /// All objects of a component, the plan of its pods before the workload that names it.
     fn objects(&self, owner: &Owner, mut desired: Desired, plan: &PodPlan) -> Vec<Value> {
         let metadata = crate::plan::plain(&desired.boot.metadata);
-        plan.mark(&owner.key, &mut desired.workload);
-        let object = plan.object(&owner.key, &metadata, &self.world.state());
+        let sealed = plan.seal(&owner.key);
+        sealed.mark(&mut desired.workload);
+        let object = sealed.object(&owner.key, &metadata, &self.world.state());
         let workload = ChildKind::of(&desired.workload);
         let mut objects = desired.into_objects();
         let place = objects.iter().position(|it| ChildKind::of(it) == workload);
-        objects.insert(place.unwrap_or_default(), object);
+        let place = place.unwrap_or_default();
+        objects.splice(place..place, object);
         objects
     }
 }

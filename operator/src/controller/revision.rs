@@ -27,6 +27,8 @@ const INPUTS: &str = "angzarr.io/plan-inputs";
 const FILE: &str = "plan.json";
 /// How many digits of its hash name a plan.
 const DIGITS: usize = 16;
+/// How many bytes the text of a plan may have. Its quotes are escaped once more, and an API server stores at most a megabyte and a half.
+const LARGEST: usize = 600_000;
 /// How many plans of a component are kept, with the one that its pods have.
 const HISTORY: usize = 3;
 
@@ -36,6 +38,15 @@ const HISTORY: usize = 3;
 pub(super) struct PodPlan {
     pub(super) inputs: Inputs,
     pub(super) pods: Pods,
+}
+
+/// A plan as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Sealed {
+    /// The name of its ControllerRevision.
+    pub(super) name: String,
+    text: String,
+    inputs: String,
 }
 
 /// What a workload says of its plan.
@@ -67,35 +78,41 @@ pub(super) enum Current {
 }
 
 impl PodPlan {
-    fn text(&self) -> String {
+    /// The plan as a component keeps it.
+    pub(super) fn seal(&self, key: &Key) -> Sealed {
         let text = serde_json::to_string_pretty(self).expect("a plan is plain data");
-        format!("{text}\n")
+        let text = format!("{text}\n");
+        Sealed {
+            name: names::plan(key, &digits(&text, DIGITS)),
+            text,
+            inputs: self.inputs.hash.clone(),
+        }
     }
+}
 
-    /// The name of the ControllerRevision that holds it.
-    pub(super) fn name(&self, key: &Key) -> String {
-        names::plan(key, &digits(&self.text(), DIGITS))
-    }
-
-    /// The ControllerRevision that holds it, with the metadata that all objects of the component have.
-    pub(super) fn object(&self, key: &Key, metadata: &Value, state: &State) -> Value {
-        let name = self.name(key);
+impl Sealed {
+    /// The ControllerRevision that holds it, with the metadata that all objects of the component have. One that would be too large is not kept, and
+    /// read back where it is needed.
+    pub(super) fn object(&self, key: &Key, metadata: &Value, state: &State) -> Option<Value> {
+        if self.text.len() > LARGEST {
+            return None;
+        }
         let mut metadata = metadata.clone();
-        metadata["name"] = name.clone().into();
-        json!({
+        metadata["name"] = self.name.clone().into();
+        Some(json!({
             "apiVersion": "apps/v1",
             "kind": ChildKind::ControllerRevision.as_str(),
             "metadata": metadata,
-            "revision": number(key, &name, state),
-            "data": { FILE: self.text() },
-        })
+            "revision": number(key, &self.name, state),
+            "data": { FILE: self.text },
+        }))
     }
 
     /// Lets a workload name it.
-    pub(super) fn mark(&self, key: &Key, workload: &mut Value) {
+    pub(super) fn mark(&self, workload: &mut Value) {
         let annotations = &mut workload["metadata"]["annotations"];
-        annotations[PLAN] = self.name(key).into();
-        annotations[INPUTS] = self.inputs.hash.clone().into();
+        annotations[PLAN] = self.name.clone().into();
+        annotations[INPUTS] = self.inputs.clone().into();
     }
 }
 

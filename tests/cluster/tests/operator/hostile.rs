@@ -17,7 +17,7 @@ async fn a_neighbour_is_served(lake: &Lake) {
 }
 
 /// Sends what is too large for the annotation that `kubectl apply` leaves.
-fn create(lake: &Lake, text: &str) {
+pub(crate) fn create(lake: &Lake, text: &str) {
     let arguments = ["--namespace", &lake.namespace, "create", "--filename", "-"];
     let ran = lake.plane.try_kubectl(&arguments, text);
     let said = String::from_utf8_lossy(&ran.stderr);

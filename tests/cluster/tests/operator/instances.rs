@@ -77,6 +77,41 @@ async fn two_installations_beside_each_other_share_nothing() {
     other.stop().await;
 }
 
+/// Waits until the other installation writes the objects.
+async fn is_handed_over(lake: &Lake) {
+    until("the hand-over", async || {
+        let conditions = lake.get("agg/nest")["status"]["conditions"].clone();
+        let is_stalled = conditions.to_string().contains("Stalled");
+        let managers = managers(&deployment(lake, "nest")).join(" ");
+        if !is_stalled && managers.contains("lagoon-operator") {
+            return Ok(());
+        }
+        Err(format!("{managers} {conditions}"))
+    })
+    .await;
+}
+
+/// Waits until the other installation has made the Service again.
+async fn service_is_of_the_other(lake: &Lake) {
+    until("the service", async || {
+        let arguments = [
+            "--namespace",
+            &lake.namespace,
+            "get",
+            "service/nest-agg",
+            "--output",
+            "json",
+        ];
+        let ran = lake.plane.try_kubectl(&arguments, "");
+        let found: Value = serde_json::from_slice(&ran.stdout).unwrap_or_default();
+        if found["metadata"]["labels"]["angzarr.io/instance"] == "lagoon" {
+            return Ok(());
+        }
+        Err(found.to_string())
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_resource_that_is_given_away_keeps_its_objects_until_they_are_handed_over() {
     let lake = Lake::new("given").await;
@@ -111,16 +146,7 @@ async fn a_resource_that_is_given_away_keeps_its_objects_until_they_are_handed_o
     // The owner hands everything over, and no pods are replaced.
     let ours = ["--selector", "app.kubernetes.io/managed-by=angzarr"];
     label(super::world::KINDS, &ours);
-    until("the hand-over", async || {
-        let conditions = lake.get("agg/nest")["status"]["conditions"].clone();
-        let is_stalled = conditions.to_string().contains("Stalled");
-        let managers = managers(&deployment(&lake, "nest")).join(" ");
-        if !is_stalled && managers.contains("lagoon-operator") {
-            return Ok(());
-        }
-        Err(format!("{managers} {conditions}"))
-    })
-    .await;
+    is_handed_over(&lake).await;
     let now = deployment(&lake, "nest");
     assert_eq!(now["spec"]["template"], before["spec"]["template"]);
     lake.condition("agg/nest", "WorkloadUpToDate", "SidecarUpdateAvailable")
@@ -128,22 +154,6 @@ async fn a_resource_that_is_given_away_keeps_its_objects_until_they_are_handed_o
     // What one of them deletes is repaired by the new one only.
     one.stop().await;
     lake.kubectl(&["delete", "service/nest-agg"]);
-    until("the service", async || {
-        let arguments = [
-            "--namespace",
-            &lake.namespace,
-            "get",
-            "service/nest-agg",
-            "--output",
-            "json",
-        ];
-        let ran = lake.plane.try_kubectl(&arguments, "");
-        let found: Value = serde_json::from_slice(&ran.stdout).unwrap_or_default();
-        if found["metadata"]["labels"]["angzarr.io/instance"] == "lagoon" {
-            return Ok(());
-        }
-        Err(found.to_string())
-    })
-    .await;
+    service_is_of_the_other(&lake).await;
     other.stop().await;
 }

@@ -290,6 +290,27 @@ async fn a_restart_by_a_person_is_respected_and_outlives_a_new_plan() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_plan_that_is_too_large_to_be_kept_is_kept_to_nevertheless() {
+    let lake = Lake::new("huge").await;
+    let running = lake.operate();
+    lake.apply(STORE);
+    let quotes = "\"".repeat(500_000);
+    let env = format!("        env: [{{name: QUOTES, value: '{quotes}'}}]\n  domain:");
+    super::hostile::create(&lake, &aggregate("nest").replace("  domain:", &env));
+    lake.pods_become_ready("nest", 1).await;
+    lake.condition("agg/nest", "Ready", "Serving").await;
+    running.stop().await;
+    let before = template(&lake);
+    assert!(plans(&lake).is_empty());
+    let running = lake.operate_with("sidecar:10");
+    lake.condition("agg/nest", "WorkloadUpToDate", "SidecarUpdateAvailable")
+        .await;
+    has_looked(&lake).await;
+    assert_eq!(template(&lake), before);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_newest_plans_are_kept_and_older_ones_removed() {
     let lake = served("history").await;
     let running = lake.operate();
