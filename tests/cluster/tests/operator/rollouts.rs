@@ -79,11 +79,10 @@ async fn rollouts_wait_for_their_turn_and_get_it_without_a_resync() {
         (&ready["status"], &ready["observedGeneration"]),
         (&"True".into(), &1.into())
     );
-    // Who waits gets what needs no new pods.
-    lake.apply(
-        &component("Aggregate", "dace", "  domain: dace\n  sync: {timeout: 7s}")
-            .replace(":1", ":2"),
-    );
+    // Who waits gets what needs no new pods, and keeps what its pods of now need.
+    let named = "    spec:\n      serviceAccountName: default";
+    let changed = component("Aggregate", "dace", "  domain: dace\n  sync: {timeout: 7s}");
+    lake.apply(&changed.replace(":1", ":2").replacen("    spec:", named, 1));
     until("the routing", async || {
         let routing = lake.get("configmap/dace-agg-routing")["data"]["routing.json"].to_string();
         if routing.contains("7s") {
@@ -93,9 +92,11 @@ async fn rollouts_wait_for_their_turn_and_get_it_without_a_resync() {
     })
     .await;
     for turn in 1..FLEET.len() {
+        lake.get("serviceaccount/dace-agg");
         lake.pods_become_ready(FLEET[turn - 1], 1).await;
         have(&lake, 2, &FLEET[..=turn]).await;
     }
+    lake.is_gone("serviceaccount/dace-agg").await;
     running.stop().await;
 }
 
