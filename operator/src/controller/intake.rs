@@ -169,11 +169,13 @@ impl Entering for Resources {
     }
 
     fn enter(&self, object: &DynamicObject) -> Option<Key> {
-        let (key, subject) = (self.key(object), Subject::read(object));
+        let key = self.key(object);
         if !self.intake.instance.has(&object.metadata) {
             self.remove(&key);
             return None;
         }
+        let known = self.intake.world.state().subjects.get(&key).cloned();
+        let subject = Subject::read(object, known.as_ref());
         let concerned = self.intake.world.state().insert(key.clone(), subject);
         self.intake.requests.all(concerned);
         Some(key)

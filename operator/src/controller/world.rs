@@ -1,6 +1,7 @@
 //! What the watches know: the resources, their children and pods.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use angzarr_config::Mistake;
@@ -36,6 +37,9 @@ pub(super) struct State {
     pods: HashMap<Key, BTreeMap<String, Pod>>,
 }
 
+/// A resource, or why there is none.
+type Content = Result<Arc<Resource>, Vec<Mistake>>;
+
 /// A resource as the API server holds it, readable or not.
 #[derive(Debug, Clone)]
 pub(super) struct Subject {
@@ -43,6 +47,7 @@ pub(super) struct Subject {
     pub(super) generation: i64,
     /// Whether it is being deleted.
     pub(super) is_leaving: bool,
+    look: u64,
     /// What in it pods are planned from.
     pub(super) inputs: Arc<Inputs>,
     /// What people ask for.
@@ -50,27 +55,47 @@ pub(super) struct Subject {
     /// Its status, as it is.
     pub(super) status: Value,
     /// What it says, or why it says nothing.
-    pub(super) content: Result<Arc<Resource>, Vec<Mistake>>,
+    pub(super) content: Content,
 }
 
 impl Subject {
-    /// Reads an object of one of our kinds.
-    pub(super) fn read(object: &DynamicObject) -> Self {
+    /// Reads an object of one of our kinds. Its specification is judged only if it is not the one that is known: every change of a status shows it again.
+    pub(super) fn read(object: &DynamicObject, known: Option<&Self>) -> Self {
         let metadata = &object.metadata;
         let status = object.data.get("status").cloned().unwrap_or(Value::Null);
-        let content = read_resource(object).map(Arc::new);
-        let spec = &object.data["spec"];
-        let inputs = content.as_ref().map(|it| Inputs::read(it.kind(), spec));
+        let uid = metadata.uid.clone().unwrap_or_default();
+        let look = look(&uid, &object.data["spec"]);
+        let (content, inputs) = match known.filter(|it| it.look == look) {
+            Some(known) => (known.content.clone(), Arc::clone(&known.inputs)),
+            None => judged(object),
+        };
         Self {
-            uid: metadata.uid.clone().unwrap_or_default(),
+            uid,
             generation: metadata.generation.unwrap_or_default(),
             is_leaving: metadata.deletion_timestamp.is_some(),
+            look,
             status,
             wishes: Wishes::read(metadata),
-            inputs: Arc::new(inputs.unwrap_or_default()),
+            inputs,
             content,
         }
     }
+}
+
+/// Equal for equal specifications of the same object.
+fn look(uid: &str, spec: &Value) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (uid, spec.to_string()).hash(&mut hasher);
+    hasher.finish()
+}
+
+fn judged(object: &DynamicObject) -> (Content, Arc<Inputs>) {
+    let content = read_resource(object).map(Arc::new);
+    let spec = &object.data["spec"];
+    let inputs = content.as_ref().ok();
+    let inputs = inputs.map(|it| Inputs::read(it.kind(), spec));
+    let inputs = Arc::new(inputs.unwrap_or_default());
+    (content, inputs)
 }
 
 fn read_resource(object: &DynamicObject) -> Result<Resource, Vec<Mistake>> {

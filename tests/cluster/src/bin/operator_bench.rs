@@ -154,6 +154,8 @@ impl Bench {
             .arg("--pdeathsig=KILL")
             .arg(&self.program)
             .arg("operator")
+            // Else it waits for the lease of the one before, which was killed.
+            .arg("--leader-election=false")
             .arg(format!("--resync={}s", RESYNC.as_secs()))
             .arg(format!("--concurrency={CONCURRENCY}"))
             .env("KUBECONFIG", self.plane.kubeconfig())
