@@ -193,7 +193,7 @@ impl Health {
     pub fn reasons(&self) -> Vec<String> {
         let mut reasons = Vec::new();
         match self.watched.lifecycle.state().phase {
-            Phase::Starting => reasons.push(self.watched.lifecycle.awaited()),
+            Phase::Starting => reasons.push(self.watched.lifecycle.awaited().sentence),
             Phase::Serving => {}
             Phase::Draining => reasons.push("the sidecar drains".to_owned()),
             Phase::Drained => reasons.push("the sidecar is drained".to_owned()),

@@ -47,12 +47,21 @@ pub struct State {
     pub is_open: bool,
 }
 
+/// What a start that is not over waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Awaited {
+    /// A sentence for people.
+    pub sentence: String,
+    /// Whether there is another store where its own should be.
+    pub is_other_store: bool,
+}
+
 /// The life of this sidecar, shared by all of its parts.
 #[derive(Debug)]
 pub struct Lifecycle {
     state: watch::Sender<State>,
     /// What a start that is not over waits for.
-    awaited: Mutex<String>,
+    awaited: Mutex<Awaited>,
     draining: CancellationToken,
 }
 
@@ -71,7 +80,10 @@ impl Lifecycle {
         let phase = Phase::Starting;
         Self {
             state: watch::Sender::new(State { phase, is_open }),
-            awaited: Mutex::new("the gRPC port does not listen yet".to_owned()),
+            awaited: Mutex::new(Awaited {
+                sentence: "the gRPC port does not listen yet".to_owned(),
+                is_other_store: false,
+            }),
             draining: CancellationToken::new(),
         }
     }
@@ -115,12 +127,27 @@ impl Lifecycle {
     }
 
     /// Notes what the start waits for, as a sentence for people.
-    pub fn note_awaited(&self, awaited: String) {
+    pub fn note_awaited(&self, sentence: String) {
+        self.note(Awaited {
+            sentence,
+            is_other_store: false,
+        });
+    }
+
+    /// Notes that there is another store where the own one should be, as a sentence for people.
+    pub fn note_other_store(&self, sentence: String) {
+        self.note(Awaited {
+            sentence,
+            is_other_store: true,
+        });
+    }
+
+    fn note(&self, awaited: Awaited) {
         *self.awaited.lock().unwrap_or_else(PoisonError::into_inner) = awaited;
     }
 
     /// What the start waits for, as long as the sidecar has not started.
-    pub fn awaited(&self) -> String {
+    pub fn awaited(&self) -> Awaited {
         let awaited = self.awaited.lock();
         awaited.unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use angzarr_config::boot::{Server, Sqlite, Storage};
+use angzarr_config::postgres::Postgres;
 use angzarr_coordinator::feed::Heads;
+use angzarr_coordinator::model::StoreId;
 use angzarr_coordinator::port::store::Store;
 use angzarr_stores::Instrumented;
-use angzarr_stores::postgres::PostgresStore;
+use angzarr_stores::postgres::{self, PostgresStore};
 use angzarr_stores::sqlite::{OpenError, SqliteStore};
 use anyhow::Context;
 use tokio::time::{Instant, sleep};
@@ -17,8 +19,11 @@ use crate::lifecycle::Lifecycle;
 /// How often a file that another process has open is looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
+/// How often a server store that is not as it should be is looked at.
+const LOOK_AT_TABLES: Duration = Duration::from_secs(1);
+
 /// Opens the configured store and measures it. Where others append to it as well, what they append is announced to `heads`. What it waits for is
-/// noted in `lifecycle`.
+/// noted in `lifecycle`. A store on a server has the expected id, or is not opened.
 ///
 /// # Errors
 /// The adapter's sentence on why it cannot be used.
@@ -26,6 +31,7 @@ pub async fn store(
     storage: &Storage,
     heads: &Heads,
     lifecycle: &Lifecycle,
+    expected: Option<StoreId>,
 ) -> anyhow::Result<Store> {
     match storage {
         Storage::File(file) => {
@@ -36,10 +42,40 @@ pub async fn store(
         }
         Storage::Server(server) => match &**server {
             Server::Postgres(settings) => {
-                let opened = PostgresStore::open(settings.clone(), heads.clone());
-                Ok(Store::of(Instrumented::new(opened.await?, "postgres")))
+                let store = postgres_store(settings, heads, lifecycle, expected).await?;
+                Ok(Store::of(Instrumented::new(store, "postgres")))
             }
         },
+    }
+}
+
+/// Opens the store once its tables can be used and it is the expected one: a person mends both outside of this process, which then goes on.
+async fn postgres_store(
+    settings: &Postgres,
+    heads: &Heads,
+    lifecycle: &Lifecycle,
+    expected: Option<StoreId>,
+) -> Result<Arc<PostgresStore>, postgres::OpenError> {
+    let mut told = String::new();
+    loop {
+        let opened = PostgresStore::open_expected(settings.clone(), heads.clone(), expected).await;
+        let refusal = match opened {
+            Err(refusal @ postgres::OpenError::OtherStore { .. }) => {
+                lifecycle.note_other_store(refusal.to_string());
+                refusal
+            }
+            Err(refusal @ postgres::OpenError::Outdated { .. }) => {
+                lifecycle.note_awaited(refusal.to_string());
+                refusal
+            }
+            opened => return opened,
+        };
+        let sentence = refusal.to_string();
+        if told != sentence {
+            tracing::error!(error = sentence, "the store is not opened before that");
+            told = sentence;
+        }
+        sleep(LOOK_AT_TABLES).await;
     }
 }
 

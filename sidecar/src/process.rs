@@ -20,6 +20,7 @@ pub async fn main() -> ExitCode {
     let ended = match Cli::parse().command {
         None | Some(Command::Run) => serve().await,
         Some(Command::Ask(ask)) => answer(ask).await,
+        Some(Command::Store { what }) => prepare(what).await,
     };
     match ended {
         Ok(code) => code,
@@ -35,6 +36,19 @@ async fn answer(ask: cli::Ask) -> Result<ExitCode> {
     let asked = cli::ask(ask, &mut out).await;
     print!("{out}");
     asked?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A signal ends it at once: as the first process of a container it would not end by itself, and what a transaction did not commit is not there.
+async fn prepare(what: cli::Store) -> Result<ExitCode> {
+    let mut signals = Signals::listen()?;
+    let mut out = String::new();
+    let prepared = tokio::select! {
+        prepared = cli::prepare(what, &mut out) => prepared,
+        () = signals.next() => return Ok(ExitCode::from(INTERRUPTED)),
+    };
+    print!("{out}");
+    prepared?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use angzarr_config::boot::Ports;
+use angzarr_coordinator::model::StoreId;
 use anyhow::{Context, Result, anyhow};
 use prometheus::Registry;
 use tokio::net::{TcpListener, TcpSocket};
@@ -22,6 +23,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::server::TcpIncoming;
+use uuid::Uuid;
 
 use crate::admin::{self, Admin};
 use crate::grpc::Served;
@@ -192,6 +194,7 @@ impl Frame {
             aggregates,
             memory,
             fleet,
+            store_id,
             writing,
             fatal: _,
             closing: _,
@@ -212,6 +215,7 @@ impl Frame {
             let mut changes = routes.watch();
             while let Some(Ok(())) = ended.run_until_cancelled(changes.changed()).await {
                 let routing = changes.borrow_and_update().clone();
+                check_store(store_id, routing.store_id)?;
                 aggregates.configure(&routing.limits);
                 memory.configure(&routing);
                 fleet.configure(&routing);
@@ -220,6 +224,16 @@ impl Frame {
         });
         parts.spawn(async move { writing.await.context("write to the store") });
         router
+    }
+}
+
+/// A sidecar that was started before the id of its store was known may have opened another store; it ends before it writes more into that.
+fn check_store(open: Option<StoreId>, expected: Option<Uuid>) -> Result<()> {
+    match (open, expected) {
+        (Some(open), Some(expected)) if open.0 != expected => Err(anyhow!(
+            "the store {open} is open, and the store {expected} is expected; correct the address or the credentials that lead there"
+        )),
+        _ => Ok(()),
     }
 }
 

@@ -77,9 +77,9 @@ pub struct StoreStatus {
     pub incarnation: Option<String>,
     /// What an acknowledged write survives, once it is open: `process`, `disk` or `majority`.
     pub durability: Option<String>,
-    /// Whether it answers: `opening`, `unknown`, `reachable` or `unreachable`.
+    /// Whether it answers: `opening`, `other` while there is another store where it should be, `unknown`, `reachable` or `unreachable`.
     pub state: String,
-    /// Why it does not; for whom an opening one waits.
+    /// Why it does not; what an opening one waits for.
     pub reason: Option<String>,
 }
 

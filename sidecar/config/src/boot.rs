@@ -39,6 +39,25 @@ pub enum Storage {
     Server(Box<Server>),
 }
 
+impl Storage {
+    /// Reads a store by itself, as a boot document has it under `storage`, from YAML or JSON.
+    ///
+    /// # Errors
+    /// [`Error`] names every unknown key, or the first value that has the wrong type.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let storage: Self = parse::read(text)?;
+        storage.validate()?;
+        Ok(storage)
+    }
+
+    fn validate(&self) -> Result<(), Error> {
+        match self {
+            Self::File(file) => file.validate("storage"),
+            Self::Server(server) => server.validate("storage"),
+        }
+    }
+}
+
 /// A file of a store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -256,10 +275,7 @@ impl Boot {
     }
 
     pub(crate) fn validate(&self) -> Result<(), Error> {
-        match &self.storage {
-            Storage::File(file) => file.validate("storage")?,
-            Storage::Server(server) => server.validate("storage")?,
-        }
+        self.storage.validate()?;
         if self.components.is_empty() {
             return Err(Error::at(
                 "components",

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::endpoint::Endpoint;
 use crate::parse::{self, Error};
@@ -17,6 +18,9 @@ pub struct Directory {
     /// The domains, with the gRPC endpoints of the sidecars that own them.
     #[serde(default)]
     pub owners: BTreeMap<String, Vec<Endpoint>>,
+    /// The id of the store, once it is known; default is any. A sidecar that finds another one does not work with it.
+    #[serde(default)]
+    pub store_id: Option<Uuid>,
 }
 
 impl Default for Directory {
@@ -25,6 +29,7 @@ impl Default for Directory {
         Self {
             schema_version: SCHEMA_VERSION,
             owners: BTreeMap::new(),
+            store_id: None,
         }
     }
 }

@@ -22,12 +22,26 @@ pub struct Postgres {
     /// The schema that holds the tables; default `angzarr`.
     #[serde(default = "angzarr")]
     pub schema: String,
+    /// Whether the tables are made and migrated, or only checked; default `migrate`.
+    #[serde(default)]
+    pub tables: Tables,
     /// Connections that one sidecar opens at most, besides two for notifications; default 8.
     #[serde(default = "eight")]
     pub max_connections: NonZeroU32,
     /// How long one statement may take; default 10s. At most half of it is spent waiting for a lock.
     #[serde(default = "ten_seconds", with = "humantime_serde")]
     pub statement_timeout: Duration,
+}
+
+/// Who makes and migrates the tables.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Tables {
+    /// Whoever opens the store.
+    #[default]
+    Migrate,
+    /// Somebody else: a store whose tables are missing or too old is not opened, and nothing in it is changed.
+    Verify,
 }
 
 /// Where address and credentials come from.
@@ -88,6 +102,7 @@ impl Postgres {
             connection,
             database: None,
             schema: angzarr(),
+            tables: Tables::default(),
             max_connections: eight(),
             statement_timeout: ten_seconds(),
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 use crate::directory::Directory;
 use crate::endpoint::Endpoint;
@@ -29,6 +30,9 @@ pub const LONGEST_TIME: Duration = Duration::from_hours(24);
 pub struct Routing {
     /// The version of the document; this release reads 1.
     pub schema_version: u32,
+    /// The id that a store on a server must have, as the directory has it; default is any.
+    #[serde(default)]
+    pub store_id: Option<Uuid>,
     /// Who owns a domain: its sidecars' gRPC endpoints. Domains that this sidecar runs itself need not be listed here.
     #[serde(default)]
     pub owners: BTreeMap<String, Vec<Endpoint>>,
@@ -197,6 +201,7 @@ impl Default for Routing {
     fn default() -> Self {
         Self {
             schema_version: SCHEMA_VERSION,
+            store_id: None,
             owners: BTreeMap::new(),
             sources: BTreeMap::new(),
             projectors: BTreeMap::new(),
@@ -302,8 +307,9 @@ impl Routing {
         Ok(())
     }
 
-    /// Adds the owners that a directory names; those of this document stay.
+    /// Adds the owners that a directory names, and the id of the store; those of this document stay.
     pub fn with_directory(mut self, directory: Directory) -> Self {
+        self.store_id = self.store_id.or(directory.store_id);
         for (domain, endpoints) in directory.owners {
             self.owners.entry(domain).or_insert(endpoints);
         }

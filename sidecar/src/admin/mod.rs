@@ -106,7 +106,7 @@ impl Admin {
     fn reasons(&self) -> Vec<String> {
         match self.parts.get() {
             Some(parts) => parts.health.reasons(),
-            None => vec![self.lifecycle.awaited()],
+            None => vec![self.lifecycle.awaited().sentence],
         }
     }
 
@@ -118,7 +118,10 @@ impl Admin {
     /// The parts, for what cannot be answered without them.
     fn parts(&self) -> Result<&Parts, Refusal> {
         self.parts.get().ok_or_else(|| {
-            let sentence = format!("the sidecar has not started: {}", self.lifecycle.awaited());
+            let sentence = format!(
+                "the sidecar has not started: {}",
+                self.lifecycle.awaited().sentence
+            );
             Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", sentence)
         })
     }

@@ -21,7 +21,7 @@ pub(super) async fn startz(State(shared): State<Arc<Shared>>) -> Response {
     if shared.admin.lifecycle.is_started() {
         passed()
     } else {
-        failed(shared.admin.lifecycle.awaited())
+        failed(shared.admin.lifecycle.awaited().sentence)
     }
 }
 

@@ -71,12 +71,18 @@ fn routing(parts: &Parts) -> RoutingStatus {
 }
 
 fn unopened(admin: &Admin) -> StoreStatus {
+    let awaited = admin.lifecycle.awaited();
+    let state = if awaited.is_other_store {
+        "other"
+    } else {
+        "opening"
+    };
     StoreStatus {
         id: None,
         incarnation: None,
         durability: None,
-        state: "opening".to_owned(),
-        reason: Some(admin.lifecycle.awaited()),
+        state: state.to_owned(),
+        reason: Some(awaited.sentence),
     }
 }
 

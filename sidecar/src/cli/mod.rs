@@ -2,11 +2,13 @@
 //!
 //! ```text
 //! angzarr-sidecar ─▶ run
+//! angzarr-sidecar store …          ─▶ the database itself
 //! angzarr-sidecar drain | parked … ─▶ loopback admin port of the running sidecar ─▶ table or JSON
 //! ```
 
 mod bulk;
 mod parked;
+mod store;
 mod table;
 
 use std::fmt;
@@ -18,6 +20,7 @@ use clap::{Args, Parser, Subcommand};
 use url::Url;
 
 use parked::Parked;
+pub use store::{Store, prepare};
 
 /// How long a response may take.
 const WITHIN: Duration = Duration::from_secs(30);
@@ -90,6 +93,12 @@ pub struct Cli {
 pub enum Command {
     /// Runs the sidecar, as configured by ANGZARR_CONFIG; also without any subcommand.
     Run,
+    /// Makes, migrates or checks the tables of a store on a server; needs no running sidecar.
+    Store {
+        /// What to do.
+        #[command(subcommand)]
+        what: Store,
+    },
     /// Asks a running sidecar.
     #[command(flatten)]
     Ask(Ask),

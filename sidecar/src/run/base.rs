@@ -6,7 +6,7 @@ use angzarr_config::boot::{self, Boot};
 use angzarr_config::routing::Routing;
 use angzarr_coordinator::feed::{Heads, InProcess};
 use angzarr_coordinator::histories::Histories;
-use angzarr_coordinator::model::{Domain, SnapshotVersion};
+use angzarr_coordinator::model::{Domain, SnapshotVersion, StoreId};
 use angzarr_coordinator::port::clock::{Clock, SystemClock};
 use angzarr_coordinator::port::logic::AggregateLogic;
 use angzarr_coordinator::port::observer::Observer;
@@ -50,7 +50,8 @@ impl Base {
     ) -> Result<(Self, JoinHandle<()>)> {
         let heads = Heads::default();
         lifecycle.note_awaited("the store is not open yet".to_owned());
-        let store = open::store(&boot.storage, &heads, lifecycle)
+        let expected = routing.store_id.map(StoreId);
+        let store = open::store(&boot.storage, &heads, lifecycle, expected)
             .await
             .context("open the store")?;
         lifecycle.note_awaited("the gRPC port does not listen yet".to_owned());

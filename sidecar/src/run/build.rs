@@ -7,6 +7,7 @@ use std::sync::Arc;
 use angzarr_buses::direct::server::DeliveryService;
 use angzarr_config::boot;
 use angzarr_config::routing::Routing;
+use angzarr_coordinator::model::StoreId;
 use angzarr_coordinator::port::catalog::Catalog;
 use anyhow::{Context, Result, ensure};
 use tokio::task::JoinHandle;
@@ -47,6 +48,8 @@ pub(super) struct Sidecar {
     pub(super) fleet: Fleet,
     /// The task that writes to the store.
     pub(super) writing: JoinHandle<()>,
+    /// The id of the store, if that is on a server.
+    pub(super) store_id: Option<StoreId>,
     /// Cancelled when what the store holds is no longer known.
     pub(super) fatal: CancellationToken,
     /// Ends the server when cancelled.
@@ -87,12 +90,13 @@ impl Sidecar {
         observe_logic(&health);
         observe_store(&health);
         observe_consumers(&consumers.fleet.list());
+        let identity = base.store.log.identity();
         let shown = Parts {
             health,
             consumers: consumers.fleet.list(),
             routing: routes.watch(),
             routing_error: routes.watch_problem(),
-            identity: base.store.log.identity(),
+            identity,
             durability: base.store.catalog.durability(),
         };
         Ok(Self {
@@ -103,6 +107,7 @@ impl Sidecar {
             aggregates,
             memory: base.memory,
             fleet: consumers.fleet,
+            store_id: is_shared(&boot.storage).then_some(identity.store_id),
             writing,
             fatal: base.fatal,
             closing,
@@ -137,6 +142,14 @@ fn read_routing(settings: &Settings) -> Result<Routing> {
     Ok(routing_file::read(named)?.parse()?)
 }
 
+/// Whether other sidecars have the same store.
+fn is_shared(storage: &boot::Storage) -> bool {
+    match storage {
+        boot::Storage::File(_) => false,
+        boot::Storage::Server(_) => true,
+    }
+}
+
 /// The address at which others reach this sidecar, as it is written in leases. Where the store is shared it tells sidecars apart, so it must be one.
 fn holder(settings: &Settings, address: SocketAddr) -> Result<String> {
     if let Some(endpoint) = &settings.service_endpoint {
@@ -147,12 +160,8 @@ fn holder(settings: &Settings, address: SocketAddr) -> Result<String> {
         .components
         .iter()
         .any(|component| !matches!(component, boot::Component::Aggregate(_)));
-    let is_shared = match settings.boot.storage {
-        boot::Storage::File(_) => false,
-        boot::Storage::Server(_) => true,
-    };
     ensure!(
-        !(is_shared && has_consumers && address.ip().is_unspecified()),
+        !(is_shared(&settings.boot.storage) && has_consumers && address.ip().is_unspecified()),
         "{SERVICE_ENDPOINT} is not set; its consumers share their store with other sidecars, so set it to the address at which those reach this one"
     );
     Ok(format!("http://{address}"))

@@ -10,6 +10,7 @@ mod faults;
 mod postgres;
 mod shop;
 mod sidecars;
+mod tables;
 
 /// The sidecar with fail points.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_sidecar-under-test");

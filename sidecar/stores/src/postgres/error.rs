@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use angzarr_coordinator::model::StoreId;
 use angzarr_coordinator::port::store::Error;
 
 use crate::stored::Corrupt;
@@ -84,6 +85,34 @@ pub enum OpenError {
         /// The format that this version knows.
         ours: i32,
     },
+    /// Its tables are missing or too old, and whoever opened it may not change them.
+    #[error(
+        "the store in schema {schema} at {server} has {}, and format {ours} is needed; apply it as a user who may create tables, with `angzarr-sidecar store migrate --url postgres://USER@{server}/DATABASE --schema {schema}`", held(.version)
+    )]
+    Outdated {
+        /// Where it is.
+        server: String,
+        /// The schema of the tables.
+        schema: String,
+        /// Its format; 0 where there are no tables.
+        version: i32,
+        /// The format that this version needs.
+        ours: i32,
+    },
+    /// It is not the store that it should be.
+    #[error(
+        "schema {schema} at {server} holds {}, and the store {expected} is expected; correct the address or the credentials that lead there", whose(.found)
+    )]
+    OtherStore {
+        /// Where it is.
+        server: String,
+        /// The schema of the tables.
+        schema: String,
+        /// The store that is there, if there is one.
+        found: Option<StoreId>,
+        /// The store that should be there.
+        expected: StoreId,
+    },
     /// The schema holds something else.
     #[error(
         "schema {schema} at {server} holds tables that are not of Angzarr; name another schema"
@@ -94,6 +123,20 @@ pub enum OpenError {
         /// The schema.
         schema: String,
     },
+}
+
+fn held(version: &i32) -> String {
+    match version {
+        0 => "no tables".to_owned(),
+        version => format!("tables of format {version}"),
+    }
+}
+
+fn whose(found: &Option<StoreId>) -> String {
+    match found {
+        Some(found) => format!("the store {found}"),
+        None => "no store".to_owned(),
+    }
 }
 
 /// What stops a statement.

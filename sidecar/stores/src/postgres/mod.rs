@@ -25,8 +25,8 @@ use angzarr_config::postgres::Postgres;
 use angzarr_coordinator::batcher::{Batcher, Bounds};
 use angzarr_coordinator::feed::Heads;
 use angzarr_coordinator::model::{
-    Append, ConsumerId, CorrelationId, Cursor, Domain, Position, Root, RootHead, StoreIdentity,
-    StreamId,
+    Append, ConsumerId, CorrelationId, Cursor, Domain, Position, Root, RootHead, StoreId,
+    StoreIdentity, StreamId,
 };
 use angzarr_coordinator::port::backlog::{Backlog, KeptWork, WorkHead, WorkState};
 use angzarr_coordinator::port::catalog::{CORRELATED_APPENDS, Catalog};
@@ -40,6 +40,7 @@ use angzarr_coordinator::port::progress::{
 use angzarr_coordinator::port::store::{Durability, Error};
 use angzarr_coordinator::port::writer::{Entry, Outcome, Writer};
 use async_trait::async_trait;
+use sqlx::Connection as _;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -76,7 +77,19 @@ impl PostgresStore {
     /// # Errors
     /// [`OpenError`], a sentence that says what to do.
     pub async fn open(settings: Postgres, heads: Heads) -> Result<Arc<Self>, OpenError> {
-        let opened = schema::open(&settings).await?;
+        Self::open_expected(settings, heads, None).await
+    }
+
+    /// Does the same, unless the database holds another store than the expected one.
+    ///
+    /// # Errors
+    /// [`OpenError`], a sentence that says what to do.
+    pub async fn open_expected(
+        settings: Postgres,
+        heads: Heads,
+        expected: Option<StoreId>,
+    ) -> Result<Arc<Self>, OpenError> {
+        let opened = schema::open(&settings, expected).await?;
         let pool = Arc::new(Pool::new(settings, opened));
         let growth = Arc::new(Growth::default());
         let mut tasks = heads::start(&pool, &growth, heads);
@@ -101,6 +114,33 @@ impl PostgresStore {
     pub fn load_trips(&self) -> Trips {
         self.pool.trips(Operation::Load)
     }
+}
+
+/// A store whose tables can be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Prepared {
+    /// Which store it is.
+    pub identity: StoreIdentity,
+    /// The format of its tables.
+    pub format: i32,
+}
+
+/// Makes, migrates or checks the tables of a store, as its settings say, and goes away again.
+///
+/// # Errors
+/// [`OpenError`], a sentence that says what to do.
+pub async fn prepare(
+    settings: &Postgres,
+    expected: Option<StoreId>,
+) -> Result<Prepared, OpenError> {
+    let opened = schema::open(settings, expected).await?;
+    let prepared = Prepared {
+        identity: opened.identity,
+        format: opened.format,
+    };
+    // A server ends the session of a connection that is gone as well.
+    let _ = opened.conn.close().await;
+    Ok(prepared)
 }
 
 /// Loads with the numbers of their domains.

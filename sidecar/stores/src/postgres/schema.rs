@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use angzarr_config::postgres::Postgres;
+use angzarr_config::postgres::{Postgres, Tables};
 use angzarr_coordinator::model::{Incarnation, StoreId, StoreIdentity};
 use angzarr_coordinator::retry::{Bound, Policy, Retries};
 use sqlx::postgres::PgConnection;
@@ -42,13 +42,19 @@ pub(super) struct Opened {
     pub(super) conn: PgConnection,
     pub(super) identity: StoreIdentity,
     pub(super) clock: ServerClock,
+    /// The format of the tables.
+    pub(super) format: i32,
 }
 
-/// Opens a database, and makes or migrates its tables.
-pub(super) async fn open(settings: &Postgres) -> Result<Opened, OpenError> {
+/// Opens a database, and makes, migrates or checks its tables as the settings say. Nothing is changed in a database that holds another store than the
+/// expected one, or none where one is expected.
+pub(super) async fn open(
+    settings: &Postgres,
+    expected: Option<StoreId>,
+) -> Result<Opened, OpenError> {
     let mut retries = Retries::new(PAUSES, Bound::Within(OPEN_WITHIN));
     loop {
-        let fault = match open_once(settings).await {
+        let fault = match open_once(settings, expected).await {
             Ok(opened) => return Ok(opened),
             Err(fault) => fault,
         };
@@ -106,16 +112,20 @@ fn is_distrust(error: &sqlx::Error) -> bool {
     }
 }
 
-async fn open_once(settings: &Postgres) -> Result<Opened, Fault> {
+async fn open_once(settings: &Postgres, expected: Option<StoreId>) -> Result<Opened, Fault> {
     let mut conn = connect::connect(settings).await?;
     connect::check_durable(&mut conn, settings).await?;
-    let mut migration = conn.begin().await?;
-    let identity = migrate(&mut migration, settings).await?;
-    migration.commit().await?;
+    let mut transaction = conn.begin().await?;
+    let (format, identity) = match settings.tables {
+        Tables::Migrate => migrate(&mut transaction, settings, expected).await?,
+        Tables::Verify => verify(&mut transaction, settings, expected).await?,
+    };
+    transaction.commit().await?;
     Ok(Opened {
         clock: connect::read_clock(&mut conn).await?,
         conn,
         identity,
+        format,
     })
 }
 
@@ -123,10 +133,13 @@ async fn open_once(settings: &Postgres) -> Result<Opened, Fault> {
 async fn migrate(
     migration: &mut PgTransaction<'_>,
     settings: &Postgres,
-) -> Result<StoreIdentity, Fault> {
+    expected: Option<StoreId>,
+) -> Result<(i32, StoreIdentity), Fault> {
     // Anyone who comes second finds the work done.
     let turn = "SELECT pg_advisory_xact_lock(hashtext('angzarr migration'), hashtext(current_setting('search_path')))";
     migration.execute(turn).await?;
+    let mut version = read_version(migration, settings).await?;
+    check_expected(migration, settings, version, expected).await?;
     let exists = sqlx::query("SELECT 1 FROM pg_namespace WHERE nspname = $1")
         .bind(&settings.schema)
         .fetch_optional(&mut **migration)
@@ -135,7 +148,6 @@ async fn migrate(
         let create = "DO $$ BEGIN EXECUTE format('CREATE SCHEMA %I', current_setting('search_path')); END $$";
         migration.execute(create).await?;
     }
-    let mut version = read_version(migration, settings).await?;
     for (min_reader, files) in STEPS
         .iter()
         .skip(usize::try_from(version).unwrap_or(usize::MAX))
@@ -146,8 +158,56 @@ async fn migrate(
         version += 1;
         stamp(migration, version, *min_reader).await?;
     }
+    Ok((version, read_own_identity(migration).await?))
+}
+
+/// Checks that the tables have at least our format, and changes nothing.
+async fn verify(
+    reading: &mut PgTransaction<'_>,
+    settings: &Postgres,
+    expected: Option<StoreId>,
+) -> Result<(i32, StoreIdentity), Fault> {
+    let version = read_version(reading, settings).await?;
+    check_expected(reading, settings, version, expected).await?;
+    if version < FORMAT {
+        return Err(Fault::Open(OpenError::Outdated {
+            server: server(settings),
+            schema: settings.schema.clone(),
+            version,
+            ours: FORMAT,
+        }));
+    }
+    Ok((version, read_own_identity(reading).await?))
+}
+
+/// Checks that tables of a format, 0 for none, are those of the expected store.
+async fn check_expected(
+    reading: &mut PgTransaction<'_>,
+    settings: &Postgres,
+    version: i32,
+    expected: Option<StoreId>,
+) -> Result<(), Fault> {
+    let Some(expected) = expected else {
+        return Ok(());
+    };
+    let found = match version {
+        0 => None,
+        _ => Some(read_own_identity(reading).await?.store_id),
+    };
+    if found == Some(expected) {
+        return Ok(());
+    }
+    Err(Fault::Open(OpenError::OtherStore {
+        server: server(settings),
+        schema: settings.schema.clone(),
+        found,
+        expected,
+    }))
+}
+
+async fn read_own_identity(reading: &mut PgTransaction<'_>) -> Result<StoreIdentity, Fault> {
     let found = sqlx::query("SELECT store_id, incarnation FROM format WHERE id = 1")
-        .fetch_one(&mut **migration)
+        .fetch_one(&mut **reading)
         .await?;
     Ok(read_identity(&mut Columns::of(&found))?)
 }
