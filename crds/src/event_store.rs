@@ -37,7 +37,7 @@ pub struct EventStoreSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
 
-    /// Who creates and migrates the tables. Default: the sidecars. Example: `{policy: Auto}`.
+    /// Who creates and migrates the tables. Default: Angzarr itself. Example: `{policy: Auto}`.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub schema: SchemaSettings,
 
@@ -170,9 +170,10 @@ pub struct Tls {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct SchemaSettings {
-    /// Auto lets sidecars create and migrate the tables, Verify only checks them and reports what is missing,
-    /// External does not check them. SQLite files always migrate when they are opened.
-    /// Default: Auto. Example: `Verify`.
+    /// Auto creates and migrates the tables, by a Job of the operator and by any sidecar that needs them. Verify lets a
+    /// Job check them and report what is missing, and no sidecar changes them. External runs no Job, and no sidecar
+    /// changes them either. A sidecar that finds its tables missing or too old waits for them. SQLite files always
+    /// migrate when they are opened. Default: Auto. Example: `Verify`.
     pub policy: SchemaPolicy,
 }
 

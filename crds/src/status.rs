@@ -94,12 +94,19 @@ pub struct EventStoreStatus {
     )]
     pub conditions: Vec<Condition>,
 
-    /// The identity that the store was given once; a sidecar refuses a store with another one.
+    /// The identity that the store was given once; a sidecar refuses a store with another one. The annotation
+    /// `angzarr.io/store-id` of the EventStore sets it to another one.
     /// Default: unset until it is known, and with SQLite, where each component has its own.
     /// Example: `0f8fad5b-d9cb-469f-a165-70867728950e`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub store_id: Option<String>,
+
+    /// What the tables were last prepared for: a hash over the storage, the policy and the sidecar's image. Another one
+    /// is prepared by a Job first. Default: unset until a Job has completed. Example: `3c9d1f02ab`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub prepared: Option<String>,
 
     /// The components that use this store, in order of their names, the first 100.
     /// Default: empty. Example: `[{kind: Aggregate, namespace: shop, name: order}]`.
@@ -118,6 +125,7 @@ impl Default for EventStoreStatus {
             observed_generation: -1,
             conditions: Vec::new(),
             store_id: None,
+            prepared: None,
             used_by: Vec::new(),
             components: 0,
         }

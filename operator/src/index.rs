@@ -4,14 +4,19 @@
 //! Who owns, reads and commands a domain depends on many resources, and a cluster changes one at a time. The index answers such questions without
 //! looking at resources that have nothing to do with them, and says after each change which others are concerned.
 
+mod grants;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use angzarr_crds::{self as crds, EventStoreSpec, Kind};
+use uuid::Uuid;
 
 use crate::model::{Key, StoreKey, WorkloadKey};
 use crate::resource::{Resource, Spec};
+
+pub use grants::{Labels, Permission, Scope, Sight};
 
 /// The resources, and what they declare together.
 #[derive(Debug, Clone, Default)]
@@ -20,12 +25,19 @@ pub struct Index {
     members: BTreeMap<StoreKey, Members>,
     /// Who names a workload that exists; the first one has it.
     workloads: BTreeMap<WorkloadKey, BTreeSet<Claim>>,
+    /// The ids of the stores on servers, as far as they are known.
+    identities: BTreeMap<StoreKey, Uuid>,
+    sight: Sight,
 }
 
 /// The components of one EventStore.
 #[derive(Debug, Clone, Default)]
 struct Members {
     components: BTreeSet<Key>,
+    /// Those of them in other namespaces: each has a directory of its own.
+    abroad: BTreeSet<Key>,
+    /// Those that name the store and may not use it.
+    refused: BTreeSet<Key>,
     domains: BTreeMap<String, Domain>,
 }
 
@@ -78,10 +90,25 @@ impl Change {
     }
 }
 
+/// A domain of a store with its owner.
+type Owned = (StoreKey, String, Option<Key>);
+
 /// The keys of resources to look at again.
 pub type Concerned = BTreeSet<Key>;
 
 impl Index {
+    /// Adds resources of different names.
+    pub fn with(mut self, resources: impl IntoIterator<Item = Resource>) -> Self {
+        let resources = resources.into_iter().map(Arc::new);
+        let (stores, components): (Vec<_>, Vec<_>) =
+            resources.partition(|it| it.component().is_none());
+        // What a component may use is known once the stores are.
+        for resource in stores.into_iter().chain(components) {
+            self.enter(resource);
+        }
+        self
+    }
+
     /// Adds a resource, or replaces the one of the same key; returns it and the others that it concerns.
     pub fn insert(&mut self, resource: Arc<Resource>) -> Concerned {
         let key = resource.key();
@@ -109,15 +136,7 @@ impl Index {
         after: Option<Arc<Resource>>,
     ) -> Concerned {
         let both: Vec<_> = before.iter().chain(&after).cloned().collect();
-        let claimed = both
-            .iter()
-            .filter_map(|it| Some((it.store(), it.component()?.domain()?)));
-        let owners: Vec<_> = claimed
-            .map(|(store, domain)| {
-                let owner = self.owner(&store, domain).cloned();
-                (store, domain, owner)
-            })
-            .collect();
+        let owners = self.owners_of(&both);
         let workloads: Vec<_> = both.iter().filter_map(|it| it.workload()).collect();
         let users: Vec<_> = workloads.iter().map(|it| self.user(it).cloned()).collect();
         if let Some(before) = before {
@@ -128,19 +147,47 @@ impl Index {
             self.enter(after);
         }
         let mut concerned = Concerned::from([key.clone()]);
-        for (store, domain, owner) in owners {
-            if self.owner(&store, domain) != owner.as_ref() {
-                let domain = self.domain(&store, domain).into_iter();
-                concerned.extend(domain.flat_map(Domain::concerned).cloned());
-            }
-        }
+        concerned.extend(self.moved(owners));
         for (workload, user) in workloads.iter().zip(users) {
             if self.user(workload) != user.as_ref() {
                 concerned.extend(self.users(workload).cloned());
             }
         }
         for resource in &both {
+            if resource.component().is_none() {
+                concerned.extend(self.reconsider(&resource.store()));
+            }
             concerned.extend(self.neighbours(resource));
+        }
+        concerned
+    }
+
+    /// The owners of the domains that resources claim.
+    fn owners_of<'a>(&self, resources: impl IntoIterator<Item = &'a Arc<Resource>>) -> Vec<Owned> {
+        let claimed = resources.into_iter();
+        let claimed = claimed.filter_map(|it| {
+            let domain = it.component()?.domain()?.to_owned();
+            Some((it.store(), domain))
+        });
+        claimed
+            .map(|(store, domain)| {
+                let owner = self.owner(&store, &domain).cloned();
+                (store, domain, owner)
+            })
+            .collect()
+    }
+
+    /// Everybody whom it concerns that a domain has another owner than before.
+    fn moved(&self, owners: Vec<Owned>) -> Concerned {
+        let mut concerned = Concerned::new();
+        for (store, domain, owner) in owners {
+            if self.owner(&store, &domain) != owner.as_ref() {
+                let domain = self.domain(&store, &domain).into_iter();
+                concerned.extend(domain.flat_map(Domain::concerned).cloned());
+                concerned.insert(store.key());
+                let members = self.members.get(&store).into_iter();
+                concerned.extend(members.flat_map(|it| &it.abroad).cloned());
+            }
         }
         concerned
     }
@@ -154,7 +201,9 @@ impl Index {
     fn neighbours(&self, resource: &Resource) -> Concerned {
         let store = resource.store();
         let Some(declared) = resource.component() else {
-            return self.components(&store).cloned().collect();
+            let members = self.members.get(&store).into_iter();
+            let named = members.flat_map(|it| it.components.iter().chain(&it.refused));
+            return named.cloned().collect();
         };
         let mut neighbours = Concerned::from([store.key()]);
         if is_synchronous(resource) {
@@ -182,6 +231,25 @@ impl Index {
                 None
             }
         }
+    }
+
+    /// The id that a store on a server must have, once it is known.
+    pub fn identity(&self, store: &StoreKey) -> Option<Uuid> {
+        self.identities.get(store).copied()
+    }
+
+    /// Enters the id of a store; returns whom it concerns.
+    pub fn identify(&mut self, store: &StoreKey, id: Option<Uuid>) -> Concerned {
+        let before = match id {
+            Some(id) => self.identities.insert(store.clone(), id),
+            None => self.identities.remove(store),
+        };
+        if before == id {
+            return Concerned::new();
+        }
+        let mut concerned: Concerned = self.components(store).cloned().collect();
+        concerned.insert(store.key());
+        concerned
     }
 
     /// The components that work with a store, in the order of their keys.
@@ -232,8 +300,22 @@ impl Index {
             return;
         };
         self.change_workload(resource, change);
+        let is_granted = self.permission(&key.namespace, &store) == Permission::Granted;
         let members = self.members.entry(store.clone()).or_default();
+        match change {
+            Change::In if !is_granted => {
+                members.refused.insert(key);
+                return;
+            }
+            Change::In => {}
+            Change::Out => {
+                members.refused.remove(&key);
+            }
+        }
         change.make(&mut members.components, key.clone());
+        if key.namespace != store.namespace {
+            change.make(&mut members.abroad, key.clone());
+        }
         if let Some(domain) = declared.domain() {
             let domain = members.domains.entry(domain.to_owned()).or_default();
             change.make(&mut domain.claims, Claim::of(resource));
@@ -275,7 +357,7 @@ impl Index {
                 members.domains.remove(domain);
             }
         }
-        if members.components.is_empty() {
+        if members.components.is_empty() && members.refused.is_empty() {
             self.members.remove(store);
         }
     }
@@ -283,11 +365,7 @@ impl Index {
 
 impl FromIterator<Resource> for Index {
     fn from_iter<I: IntoIterator<Item = Resource>>(resources: I) -> Self {
-        let mut index = Self::default();
-        for resource in resources {
-            index.enter(Arc::new(resource));
-        }
-        index
+        Self::default().with(resources)
     }
 }
 

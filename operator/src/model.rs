@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use angzarr_config::Routing;
 use angzarr_config::boot::{Bus, Mode, Source, Start};
 use angzarr_crds::{
-    Autoscaling, Availability, Kind, Metadata, Monitoring, Network, Postgres, Rollout, Sidecar,
-    Volume, WorkloadKind,
+    Autoscaling, Availability, Kind, Metadata, Monitoring, Network, Postgres, Rollout,
+    SchemaPolicy, SecretRef, Sidecar, Volume, WorkloadKind,
 };
 use serde_json::{Map, Value};
 
@@ -62,6 +62,21 @@ pub struct Store {
     pub storage: Storage,
     /// What carries events to their readers.
     pub bus: Bus,
+    /// Who makes and migrates its tables.
+    pub policy: SchemaPolicy,
+}
+
+impl Store {
+    /// The store as a component reaches it.
+    pub fn of_component(&self, component: &Component) -> Self {
+        let mut own = self.clone();
+        if let (Storage::Server(server), Some(secret)) = (&mut own.storage, &component.connection) {
+            match &mut **server {
+                Server::Postgres(spec) => spec.connection.secret_ref = secret.clone(),
+            }
+        }
+        own
+    }
 }
 
 /// The database of a store.
@@ -93,6 +108,8 @@ impl Server {
 pub struct Component {
     /// Where its events live and come from.
     pub store: StoreKey,
+    /// The Secret by which it reaches its store, if it is not the one that the store names.
+    pub connection: Option<SecretRef>,
     pub role: Role,
     /// The pods with its logic.
     pub workload: Workload,

@@ -8,10 +8,11 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::graph;
+use crate::index::Sight;
 use crate::manifest::{self, Found, all};
 use crate::model::System;
 use crate::plan::{Desired, Installation, Plan, plain, plan};
-use crate::validate::validate;
+use crate::validate::validate_seeing;
 
 /// What to print.
 #[derive(Debug, Args)]
@@ -88,8 +89,16 @@ fn image_warning(render: &Render, system: &System) -> Option<String> {
 
 fn read(folder: &Path, namespace: &str) -> Result<(System, Vec<String>)> {
     let found = manifest::read_in(folder, namespace).map_err(all)?;
-    let Found { resources, notices } = found;
-    let system = validate(&resources).map_err(all)?;
+    let Found {
+        resources,
+        namespaces,
+        notices,
+    } = found;
+    let sight = Sight {
+        namespaces,
+        ..Sight::default()
+    };
+    let system = validate_seeing(&resources, sight).map_err(all)?;
     Ok((system, notices))
 }
 
@@ -109,11 +118,12 @@ pub fn yaml(plan: &Plan) -> Result<String> {
     Ok(text)
 }
 
-/// The objects of a plan: the directories first, then those of each component in the order in which they are needed.
+/// The objects of a plan: the directories and the Jobs of stores first, then those of each component in the order in which they are needed.
 pub fn objects(plan: &Plan) -> Vec<Value> {
     let directories = plan.directories.values().map(plain);
     let components = plan.components.values().cloned();
     directories
+        .chain(plan.jobs.values().map(plain))
         .chain(components.flat_map(Desired::into_objects))
         .collect()
 }

@@ -10,12 +10,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use angzarr_config::{Boot, Directory, Routing};
+use angzarr_operator::index::Sight;
 use angzarr_operator::manifest;
 use angzarr_operator::plan::{Installation, Plan, plan};
 use angzarr_operator::render::{objects, yaml};
-use angzarr_operator::validate::validate;
+use angzarr_operator::validate::validate_seeing;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{
     ConfigMap, PersistentVolumeClaim, PodTemplate, Service, ServiceAccount,
 };
@@ -42,7 +44,12 @@ fn cases() -> Vec<PathBuf> {
 fn planned(case: &Path) -> Plan {
     let found = manifest::read(&case.join("resources"));
     let found = found.map_err(manifest::all).unwrap();
-    let system = validate(&found.resources).map_err(manifest::all).unwrap();
+    let sight = Sight {
+        namespaces: found.namespaces,
+        ..Sight::default()
+    };
+    let system = validate_seeing(&found.resources, sight);
+    let system = system.map_err(manifest::all).unwrap();
     let installation = Installation {
         sidecar_image: "registry.example/sidecar:9".to_owned(),
         has_pod_monitors: case.ends_with("monitored"),
@@ -86,6 +93,7 @@ fn read_again(object: &Value) -> Value {
     match object["kind"].as_str().unwrap() {
         "ConfigMap" => typed::<ConfigMap>(object),
         "Deployment" => typed::<Deployment>(object),
+        "Job" => typed::<Job>(object),
         "HorizontalPodAutoscaler" => typed::<HorizontalPodAutoscaler>(object),
         "NetworkPolicy" => typed::<NetworkPolicy>(object),
         "PersistentVolumeClaim" => typed::<PersistentVolumeClaim>(object),

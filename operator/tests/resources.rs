@@ -409,3 +409,52 @@ fn a_workload_that_exists_keeps_its_own_fields() {
     refused(&text, "spec.replicas: belongs to Deployment old");
     refused(&text, "spec.suspend: belongs to Deployment old");
 }
+
+/// A store of the namespace lake with what it allows, and a component of the namespace wood that uses it.
+fn abroad(storage: &str, allowed: &str) -> String {
+    format!(
+        "
+apiVersion: angzarr.io/v1alpha1
+kind: EventStore
+metadata: {{name: heron, namespace: lake}}
+spec: {{storage: {storage}, bus: {{type: direct}}, allowedNamespaces: {allowed}}}
+---
+apiVersion: angzarr.io/v1alpha1
+kind: Aggregate
+metadata: {{name: fox, namespace: wood}}
+spec:
+  eventStoreRef: {{name: heron, namespace: lake, connectionSecretRef: {{name: key}}}}
+  domain: hunt
+  template: {{spec: {{containers: [{{name: logic, image: fox:1}}]}}}}
+"
+    )
+}
+
+#[test]
+fn files_grant_what_a_cluster_grants() {
+    let server = "{type: postgres, postgres: {connection: {secretRef: {name: reeds}}}}";
+    refused(
+        &abroad(server, "{from: Same}"),
+        "lake.yaml: Aggregate/fox: spec.eventStoreRef.namespace: EventStore heron in namespace lake does not allow namespace wood",
+    );
+    refused(
+        &abroad("{type: sqlite}", "{from: All}"),
+        "only its own namespace lake can use it",
+    );
+    let by_labels = "{from: Selector, selector: {matchLabels: {team: fox}}}";
+    refused(
+        &abroad(server, by_labels),
+        "add its Namespace with its labels",
+    );
+    let system = judge(&abroad(server, "{from: All}")).unwrap();
+    assert_eq!(system.components.len(), 1);
+    let local = STORE.to_owned()
+        + &component("Aggregate", "nest", "  domain: nest").replace(
+            "{name: heron}",
+            "{name: heron, connectionSecretRef: {name: key}}",
+        );
+    refused(
+        &local,
+        "spec.eventStoreRef.connectionSecretRef: has no meaning with SQLite",
+    );
+}

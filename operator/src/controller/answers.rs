@@ -27,7 +27,8 @@ impl Answers<'_> {
             | Type::Accepted
             | Type::ReferencesResolved
             | Type::WorkloadAvailable
-            | Type::WorkloadUpToDate => None,
+            | Type::WorkloadUpToDate
+            | Type::SchemaReady => None,
         }
     }
 
@@ -39,6 +40,21 @@ impl Answers<'_> {
     /// The identity of the store.
     pub(super) fn store_id(self) -> Option<String> {
         self.said().find_map(|(_, said)| said.store_id.clone())
+    }
+
+    /// What is wrong with the store of a sidecar that should have the one of an id.
+    pub(super) fn other_store(self, expected: Option<&str>) -> Option<String> {
+        self.said().find_map(|(pod, said)| {
+            if let Some(sentence) = &said.other_store {
+                return Some(format!("pod {pod}: {sentence}"));
+            }
+            let (found, expected) = (said.store_id.as_deref()?, expected?);
+            (found != expected).then(|| {
+                format!(
+                    "pod {pod} works with the store {found}, and the store {expected} is expected"
+                )
+            })
+        })
     }
 
     fn ready(self) -> Vec<Asked> {
@@ -172,6 +188,7 @@ mod tests {
                 logic,
                 store: Reach::Unknown,
                 store_id: None,
+                other_store: None,
                 lag: None,
             }))),
         }

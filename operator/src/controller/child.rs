@@ -9,9 +9,11 @@ use kube::api::{ApiResource, DynamicObject, GroupVersionKind};
 use serde_json::Value;
 
 use super::instance;
+use super::job::JobState;
 use super::revision::{Kept, Pin};
 pub(super) use super::workload::Workload;
 use crate::model::Key;
+use crate::plan::names;
 
 /// A kind of object that is made for a component or a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,6 +24,7 @@ pub(super) enum ChildKind {
     Service,
     NetworkPolicy,
     Deployment,
+    Job,
     PodTemplate,
     ControllerRevision,
     PodDisruptionBudget,
@@ -31,13 +34,14 @@ pub(super) enum ChildKind {
 
 impl ChildKind {
     /// The kinds that every cluster has.
-    pub(super) const ALWAYS: [Self; 10] = [
+    pub(super) const ALWAYS: [Self; 11] = [
         Self::ServiceAccount,
         Self::ConfigMap,
         Self::PersistentVolumeClaim,
         Self::Service,
         Self::NetworkPolicy,
         Self::Deployment,
+        Self::Job,
         Self::PodTemplate,
         Self::ControllerRevision,
         Self::PodDisruptionBudget,
@@ -66,6 +70,7 @@ impl ChildKind {
                 "networkpolicies",
             ),
             Self::Deployment => ("apps", "v1", "Deployment", "deployments"),
+            Self::Job => ("batch", "v1", "Job", "jobs"),
             Self::PodTemplate => ("", "v1", "PodTemplate", "podtemplates"),
             Self::ControllerRevision => ("apps", "v1", "ControllerRevision", "controllerrevisions"),
             Self::PodDisruptionBudget => (
@@ -137,6 +142,10 @@ pub(super) struct Child {
     pub(super) pin: Option<Pin>,
     /// The plan that a ControllerRevision holds.
     pub(super) kept: Option<Kept>,
+    /// How far a Job has come.
+    pub(super) job: Option<JobState>,
+    /// The id of a store that an annotation names.
+    pub(super) store_id: Option<String>,
 }
 
 impl Child {
@@ -160,6 +169,11 @@ impl Child {
             },
             pin: Pin::read(metadata),
             kept: (kind == ChildKind::ControllerRevision).then(|| Kept::read(object)),
+            job: (kind == ChildKind::Job).then(|| JobState::read(object)),
+            store_id: metadata
+                .annotations
+                .as_ref()
+                .and_then(|all| all.get(&names::store_id()).cloned()),
         }
     }
 

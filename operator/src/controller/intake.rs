@@ -45,7 +45,7 @@ pub(super) struct Intake {
 const PAGE: u32 = 100;
 
 /// What becomes of what a watch shows of one kind.
-trait Entering {
+pub(super) trait Entering {
     type Object;
     /// What names an object.
     type Id: Ord;
@@ -64,7 +64,7 @@ trait Entering {
 }
 
 /// Enters what a watch shows until it is dropped. What went while nobody watched is not listed any more.
-async fn follow<E: Entering>(
+pub(super) async fn follow<E: Entering>(
     entering: E,
     events: impl Stream<Item = Result<Event<E::Object>, watcher::Error>>,
     watching: Watching,
@@ -124,7 +124,7 @@ impl Intake {
         follow(Pods { intake: self, of }, events, watching).await;
     }
 
-    fn watching(&self) -> watcher::Config {
+    pub(super) fn watching(&self) -> watcher::Config {
         let seconds = u32::try_from(self.watch.as_secs()).unwrap_or(u32::MAX);
         // None at all would switch off the search for dead watches.
         let config = watcher::Config::default().timeout(seconds.max(1));

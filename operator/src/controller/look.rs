@@ -50,6 +50,8 @@ pub(super) struct Said {
     pub(super) store: Reach,
     /// The identity of its store, once that is open.
     pub(super) store_id: Option<String>,
+    /// What it says of another store that is where its own should be.
+    pub(super) other_store: Option<String>,
     /// How far a consumer that acts here is behind.
     pub(super) lag: Option<Lag>,
 }
@@ -196,13 +198,24 @@ impl Said {
             logic,
             store,
             store_id: status.store.id.clone(),
+            other_store: (status.store.state == "other")
+                .then(|| status.store.reason.clone().unwrap_or_default()),
             lag: behind.map(|behind| Lag::new(behind, was_behind)),
         }
     }
 
     /// Whether it says the same of its store.
     pub(super) fn is_like_of_store(&self, other: &Self) -> bool {
-        (&self.store, &self.store_id) == (&other.store, &other.store_id)
+        let of = |said: &Self| {
+            let Self {
+                store,
+                store_id,
+                other_store,
+                ..
+            } = said;
+            (store.clone(), store_id.clone(), other_store.clone())
+        };
+        of(self) == of(other)
     }
 }
 
@@ -266,6 +279,8 @@ mod tests {
             injected: None,
             has_sidecar: true,
             config_maps: Vec::new(),
+            owner: None,
+            prepared: None,
             trouble: None,
         }
     }
@@ -286,6 +301,7 @@ mod tests {
             logic: Reach::Reachable,
             store: Reach::Reachable,
             store_id: None,
+            other_store: None,
             lag: None,
         }))
     }

@@ -1,6 +1,12 @@
 //! The manual of the conditions: where each reason is seen, what it means, and what to do about it.
 
+mod stores;
+
 use super::reasons::{Reason, Type};
+use stores::{
+    MIGRATED, NAMESPACE_NOT_WATCHED, REFERENCE_NOT_PERMITTED, SCHEMA_FAILED, SCHEMA_OUTDATED,
+    SCHEMA_PENDING, STORE_IDENTITY_CHANGED, VERIFIED,
+};
 
 /// The value of a condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -75,7 +81,9 @@ impl Type {
                 "A person has paused the resource by the annotation `angzarr.io/paused`: its objects stay as they are, and are only looked at. Absent otherwise."
             }
             Self::Accepted => "The resource is valid.",
-            Self::ReferencesResolved => "Everything that the resource names exists.",
+            Self::ReferencesResolved => {
+                "Everything that the resource names exists, and it may use it."
+            }
             Self::WorkloadAvailable => "Pods are available, or none are wanted.",
             Self::WorkloadUpToDate => "All pods have the declared sidecar.",
             Self::RoutingSynced => {
@@ -89,6 +97,9 @@ impl Type {
             }
             Self::StorageReachable => {
                 "Of an EventStore: its storage answers the sidecars of all components that were asked."
+            }
+            Self::SchemaReady => {
+                "Of an EventStore: its tables are as the sidecars need them. Absent with SQLite and with `schema.policy: External`, where nothing looks."
             }
         }
     }
@@ -142,6 +153,14 @@ impl Reason {
             Self::Lagging => LAGGING,
             Self::StorageAnswers => STORAGE_ANSWERS,
             Self::StorageUnreachable => STORAGE_UNREACHABLE,
+            Self::Migrated => MIGRATED,
+            Self::Verified => VERIFIED,
+            Self::SchemaPending => SCHEMA_PENDING,
+            Self::SchemaOutdated => SCHEMA_OUTDATED,
+            Self::SchemaFailed => SCHEMA_FAILED,
+            Self::StoreIdentityChanged => STORE_IDENTITY_CHANGED,
+            Self::ReferenceNotPermitted => REFERENCE_NOT_PERMITTED,
+            Self::NamespaceNotWatched => NAMESPACE_NOT_WATCHED,
         }
     }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! API server ─▶ intake (watches) ─▶ world ─▶ queue ─▶ reconcile: dereference ─▶ validate ─▶ plan ─▶ apply ─▶ report ─▶ API server
 //!
-//! intake.rs    what the watches see, and whom it concerns
+//! intake.rs    what the watches see, and whom it concerns; namespaces.rs the labels of namespaces
 //! world.rs     what is known: resources, children, pods
 //! queue.rs     which resources are due
 //! reconcile.rs the pipeline
@@ -22,6 +22,7 @@
 //! outcome.rs   what a look came to
 //! seen.rs      what a report is made of
 //! report.rs    conditions; sentence.rs has their sentences, summary.rs the rest of a component's status
+//! store.rs     what only an EventStore has: its identity, its tables with their Job (job.rs), its users
 //! answers.rs   those that come from what sidecars said
 //! reasons.rs   their types and reasons
 //! manual.rs    what each reason means, and what to do; page.rs prints that
@@ -43,10 +44,12 @@ mod http;
 mod inputs;
 mod instance;
 mod intake;
+mod job;
 mod leader;
 mod look;
 mod manual;
 mod metrics;
+mod namespaces;
 mod outcome;
 mod page;
 mod pin;
@@ -62,6 +65,7 @@ mod revision;
 mod rollouts;
 mod seen;
 mod sentence;
+mod store;
 mod summary;
 mod wanted;
 mod watching;
@@ -86,6 +90,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::index::{Index, Scope, Sight};
 pub use crate::injection::Webhook;
 use crate::model::Key;
 use crate::plan::Installation;
@@ -269,6 +274,13 @@ async fn start(
         instance: instance.clone(),
         watch: pace.watch,
     };
+    intake.world.state().index = Index::seeing(Sight {
+        scope: match &operator.namespace {
+            Some(namespace) => Scope::Namespace(namespace.clone()),
+            None => Scope::Cluster,
+        },
+        ..Sight::default()
+    });
     let prober = Prober {
         world: Arc::clone(&intake.world),
         requests: queue.requests(),
@@ -344,8 +356,12 @@ fn start_watches(intake: &Intake, tasks: &mut JoinSet<Result<()>>) -> Watching {
     let children = ChildKind::ALWAYS.map(ChildKind::as_str);
     let pods = PodsOf::ALL.map(PodsOf::as_str);
     let workloads = WorkloadKind::ALL.map(existing::watched);
-    let others = pods.into_iter().chain(workloads);
+    let namespaces = intake.namespace.is_none().then_some(namespaces::KIND);
+    let others = pods.into_iter().chain(workloads).chain(namespaces);
     let watching = Watching::new(resources.chain(children).chain(others));
+    if namespaces.is_some() {
+        tasks.spawn(intake.clone().namespaces(watching.clone()).map(Ok));
+    }
     for kind in Kind::ALL {
         tasks.spawn(intake.clone().resources(kind, watching.clone()).map(Ok));
     }

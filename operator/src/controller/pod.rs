@@ -1,5 +1,6 @@
 //! The pods of components, as the API server holds them.
 
+use angzarr_admin::prepared::Prepared;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod as Object};
 
 use super::child::labelled;
@@ -23,6 +24,10 @@ pub(crate) struct Pod {
     pub(super) has_sidecar: bool,
     /// The ConfigMaps that it mounts.
     pub(super) config_maps: Vec<String>,
+    /// The id of the object that runs it.
+    pub(super) owner: Option<String>,
+    /// What became of the tables of a store, if it prepares some.
+    pub(super) prepared: Option<Prepared>,
     /// Why it does not run, as its node or the scheduler says.
     pub(crate) trouble: Option<String>,
 }
@@ -50,6 +55,8 @@ impl Pod {
                 .flatten()
                 .any(|it| it.name == names::SIDECAR),
             config_maps: config_maps(object),
+            owner: owner(object),
+            prepared: prepared(object),
             trouble: trouble(object),
         }
     }
@@ -74,6 +81,24 @@ fn config_maps(object: &Object) -> Vec<String> {
     named
         .filter_map(|it| Some(it.config_map.as_ref()?.name.clone()))
         .collect()
+}
+
+fn owner(object: &Object) -> Option<String> {
+    let mut owners = object.metadata.owner_references.iter().flatten();
+    let owner = owners.find(|owner| owner.controller == Some(true))?;
+    Some(owner.uid.clone())
+}
+
+/// What the container left that prepares the tables of a store when it ended last.
+fn prepared(object: &Object) -> Option<Prepared> {
+    let containers = object.status.as_ref()?.container_statuses.iter().flatten();
+    let mut found = containers.filter(|it| it.name == names::PREPARING);
+    let container = found.next()?;
+    let states = [&container.state, &container.last_state];
+    let mut ended = states
+        .into_iter()
+        .filter_map(|state| state.as_ref()?.terminated.as_ref());
+    Prepared::read(ended.next()?.message.as_deref()?)
 }
 
 /// The first reason that a person would look for: it cannot be placed, or a container of it cannot start or ends again and again.

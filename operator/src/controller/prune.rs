@@ -31,8 +31,10 @@ impl Reconciler {
         };
         let plans = revision::history(&owner.key, &self.world.state());
         let is_plan = |child: &ChildKey| child.kind == ChildKind::ControllerRevision;
+        let completed = self.world.state().children.completed_jobs(&owner.key);
         let is_kept = |child: &ChildKey| {
-            is_boot(child) && used.contains(&child.name)
+            child.kind == ChildKind::Job && completed.contains(&child.name)
+                || is_boot(child) && used.contains(&child.name)
                 || is_plan(child) && plans.contains(&child.name)
         };
         self.applier

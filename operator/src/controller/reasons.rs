@@ -31,11 +31,13 @@ pub enum Type {
     CaughtUp,
     /// The storage answers the sidecars.
     StorageReachable,
+    /// The tables can be used.
+    SchemaReady,
 }
 
 impl Type {
     /// Every type, the most important first.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Stalled,
         Self::Reconciling,
         Self::Ready,
@@ -49,6 +51,7 @@ impl Type {
         Self::LogicReachable,
         Self::CaughtUp,
         Self::StorageReachable,
+        Self::SchemaReady,
     ];
 
     /// The word in the status.
@@ -67,6 +70,7 @@ impl Type {
             Self::LogicReachable => "LogicReachable",
             Self::CaughtUp => "CaughtUp",
             Self::StorageReachable => "StorageReachable",
+            Self::SchemaReady => "SchemaReady",
         }
     }
 }
@@ -152,11 +156,27 @@ pub enum Reason {
     StorageAnswers,
     /// The storage does not answer a sidecar.
     StorageUnreachable,
+    /// The tables are made or migrated.
+    Migrated,
+    /// The tables were checked.
+    Verified,
+    /// The Job that prepares the tables has not ended.
+    SchemaPending,
+    /// The tables are missing or too old, and the operator may not change them.
+    SchemaOutdated,
+    /// The tables could not be prepared.
+    SchemaFailed,
+    /// There is another store than the expected one.
+    StoreIdentityChanged,
+    /// The EventStore does not allow the namespace.
+    ReferenceNotPermitted,
+    /// Something is in a namespace that the operator does not look at.
+    NamespaceNotWatched,
 }
 
 impl Reason {
     /// Every reason, for documentation and its test.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 47] = [
         Self::Valid,
         Self::InvalidSpec,
         Self::NotYetSupported,
@@ -196,6 +216,14 @@ impl Reason {
         Self::Lagging,
         Self::StorageAnswers,
         Self::StorageUnreachable,
+        Self::Migrated,
+        Self::Verified,
+        Self::SchemaPending,
+        Self::SchemaOutdated,
+        Self::SchemaFailed,
+        Self::StoreIdentityChanged,
+        Self::ReferenceNotPermitted,
+        Self::NamespaceNotWatched,
     ];
 
     /// The word in the status.
@@ -240,6 +268,14 @@ impl Reason {
             Self::Lagging => "Lagging",
             Self::StorageAnswers => "StorageAnswers",
             Self::StorageUnreachable => "StorageUnreachable",
+            Self::Migrated => "Migrated",
+            Self::Verified => "Verified",
+            Self::SchemaPending => "SchemaPending",
+            Self::SchemaOutdated => "SchemaOutdated",
+            Self::SchemaFailed => "SchemaFailed",
+            Self::StoreIdentityChanged => "StoreIdentityChanged",
+            Self::ReferenceNotPermitted => "ReferenceNotPermitted",
+            Self::NamespaceNotWatched => "NamespaceNotWatched",
         }
     }
 }
@@ -256,6 +292,8 @@ impl From<validate::Reason> for Reason {
             validate::Reason::LabelNotFound => Self::WaitingForLabel,
             validate::Reason::EventStoreNotFound => Self::WaitingForEventStore,
             validate::Reason::DomainNotFound => Self::WaitingForDomain,
+            validate::Reason::ReferenceNotPermitted => Self::ReferenceNotPermitted,
+            validate::Reason::NamespaceNotWatched => Self::NamespaceNotWatched,
         }
     }
 }

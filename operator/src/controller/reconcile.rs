@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use angzarr_config::Routing;
-use angzarr_crds::{self as crds, ComponentStatus, EventStoreStatus, Kind, UsedBy};
+use angzarr_crds::{self as crds, ComponentStatus, Kind};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use kube::Client;
@@ -12,30 +12,27 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::answers::Answers;
 use super::api;
 use super::apply::{Applied, Applier, Owner};
 use super::delays::Delays;
 use super::events::Events;
 use super::existing::{Named, Roller};
 use super::instance::Instance;
-use super::look::Asked;
 use super::outcome::{ApplyResult, Error, need, refused};
 use super::pin::{self, Begin, Draft, Pinned, Pinner};
 use super::queue::{Next, Requests};
 use super::report;
 use super::rollouts::{Need, Rollouts};
 use super::seen::{Outcome, Seen, Standing};
+use super::store;
 use super::summary::describe;
 use super::world::{Subject, World};
-use crate::model::{Key, Scale, Storage, StoreKey};
-use crate::plan::{DirectoryKey, Installation, Scope, plain, plan_directory};
+use crate::model::{Key, Scale};
+use crate::plan::{Installation, Preparing, Scope, plain};
 use crate::validate::{Finding, Resolved, Verdict, judge};
 
 /// Who writes statuses, the same for all installations: one that takes a resource over leaves nothing of what the one before said.
 const STATUS_MANAGER: &str = "angzarr-operator";
-/// How many users a store lists.
-const LISTED_USERS: usize = 100;
 
 /// Brings what is there to what is declared, a resource at a time.
 pub(super) struct Reconciler {
@@ -52,15 +49,17 @@ pub(super) struct Reconciler {
 }
 
 /// A resource with what it leads to.
-struct Planned {
-    subject: Subject,
-    verdict: Verdict,
+pub(super) struct Planned {
+    pub(super) subject: Subject,
+    pub(super) verdict: Verdict,
     /// What is to be applied; `None` leaves everything as it is.
     plan: Option<Plan>,
     /// The routing document among it.
     routing: Option<Routing>,
     /// The workload of somebody else that it names.
     named: Option<Named>,
+    /// What prepares the tables of a store.
+    pub(super) preparing: Option<Preparing>,
 }
 
 /// What a resource leads to.
@@ -156,7 +155,7 @@ impl Reconciler {
 
     /// Dereferences, validates and plans: all from what is known, in one moment.
     fn plan(&self, key: &Key) -> Option<Planned> {
-        let state = self.world.state();
+        let mut state = self.world.state();
         let subject = state.subjects.get(key)?.clone();
         let mut verdict = match &subject.content {
             Ok(resource) => judge(resource, &state.index),
@@ -171,15 +170,13 @@ impl Reconciler {
         if let Some(finding) = named.as_ref().and_then(Named::judge) {
             verdict.find(finding);
         }
-        let mut routing = None;
+        let (mut routing, mut preparing) = (None, None);
         let plan = verdict.resolved.as_ref().map(|resolved| match resolved {
-            Resolved::Store(_) => {
-                let directory = DirectoryKey {
-                    namespace: key.namespace.clone(),
-                    store: StoreKey::of(key),
-                };
-                let directory = plan_directory(&directory, &state.index);
-                Plan::Store(vec![plain(&directory)])
+            Resolved::Store(store) => {
+                let (objects, job) =
+                    store::plan(&mut state, &subject, key, store, &self.installation);
+                preparing = job;
+                Plan::Store(objects)
             }
             Resolved::Component(component, store) => {
                 let scope = Scope {
@@ -204,6 +201,7 @@ impl Reconciler {
             plan,
             routing,
             named,
+            preparing,
         })
     }
 
@@ -256,31 +254,7 @@ impl Reconciler {
     ) -> Result<(), Error> {
         let now = Time(Timestamp::now());
         let (before, after) = match key.kind {
-            Kind::EventStore => {
-                let before: EventStoreStatus = read(&planned.subject.status);
-                let asked = self.asked_of_store(key);
-                let seen = Seen {
-                    asked: &asked,
-                    generation: planned.subject.generation,
-                    verdict: &planned.verdict,
-                    is_paused: planned.subject.wishes.is_paused,
-                    outcome,
-                    pods: &[],
-                    before: &before.conditions,
-                    now,
-                };
-                let mut status = before.clone();
-                status.observed_generation = planned.subject.generation;
-                status.conditions = report::store_conditions(&seen);
-                if let Some(Resolved::Store(store)) = &planned.verdict.resolved
-                    && store.storage != Storage::File
-                {
-                    status.store_id = status.store_id.or_else(|| Answers(&asked).store_id());
-                }
-                self.users(key, &mut status);
-                self.write(key, &before, &status).await?;
-                (before.conditions, status.conditions)
-            }
+            Kind::EventStore => self.report_store(key, planned, outcome, now).await?,
             Kind::Aggregate | Kind::Projector | Kind::Saga | Kind::ProcessManager => {
                 let before: ComponentStatus = read(&planned.subject.status);
                 let (pods, asked) = {
@@ -296,6 +270,7 @@ impl Reconciler {
                     is_paused: planned.subject.wishes.is_paused,
                     outcome,
                     pods: &pods,
+                    other_store: self.other_store(key, &asked),
                     before: &before.conditions,
                     now,
                 };
@@ -311,30 +286,8 @@ impl Reconciler {
         Ok(())
     }
 
-    /// What the sidecars of all components say that use a store.
-    fn asked_of_store(&self, key: &Key) -> Vec<Asked> {
-        let state = self.world.state();
-        let store = StoreKey::of(key);
-        let users = state.index.components(&store);
-        let asked = users.flat_map(|user| state.looks.asked(user, &state.pods(user)));
-        asked.collect()
-    }
-
-    fn users(&self, key: &Key, status: &mut EventStoreStatus) {
-        let state = self.world.state();
-        let store = StoreKey::of(key);
-        let users = state.index.components(&store);
-        status.components = i32::try_from(users.len()).unwrap_or(i32::MAX);
-        let listed = users.take(LISTED_USERS).map(|user| UsedBy {
-            kind: user.kind.to_string(),
-            namespace: user.namespace.clone(),
-            name: user.name.clone(),
-        });
-        status.used_by = listed.collect();
-    }
-
     /// Writes a status that changed.
-    async fn write<S: Serialize + PartialEq + Sync>(
+    pub(super) async fn write<S: Serialize + PartialEq + Sync>(
         &self,
         key: &Key,
         before: &S,
@@ -364,7 +317,7 @@ impl Reconciler {
 }
 
 /// A status that nobody wrote yet, or that another version wrote, counts as none.
-fn read<S: DeserializeOwned + Default>(status: &Value) -> S {
+pub(super) fn read<S: DeserializeOwned + Default>(status: &Value) -> S {
     serde_json::from_value(status.clone()).unwrap_or_default()
 }
 

@@ -1,5 +1,7 @@
 //! The conditions of a component, computed from what was found, applied and seen; nothing here asks anybody.
 
+mod store;
+
 use angzarr_crds::{ComponentStatus, Kind};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
@@ -9,6 +11,8 @@ use super::manual::Value;
 use super::reasons::{Reason, Type};
 use super::seen::{Outcome, Seen, Standing};
 use super::sentence::{Said, say, shortened};
+
+pub(super) use store::{Tables, store_conditions};
 
 /// The conditions of a component, the most important first.
 pub(super) fn conditions(seen: &Seen) -> Vec<Condition> {
@@ -31,22 +35,6 @@ pub(super) fn conditions(seen: &Seen) -> Vec<Condition> {
     report.conditions
 }
 
-/// The conditions of an EventStore, the most important first.
-pub(super) fn store_conditions(seen: &Seen) -> Vec<Condition> {
-    let mut report = Report::new(seen);
-    report.stalled();
-    if matches!(seen.outcome, Outcome::Applied { .. }) {
-        let sentence = "components can use it";
-        report.add(Type::Ready, true, Reason::Serving, sentence);
-    } else {
-        report.unknown_ready();
-    }
-    report.paused();
-    report.accepted();
-    report.answers(Type::StorageReachable);
-    report.conditions
-}
-
 /// The status of a component, where only its conditions and counts are computed here.
 pub(super) fn status(seen: &Seen, before: &ComponentStatus) -> ComponentStatus {
     let mut status = before.clone();
@@ -66,6 +54,10 @@ struct Report<'a> {
     seen: &'a Seen<'a>,
     /// What a person has to change.
     wrong: Option<Said>,
+    /// What of that is in the resource itself.
+    invalid: Option<Said>,
+    /// What is wrong with what it names, or not there.
+    unresolved: Option<Said>,
     /// What is not there yet.
     missing: Option<Said>,
     conditions: Vec<Condition>,
@@ -84,14 +76,19 @@ enum Rollout<'a> {
 
 impl<'a> Report<'a> {
     fn new(seen: &'a Seen<'a>) -> Self {
-        let (missing, wrong): (Vec<_>, Vec<_>) = seen
-            .verdict
-            .findings
-            .iter()
-            .partition(|finding| finding.reason.is_waiting());
+        let findings = || seen.verdict.findings.iter();
+        // A store serves its own namespace, whatever becomes of others.
+        let is_store = seen.verdict.object.kind == Kind::EventStore;
+        let (missing, wrong): (Vec<_>, Vec<_>) = findings()
+            .filter(|it| !is_store || !it.reason.is_of_reference())
+            .partition(|it| it.reason.is_waiting());
+        let (unresolved, invalid): (Vec<_>, Vec<_>) =
+            findings().partition(|it| it.reason.is_of_reference());
         Self {
             seen,
             wrong: say(&wrong),
+            invalid: say(&invalid),
+            unresolved: say(&unresolved),
             missing: say(&missing),
             conditions: Vec::new(),
         }
@@ -131,6 +128,9 @@ impl<'a> Report<'a> {
         if let Outcome::Refused { reason, sentence } = &self.seen.outcome {
             let (reason, sentence) = (*reason, sentence.clone());
             return self.add(Type::Stalled, true, reason, sentence);
+        }
+        if let Some(sentence) = self.seen.other_store.clone() {
+            return self.add(Type::Stalled, true, Reason::StoreIdentityChanged, sentence);
         }
         if self.standing().queued.is_none()
             && let Rollout::Stuck(_, sentence) = self.rollout()
@@ -224,12 +224,12 @@ impl<'a> Report<'a> {
         }
         let (reason, sentence) = if self.seen.is_paused {
             (Reason::Paused, "nothing was written while it is paused")
-        } else if self.wrong.is_some() {
+        } else if self.invalid.is_some() {
             (Reason::InvalidSpec, "the resource is not valid")
-        } else if self.missing.is_some() {
+        } else if self.unresolved.is_some() {
             (
                 Reason::WaitingForDependency,
-                "something it needs is not there yet",
+                "something it needs is not there, or may not be used",
             )
         } else {
             (Reason::Progressing, "its objects could not be applied")
@@ -274,14 +274,14 @@ impl<'a> Report<'a> {
             | Outcome::Skipped
             | Outcome::Applied { .. } => None,
         };
-        match self.wrong.clone().or(refused) {
+        match self.invalid.clone().or(refused) {
             Some((reason, sentence)) => self.add(Type::Accepted, false, reason, sentence),
             None => self.add(Type::Accepted, true, Reason::Valid, "the resource is valid"),
         }
     }
 
     fn references(&mut self) {
-        match self.missing.clone() {
+        match self.unresolved.clone() {
             Some((reason, sentence)) => {
                 self.add(Type::ReferencesResolved, false, reason, sentence);
             }

@@ -25,6 +25,8 @@ pub(super) struct Seen<'a> {
     pub(super) pods: &'a [Pod],
     /// What its sidecars said, those of all users for a store.
     pub(super) asked: &'a [Asked],
+    /// What is wrong with a store that is not the expected one.
+    pub(super) other_store: Option<String>,
     /// The conditions as they are.
     pub(super) before: &'a [Condition],
     /// The time of a change.

@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use angzarr_config::Mistake;
+use angzarr_crds::Kind;
 use kube::api::DynamicObject;
 use serde_json::Value;
 
@@ -13,6 +14,7 @@ use super::existing::Workloads;
 use super::inputs::Inputs;
 use super::look::Looks;
 use super::pod::Pod;
+use super::store;
 use super::wishes::Wishes;
 use crate::index::{Concerned, Index};
 use crate::model::{Key, StoreKey};
@@ -127,6 +129,10 @@ impl State {
         if before.is_some_and(|before| subject.wishes.asks_since(&before.wishes)) {
             self.children.doubt(&key);
         }
+        if key.kind == Kind::EventStore {
+            let id = store::identity(&subject);
+            concerned.extend(self.index.identify(&StoreKey::of(&key), id));
+        }
         self.subjects.insert(key, subject);
         concerned
     }
@@ -134,6 +140,9 @@ impl State {
     /// Takes out a resource; returns whom it concerned.
     pub(super) fn remove(&mut self, key: &Key) -> Concerned {
         self.subjects.remove(key);
+        if key.kind == Kind::EventStore {
+            self.index.identify(&StoreKey::of(key), None);
+        }
         self.looks.forget(key);
         self.index.remove(key)
     }

@@ -105,3 +105,59 @@ fn what_was_removed_leaves_nothing_behind() {
     }
     assert!(index.members.is_empty() && index.resources.is_empty());
 }
+
+/// A store of the lake that allows other namespaces.
+fn allowing(allowed: &Value) -> Arc<Resource> {
+    let value = json!({
+        "apiVersion": "angzarr.io/v1alpha1",
+        "kind": "EventStore",
+        "metadata": {"name": "heron", "namespace": "lake"},
+        "spec": {
+            "storage": {"type": "postgres", "postgres": {"connection": {"secretRef": {"name": "reeds"}}}},
+            "bus": {"type": "direct"},
+            "allowedNamespaces": allowed,
+        },
+    });
+    Arc::new(Resource::read(value, "lake").unwrap().unwrap())
+}
+
+/// An aggregate of another namespace, older than all others.
+fn stranger() -> Arc<Resource> {
+    let value = json!({
+        "apiVersion": "angzarr.io/v1alpha1",
+        "kind": "Aggregate",
+        "metadata": {"name": "fox", "namespace": "wood", "creationTimestamp": EARLY},
+        "spec": {
+            "eventStoreRef": {"name": "heron", "namespace": "lake", "connectionSecretRef": {"name": "key"}},
+            "domain": "brood",
+            "template": {"spec": {"containers": [{"name": "logic", "image": "egg:1"}]}},
+        },
+    });
+    Arc::new(Resource::read(value, "wood").unwrap().unwrap())
+}
+
+#[test]
+fn who_may_not_use_a_store_owns_nothing_there_until_it_may() {
+    let mut index = Index::seeing(Sight {
+        scope: Scope::Cluster,
+        ..Sight::default()
+    });
+    let owner = |index: &Index| index.owner(&store(), "brood").map(|it| it.name.clone());
+    index.insert(stranger());
+    index.insert(aggregate("nest", "brood", LATE));
+    assert_eq!(owner(&index).as_deref(), Some("nest"));
+    let selector = json!({"from": "Selector", "selector": {"matchLabels": {"team": "fox"}}});
+    index.insert(allowing(&json!({})));
+    assert_eq!(index.components(&store()).len(), 1);
+    let changed = index.insert(allowing(&selector));
+    assert_eq!(names(changed), ["heron-evs", "nest-agg", "fox-agg"]);
+    assert_eq!(owner(&index).as_deref(), Some("nest"));
+    let labels = Labels::from([("team".to_owned(), "fox".to_owned())]);
+    let granted = index.label("wood", Some(labels));
+    assert_eq!(names(granted), ["heron-evs", "nest-agg", "fox-agg"]);
+    assert_eq!(owner(&index).as_deref(), Some("fox"));
+    let gone = index.label("wood", None);
+    assert_eq!(names(gone), ["heron-evs", "nest-agg", "fox-agg"]);
+    assert_eq!(owner(&index).as_deref(), Some("nest"));
+    assert_eq!(names(index.label("marsh", None)), [""; 0]);
+}

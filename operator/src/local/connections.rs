@@ -9,23 +9,28 @@ use std::path::{Path, PathBuf};
 use angzarr_config::secret::Secret;
 use anyhow::{Context, Result};
 
-use crate::model::{Storage, StoreKey, System};
+use crate::model::{Key, Storage, System};
 
-/// Writes the Secret of each store on a server into a folder with a file for each key, which only we read; returns the folders.
+/// Writes the Secret by which each component reaches a store on a server into a folder with a file for each key, which only we read; returns the folders.
 pub(super) fn write(
     system: &System,
     secrets: &BTreeMap<String, BTreeMap<String, Secret>>,
     data: &Path,
-) -> Result<BTreeMap<StoreKey, PathBuf>> {
+) -> Result<BTreeMap<Key, PathBuf>> {
     let mut folders = BTreeMap::new();
-    for (key, store) in &system.stores {
+    for (key, component) in &system.components {
+        let store = system.stores[&component.store].of_component(component);
         let Storage::Server(server) = &store.storage else {
             continue;
         };
         let name = server.secret();
         let secret = secrets.get(name).with_context(|| {
-            let store = &key.name;
-            format!("local.yaml has no Secret {name}, which EventStore {store} names; add it under secrets, such as {name}: {{uri: ...}}")
+            let store = &component.store.name;
+            let who = match component.connection {
+                Some(_) => format!("{}/{}", key.kind, key.name),
+                None => format!("EventStore {store}"),
+            };
+            format!("local.yaml has no Secret {name}, which {who} names; add it under secrets, such as {name}: {{uri: ...}}")
         })?;
         let folder = data.join(&key.namespace).join("secrets").join(name);
         write_secret(&folder, secret).with_context(|| format!("write {}", folder.display()))?;

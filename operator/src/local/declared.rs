@@ -10,9 +10,10 @@ use super::localize::{Stores, localize};
 use super::programs::Lookup;
 use super::stage::running;
 use crate::graph::unheard;
+use crate::index::Sight;
 use crate::manifest::{self, Written};
 use crate::model::System;
-use crate::validate::validate;
+use crate::validate::validate_seeing;
 
 /// Where it is read.
 #[derive(Debug, Clone)]
@@ -70,8 +71,14 @@ impl Source {
     fn read_resources(&self) -> Result<Declared, Vec<Mistake>> {
         let mut found = manifest::read(&self.folder)?;
         let mut notices = found.notices;
-        notices.extend(localize(&mut found.resources, self.stores)?);
-        let system = validate(&found.resources)?;
+        let localized = localize(&mut found.resources, self.stores)?;
+        notices.extend(localized.notices);
+        let sight = Sight {
+            namespaces: found.namespaces,
+            replaced: localized.replaced,
+            ..Sight::default()
+        };
+        let system = validate_seeing(&found.resources, sight)?;
         notices.extend(unheard(&system));
         Ok(Declared {
             system,

@@ -1,9 +1,12 @@
 //! What a machine without a cluster uses instead of what was declared; applied before validation.
 
+use std::collections::BTreeSet;
+
 use angzarr_config::Mistake;
 use angzarr_crds::{Bus, BusType, ComponentSpec, Direct, Sqlite, Storage, StorageType};
 
 use crate::manifest::Written;
+use crate::model::StoreKey;
 use crate::resource::Spec;
 
 /// Which stores are used.
@@ -15,22 +18,34 @@ pub(super) enum Stores {
     AsDeclared,
 }
 
-/// Sets one replica, and SQLite and the direct bus if stores are replaced; returns a notice for each change.
+/// What was changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Localized {
+    /// A sentence for each change.
+    pub(super) notices: Vec<String>,
+    /// The stores that are files here and servers elsewhere.
+    pub(super) replaced: BTreeSet<StoreKey>,
+}
+
+/// Sets one replica, and SQLite and the direct bus if stores are replaced.
 ///
 /// # Errors
 /// A mistake for each component whose pods are a workload of a cluster.
 pub(super) fn localize(
     resources: &mut [Written],
     stores: Stores,
-) -> Result<Vec<String>, Vec<Mistake>> {
+) -> Result<Localized, Vec<Mistake>> {
     let (mut notices, mut mistakes) = (Vec::new(), Vec::new());
+    let mut replaced = BTreeSet::new();
     for written in resources {
         let resource = &mut written.resource;
         let title = format!("{}/{}", resource.kind(), resource.name);
+        let own = resource.store();
         match &mut resource.spec {
             Spec::EventStore(_) if stores == Stores::AsDeclared => {}
             Spec::EventStore(store) => {
                 if store.spec.storage.type_ != StorageType::Sqlite {
+                    replaced.insert(own);
                     store.spec.storage = Storage {
                         type_: StorageType::Sqlite,
                         sqlite: Some(Sqlite {}),
@@ -70,7 +85,7 @@ pub(super) fn localize(
         }
     }
     if mistakes.is_empty() {
-        Ok(notices)
+        Ok(Localized { notices, replaced })
     } else {
         Err(mistakes)
     }

@@ -23,7 +23,7 @@ use super::member::{Given, Member, local, place};
 use super::ports::Ports;
 use super::programs::Lookup;
 use super::restarts::Restarts;
-use crate::model::{Key, StoreKey, System};
+use crate::model::{Key, System};
 use crate::plan::{DirectoryKey, Place, documents};
 
 /// Everything that is to run.
@@ -40,7 +40,7 @@ pub(super) struct Stage {
 struct Cast {
     declared: Declared,
     /// The folders that say how to reach stores on servers.
-    connections: BTreeMap<StoreKey, PathBuf>,
+    connections: BTreeMap<Key, PathBuf>,
     ports: Ports,
     members: BTreeMap<Key, Member>,
 }
@@ -270,8 +270,7 @@ impl Stage {
             let folder = self.folder.of(key);
             fs::create_dir_all(&folder)
                 .with_context(|| format!("make the folder {}", folder.display()))?;
-            let store = &cast.declared.system.components[key].store;
-            let connection = cast.connections.get(store).cloned().unwrap_or_default();
+            let connection = cast.connections.get(key).cloned().unwrap_or_default();
             let placed = place(given, folder.join(history::STORE), connection)?;
             places.insert(key.clone(), placed);
         }

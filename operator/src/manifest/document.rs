@@ -112,6 +112,12 @@ impl Reader<'_> {
             (kind, name) => format!("{kind}/{name}"),
         };
         let place = format!("{}: {resource}", self.file.display());
+        if (word(&value, "/apiVersion"), kind) == ("v1", "Namespace") {
+            let labels = value.pointer("/metadata/labels");
+            let labels = labels.and_then(|it| serde_json::from_value(it.clone()).ok());
+            let namespaces = &mut self.found.namespaces;
+            namespaces.insert(name.to_owned(), labels.unwrap_or_default());
+        }
         match Resource::read(value, self.namespace) {
             Ok(Some(resource)) => self.found.resources.push(Written {
                 file: self.file.to_owned(),

@@ -43,8 +43,13 @@ pub fn read_in(path: &Path, namespace: &str) -> Result<Found, Vec<Mistake>> {
     for file in files {
         let text = text(&file).map_err(|message| vec![of_file(&file, message)]);
         match text.and_then(|text| read_text_in(&file, &text, namespace)) {
-            Ok(Found { resources, notices }) => {
+            Ok(Found {
+                resources,
+                namespaces,
+                notices,
+            }) => {
                 found.resources.extend(resources);
+                found.namespaces.extend(namespaces);
                 found.notices.extend(notices);
             }
             Err(of_this_file) => mistakes.extend(of_this_file),

@@ -14,10 +14,12 @@ mod number;
 mod skipped;
 mod unfold;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use angzarr_config::Mistake;
 
+use crate::index::Labels;
 use crate::resource::Resource;
 
 pub use document::read_text;
@@ -58,6 +60,8 @@ impl Written {
 pub struct Found {
     /// Our resources.
     pub resources: Vec<Written>,
+    /// The labels of the namespaces among the other resources.
+    pub namespaces: BTreeMap<String, Labels>,
     /// What was skipped, a sentence each.
     pub notices: Vec<String>,
 }

@@ -33,13 +33,30 @@ pub(super) fn build_boot(scope: &Scope, boot: &Boot) -> ConfigMap {
     }
 }
 
+/// So many digits of the hash of a text.
+pub(super) fn digits(text: &str, digits: usize) -> String {
+    let digest = Sha256::digest(text);
+    let all: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    all[..digits].to_owned()
+}
+
 pub(super) fn build_routing(scope: &Scope, routing: &Routing) -> ConfigMap {
     let name = names::routing(scope.key);
     holding(scope.metadata(name), ROUTING, json(routing))
 }
 
 pub(super) fn build_directory(key: &DirectoryKey, directory: &Directory) -> ConfigMap {
-    holding(names::directory_metadata(key), DIRECTORY, json(directory))
+    holding(
+        names::directory_metadata(key, directory.store_id),
+        DIRECTORY,
+        json(directory),
+    )
+}
+
+/// The directory of a component whose store is in another namespace.
+pub(super) fn build_own_directory(scope: &Scope, directory: &Directory) -> ConfigMap {
+    let name = names::directory_of(scope.key, &scope.component.store);
+    holding(scope.metadata(name), DIRECTORY, json(directory))
 }
 
 fn holding(metadata: ObjectMeta, file: &str, text: String) -> ConfigMap {

@@ -1,14 +1,14 @@
 //! What sidecars read, in a cluster and on a single machine: the places are an input.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use angzarr_config::boot::{self, Boot, Ports};
 use angzarr_config::directory::Directory;
 use angzarr_config::endpoint::Endpoint;
-use angzarr_config::postgres::{Connection, Keys, Postgres};
+use angzarr_config::postgres::{Connection, Keys, Postgres, Tables};
 use angzarr_config::routing::Routing;
-use angzarr_crds as crds;
+use angzarr_crds::{self as crds, SchemaPolicy};
 
 use super::stop;
 use crate::index::Index;
@@ -38,6 +38,8 @@ pub struct Documents {
     pub boot: Boot,
     /// The endpoints of the components that it works with, and its settings.
     pub routing: Routing,
+    /// The owners of all domains, if it has a directory of its own.
+    pub directory: Option<Directory>,
 }
 
 /// Names a directory: one for each namespace and EventStore that are used together.
@@ -97,8 +99,8 @@ pub fn documents(system: &System, places: &BTreeMap<Key, Place>) -> Planned {
         let Some(place) = places.get(key) else {
             continue;
         };
-        let store = &system.stores[&component.store];
-        let documents = graph.documents(key, component, store, place);
+        let store = system.stores[&component.store].of_component(component);
+        let documents = graph.documents(key, component, &store, place);
         planned.components.insert(key.clone(), documents);
         planned
             .directories
@@ -127,12 +129,16 @@ impl<P: Places> Graph<'_, P> {
         Documents {
             boot: build_boot(key, component, store, place),
             routing: self.routing(component),
+            directory: None,
         }
     }
 
     /// The owners of all domains of a store.
     pub(super) fn directory(&self, store: &StoreKey) -> Directory {
-        let mut directory = Directory::default();
+        let mut directory = Directory {
+            store_id: self.index.identity(store),
+            ..Directory::default()
+        };
         for (domain, owner) in self.index.owners(store) {
             if let Some(endpoint) = self.places.grpc(owner) {
                 directory.owners.insert(domain.to_owned(), vec![endpoint]);
@@ -203,9 +209,7 @@ fn build_boot(key: &Key, component: &Component, store: &Store, place: &Place) ->
                 path: place.store.clone(),
                 wait: stop::file_wait(component),
             }),
-            Storage::Server(server) => boot::Storage::Server(Box::new(match &**server {
-                Server::Postgres(spec) => boot::Server::Postgres(build_postgres(spec, place)),
-            })),
+            Storage::Server(server) => build_server(server, store.policy, &place.connection),
         },
         bus: store.bus.clone(),
         ports: place.ports.clone(),
@@ -213,10 +217,24 @@ fn build_boot(key: &Key, component: &Component, store: &Store, place: &Place) ->
     }
 }
 
-fn build_postgres(spec: &crds::Postgres, place: &Place) -> Postgres {
+/// A store on a server, whose address and credentials are in a folder.
+pub(super) fn build_server(server: &Server, policy: SchemaPolicy, folder: &Path) -> boot::Storage {
+    let tables = match policy {
+        SchemaPolicy::Auto => Tables::Migrate,
+        SchemaPolicy::Verify | SchemaPolicy::External => Tables::Verify,
+    };
+    boot::Storage::Server(Box::new(match server {
+        Server::Postgres(spec) => boot::Server::Postgres(Postgres {
+            tables,
+            ..build_postgres(spec, folder)
+        }),
+    }))
+}
+
+fn build_postgres(spec: &crds::Postgres, folder: &Path) -> Postgres {
     let names = &spec.connection.secret_ref.keys;
     let connection = Connection::Folder {
-        path: place.connection.clone(),
+        path: folder.to_owned(),
         keys: Keys {
             uri: names.uri.clone(),
             host: names.host.clone(),

@@ -7,6 +7,7 @@
 //! places.rs    where components are in a cluster
 //! documents.rs what sidecars read
 //! config.rs    ConfigMaps that hold documents
+//! job.rs       the Job that prepares the tables of a store
 //! sidecar.rs   the sidecar's container
 //! stop.rs      how long a pod may take to stop
 //! ports.rs     the ports that a pod declares
@@ -24,6 +25,7 @@
 mod config;
 mod documents;
 mod injection;
+mod job;
 pub(crate) mod names;
 mod places;
 mod pod;
@@ -40,6 +42,7 @@ use std::collections::BTreeMap;
 
 use angzarr_config::routing::Routing;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
@@ -52,6 +55,7 @@ pub(crate) use pod::plain;
 
 use documents::Graph;
 pub use documents::{DirectoryKey, Documents, Place, Places, Planned, documents};
+pub use job::{Preparing, plan_job};
 use places::InCluster;
 
 /// What a plan has to know about the cluster and the operator's installation.
@@ -68,6 +72,8 @@ pub struct Installation {
 pub struct Plan {
     /// The ConfigMap of each directory.
     pub directories: BTreeMap<DirectoryKey, ConfigMap>,
+    /// What prepares the tables of each store that has some.
+    pub jobs: BTreeMap<StoreKey, Job>,
     /// The objects of each component.
     pub components: BTreeMap<Key, Desired>,
 }
@@ -81,6 +87,8 @@ pub struct Desired {
     pub boot: ConfigMap,
     /// Where the others are, for its sidecar.
     pub routing: ConfigMap,
+    /// Who owns which domain, where no directory of the store is: in another namespace than that of the store.
+    pub directory: Option<ConfigMap>,
     /// The volume of its file. It has no owner and outlives the component.
     pub volume: Option<PersistentVolumeClaim>,
     /// A Deployment with its pods, or a PodTemplate with what is injected into the pods of a workload that exists.
@@ -106,6 +114,7 @@ impl Desired {
             service_account,
             boot,
             routing,
+            directory,
             volume,
             workload,
             clients,
@@ -119,6 +128,7 @@ impl Desired {
             service_account.as_ref().map(plain),
             Some(plain(&boot)),
             Some(plain(&routing)),
+            directory.as_ref().map(plain),
             volume.as_ref().map(plain),
             Some(plain(&clients)),
             Some(plain(&peers)),
@@ -149,21 +159,29 @@ pub struct Scope<'a> {
 pub fn plan(system: &System, installation: &Installation) -> Plan {
     let mut plan = Plan {
         directories: BTreeMap::new(),
+        jobs: BTreeMap::new(),
         components: BTreeMap::new(),
     };
+    for (key, store) in &system.stores {
+        let preparing = plan_job(key, store, installation);
+        plan.jobs
+            .extend(preparing.map(|it| (key.clone(), it.object)));
+    }
     for (key, component) in &system.components {
-        let store = &system.stores[&component.store];
+        let store = system.stores[&component.store].of_component(component);
         let scope = Scope {
             key,
             component,
-            store,
+            store: &store,
             installation,
         };
         plan.components
             .insert(key.clone(), scope.build(&scope.documents(&system.index)));
-        plan.directories
-            .entry(DirectoryKey::of(key, component))
-            .or_insert_with_key(|key| plan_directory(key, &system.index));
+        if !scope.is_foreign() {
+            plan.directories
+                .entry(DirectoryKey::of(key, component))
+                .or_insert_with_key(|key| plan_directory(key, &system.index));
+        }
     }
     plan
 }
@@ -190,7 +208,17 @@ impl Scope<'_> {
     /// Plans the documents of its sidecar.
     pub fn documents(&self, index: &Index) -> Documents {
         let place = places::place(self.key, self.component);
-        in_cluster(index).documents(self.key, self.component, self.store, &place)
+        let graph = in_cluster(index);
+        let mut documents = graph.documents(self.key, self.component, self.store, &place);
+        if self.is_foreign() {
+            documents.directory = Some(graph.directory(&self.component.store));
+        }
+        documents
+    }
+
+    /// Whether its store is in another namespace.
+    fn is_foreign(&self) -> bool {
+        self.key.namespace != self.component.store.namespace
     }
 
     /// Plans the objects of the component, which hold its documents.
@@ -200,6 +228,10 @@ impl Scope<'_> {
         Desired {
             service_account: support::build_service_account(self),
             routing: config::build_routing(self, &documents.routing),
+            directory: documents
+                .directory
+                .as_ref()
+                .map(|it| config::build_own_directory(self, it)),
             volume: support::build_volume(self),
             workload: workload::build(self, &boot_name),
             clients: service::build_clients(self),

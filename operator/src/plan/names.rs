@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use angzarr_config::boot::Ports;
 use angzarr_crds::{GROUP, Kind, Metadata};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+use uuid::Uuid;
 
 use super::Scope;
 use super::documents::DirectoryKey;
@@ -12,6 +13,8 @@ use crate::model::{Key, StoreKey};
 
 /// The name of the sidecar's container.
 pub(crate) const SIDECAR: &str = "angzarr";
+/// The name of the container that prepares the tables of a store.
+pub(crate) const PREPARING: &str = "angzarr-store";
 /// How the names of the sidecar's volumes begin.
 pub(crate) const RESERVED_VOLUMES: &str = "angzarr-";
 
@@ -63,14 +66,28 @@ pub(super) fn data(key: &Key) -> String {
     format!("{}-data", key.base_name())
 }
 
-/// The ConfigMap with the directory of an EventStore in a namespace; a store of another namespace is named with it.
-pub(super) fn directory(namespace: &str, store: &StoreKey) -> String {
-    let base = format!("{}-{}-directory", store.name, Kind::EventStore.short());
-    if store.namespace == namespace {
-        base
+/// The ConfigMap with the directory of an EventStore in its namespace.
+pub(crate) fn directory(store: &StoreKey) -> String {
+    format!("{}-{}-directory", store.name, Kind::EventStore.short())
+}
+
+/// The ConfigMap with the directory that a component reads: elsewhere than the store is, each has its own.
+pub(super) fn directory_of(key: &Key, store: &StoreKey) -> String {
+    if store.namespace == key.namespace {
+        directory(store)
     } else {
-        format!("{}.{base}", store.namespace)
+        format!("{}-directory", key.base_name())
     }
+}
+
+/// The Job that prepares the tables of a store, by a hash over what it does.
+pub(super) fn store_job(store: &StoreKey, hash: &str) -> String {
+    format!("{}-{}-{hash}", store.name, Kind::EventStore.short())
+}
+
+/// The annotation that holds the id of a store: of an EventStore, the one that a person sets; of a directory, the one that was seen first.
+pub(crate) fn store_id() -> String {
+    own("store-id")
 }
 
 /// The label by which pods of a workload that exists ask for their sidecar.
@@ -194,15 +211,28 @@ impl Scope<'_> {
     }
 }
 
+/// The metadata of the Job of a store, and of its pods.
+pub(super) fn store_job_metadata(store: &StoreKey) -> ObjectMeta {
+    let instance = format!("{}-{}", store.name, Kind::EventStore.short());
+    let mut labels = BTreeMap::from(recommended(&store.name, &instance, "schema", store));
+    labels.extend(selector(&store.key()));
+    ObjectMeta {
+        namespace: Some(store.namespace.clone()),
+        labels: Some(labels),
+        ..ObjectMeta::default()
+    }
+}
+
 /// The metadata of a directory, which belongs to a store and to no component.
-pub(super) fn directory_metadata(key: &DirectoryKey) -> ObjectMeta {
+pub(super) fn directory_metadata(key: &DirectoryKey, id: Option<Uuid>) -> ObjectMeta {
     let store = &key.store;
     let instance = format!("{}-{}", store.name, Kind::EventStore.short());
     let labels = recommended(&store.name, &instance, "directory", store);
     ObjectMeta {
-        name: Some(directory(&key.namespace, store)),
+        name: Some(directory(store)),
         namespace: Some(key.namespace.clone()),
         labels: Some(BTreeMap::from(labels)),
+        annotations: id.map(|id| BTreeMap::from([(store_id(), id.to_string())])),
         ..ObjectMeta::default()
     }
 }

@@ -9,7 +9,6 @@ use k8s_openapi::api::core::v1::{
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::documents::DirectoryKey;
 use super::{Scope, names, sidecar, stop};
 use crate::model::Storage;
 
@@ -105,10 +104,9 @@ fn own_files(spec: &mut Map<String, Value>) {
 }
 
 fn build_volumes(scope: &Scope, boot: &str, has_token: bool) -> Vec<Volume> {
-    let directory = DirectoryKey::of(scope.key, scope.component);
     let routing = [
         names::routing(scope.key),
-        names::directory(&directory.namespace, &directory.store),
+        names::directory_of(scope.key, &scope.component.store),
     ];
     let mut volumes = vec![
         Volume {

@@ -20,7 +20,7 @@ pub(super) const CONNECTION_FOLDER: &str = "/etc/angzarr/store";
 
 const DATA_FOLDER: &str = "/var/lib/angzarr";
 const BOOT_FOLDER: &str = "/etc/angzarr/boot";
-const ROUTING_FOLDER: &str = "/etc/angzarr/routing";
+pub(super) const ROUTING_FOLDER: &str = "/etc/angzarr/routing";
 const TOKEN_FOLDER: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 pub(super) const BOOT_VOLUME: &str = "angzarr-boot";
@@ -178,7 +178,7 @@ fn probe(path: &str, period_seconds: i32, failures: i32) -> Probe {
     }
 }
 
-fn build_resources(declared: &Resources) -> ResourceRequirements {
+pub(super) fn build_resources(declared: &Resources) -> ResourceRequirements {
     use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Amount;
     let amounts = |declared: &std::collections::BTreeMap<String, Quantity>| {
         let amounts = declared
@@ -228,7 +228,7 @@ fn build_mounts(scope: &Scope, hides_token: bool) -> Vec<VolumeMount> {
     mounts
 }
 
-fn mount(volume: &str, path: &str, is_read_only: bool) -> VolumeMount {
+pub(super) fn mount(volume: &str, path: &str, is_read_only: bool) -> VolumeMount {
     VolumeMount {
         name: volume.to_owned(),
         mount_path: path.to_owned(),

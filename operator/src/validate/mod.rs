@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! verdict.rs   what is found about a resource
-//! references.rs stores and owners of domains
+//! grants.rs    the store of a component, and who may use it
+//! references.rs owners of domains
 //! support.rs   what is not built yet
 //! pod_names.rs the names in a pod template
 //! workload.rs  the pods: what a template may contain, and which container is the logic
@@ -11,6 +12,7 @@
 //!
 //! A cluster turns verdicts into conditions, files turn them into one error.
 
+mod grants;
 mod pod_names;
 mod references;
 mod role;
@@ -24,7 +26,7 @@ use angzarr_config::Mistake;
 use angzarr_config::boot::Bus;
 use angzarr_crds as crds;
 
-use crate::index::Index;
+use crate::index::{Index, Permission, Sight};
 use crate::manifest::Written;
 use crate::model::{Component, Scale, Server, Storage, Store, System};
 use crate::resource::{Resource, Spec};
@@ -36,8 +38,16 @@ pub use verdict::{Finding, Reason, Resolved, Verdict};
 /// # Errors
 /// Every mistake in every resource, and everything that one of them waits for.
 pub fn validate(resources: &[Written]) -> Result<System, Vec<Mistake>> {
+    validate_seeing(resources, Sight::default())
+}
+
+/// Does the same with what is known beyond the resources.
+///
+/// # Errors
+/// Every mistake in every resource, and everything that one of them waits for.
+pub fn validate_seeing(resources: &[Written], sight: Sight) -> Result<System, Vec<Mistake>> {
     let mut mistakes = twice_defined(resources);
-    let index: Index = resources.iter().map(|it| it.resource.clone()).collect();
+    let index = Index::seeing(sight).with(resources.iter().map(|it| it.resource.clone()));
     let (mut stores, mut components) = (BTreeMap::new(), BTreeMap::new());
     for written in resources {
         let verdict = judge(&written.resource, &index);
@@ -88,7 +98,10 @@ pub fn judge(resource: &Resource, index: &Index) -> Verdict {
     support::check(&mut report);
     role::check_spans(resource, &mut report);
     let resolved = match &resource.spec {
-        Spec::EventStore(store) => store_of(&store.spec, &mut report).map(Resolved::Store),
+        Spec::EventStore(store) => {
+            grants::check(index, &store.spec, &mut report);
+            store_of(&store.spec, &mut report).map(Resolved::Store)
+        }
         Spec::Aggregate(_) | Spec::Projector(_) | Spec::Saga(_) | Spec::ProcessManager(_) => {
             component(index, &mut report)
         }
@@ -150,6 +163,7 @@ fn store_of(spec: &crds::EventStoreSpec, report: &mut Report) -> Option<Store> {
     Some(Store {
         storage: storage?,
         bus,
+        policy: spec.schema.policy,
     })
 }
 
@@ -175,8 +189,15 @@ fn component(index: &Index, report: &mut Report) -> Option<Resolved> {
     let declared = resource.component()?;
     let key = resource.store();
     let spec = declared.component();
-    let of_store = references::store(index, &key, report);
-    references::check(index, declared, &key, report);
+    let of_store = grants::store(index, &key, report);
+    // Whoever may not use a store does not learn who owns what there.
+    if index.permission(&resource.namespace, &key) == Permission::Granted {
+        references::check(index, declared, &key, report);
+    }
+    if let Some(store) = of_store {
+        let is_replaced = index.sight().replaced.contains(&key);
+        grants::check_secret(&spec.event_store_ref, store, is_replaced, report);
+    }
     references::check_workload(index, report);
     if of_store.is_some_and(|store| store.storage.type_ == crds::StorageType::Sqlite) {
         check_single(spec, report);
@@ -191,6 +212,7 @@ fn component(index: &Index, report: &mut Report) -> Option<Resolved> {
     };
     let component = Component {
         store: key,
+        connection: spec.event_store_ref.connection_secret_ref.clone(),
         role: role?,
         workload: workload?,
         logic_port: spec.logic.port,
@@ -204,6 +226,7 @@ fn component(index: &Index, report: &mut Report) -> Option<Resolved> {
         volume: spec.storage.clone(),
         monitoring: spec.monitoring.clone(),
     };
+    let store = store.of_component(&component);
     Some(Resolved::Component(Box::new(component), store))
 }
 

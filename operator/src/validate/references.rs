@@ -1,31 +1,10 @@
-//! The store of a component, and the owners of the domains that it names.
+//! The owners of the domains that it names.
 
-use angzarr_crds::{self as crds, EventStoreSpec};
+use angzarr_crds as crds;
 
 use super::{Reason, Report};
 use crate::index::Index;
 use crate::model::StoreKey;
-
-/// The store that a component names.
-pub(super) fn store<'a>(
-    index: &'a Index,
-    key: &StoreKey,
-    report: &mut Report,
-) -> Option<&'a EventStoreSpec> {
-    let Some(store) = index.store(key) else {
-        let sentence = format!(
-            "EventStore {} does not exist in namespace {}; declare it",
-            key.name, key.namespace
-        );
-        report.find(
-            Reason::EventStoreNotFound,
-            "spec.eventStoreRef.name",
-            sentence,
-        );
-        return None;
-    };
-    Some(store)
-}
 
 /// Reports that the store that a component names cannot be used.
 pub(super) fn say_invalid(key: &StoreKey, report: &mut Report) {

@@ -49,6 +49,10 @@ pub enum Reason {
     WorkloadNotFound,
     /// The pods of the workload do not ask for the sidecar yet.
     LabelNotFound,
+    /// The EventStore does not allow the namespace.
+    ReferenceNotPermitted,
+    /// Something is in a namespace that the operator does not look at.
+    NamespaceNotWatched,
 }
 
 /// A valid resource, with its references resolved.
@@ -72,6 +76,25 @@ impl Reason {
             Self::InvalidSpec
             | Self::NotYetSupported
             | Self::DomainConflict
+            | Self::WorkloadConflict
+            | Self::ReferenceNotPermitted
+            | Self::NamespaceNotWatched => false,
+        }
+    }
+
+    /// Whether it is about what the resource names, and not about the resource itself.
+    pub fn is_of_reference(self) -> bool {
+        match self {
+            Self::EventStoreNotFound
+            | Self::EventStoreInvalid
+            | Self::DomainNotFound
+            | Self::WorkloadNotFound
+            | Self::LabelNotFound
+            | Self::ReferenceNotPermitted
+            | Self::NamespaceNotWatched => true,
+            Self::InvalidSpec
+            | Self::NotYetSupported
+            | Self::DomainConflict
             | Self::WorkloadConflict => false,
         }
     }
@@ -86,9 +109,9 @@ impl Verdict {
         }
     }
 
-    /// Whether the resource itself is valid, whatever it waits for.
+    /// Whether the resource itself is valid, whatever is wrong with what it names.
     pub fn is_valid(&self) -> bool {
-        self.findings.iter().all(|it| it.reason.is_waiting())
+        self.findings.iter().all(|it| it.reason.is_of_reference())
     }
 }
 

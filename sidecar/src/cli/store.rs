@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use angzarr_admin::prepared::{Failure, Prepared};
+use angzarr_config::Directory;
 use angzarr_config::boot::{Server, Storage};
 use angzarr_config::postgres::{Connection, Postgres, Tables};
 use angzarr_config::secret::Secret;
@@ -61,6 +62,9 @@ pub struct Database {
     /// Fails if the database holds another store, and changes nothing in it then.
     #[arg(long, value_name = "ID")]
     store_id: Option<Uuid>,
+    /// The same, with the id that a directory of the store holds, if it holds one.
+    #[arg(long, value_name = "FILE", conflicts_with = "store_id")]
+    directory: Option<PathBuf>,
     /// Also writes what became of it into a file, as JSON.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
@@ -86,6 +90,18 @@ impl Database {
                 Server::Postgres(settings) => Ok(settings),
             },
         }
+    }
+
+    /// The store that must be there.
+    fn expected(&self) -> Result<Option<StoreId>> {
+        let Some(file) = &self.directory else {
+            return Ok(self.store_id.map(StoreId));
+        };
+        let text = std::fs::read_to_string(file);
+        let text = text.with_context(|| format!("read {}", file.display()))?;
+        let directory = Directory::parse(&text);
+        let directory = directory.with_context(|| format!("read {}", file.display()))?;
+        Ok(directory.store_id.map(StoreId))
     }
 
     fn with_password(&self, url: &Secret) -> Result<String> {
@@ -119,7 +135,7 @@ pub async fn prepare(what: Store, out: &mut dyn fmt::Write) -> Result<()> {
     };
     let settings = database.settings()?;
     let settings = Postgres { tables, ..settings };
-    let prepared = postgres::prepare(&settings, database.store_id.map(StoreId)).await;
+    let prepared = postgres::prepare(&settings, database.expected()?).await;
     if let Some(file) = &database.report {
         let report = match &prepared {
             Ok(prepared) => Prepared::Ready {

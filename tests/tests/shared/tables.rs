@@ -104,6 +104,12 @@ async fn another_store_than_the_expected_one_is_left_as_it_is() {
     conn.execute(older).await.unwrap();
     let with_id = ["migrate", "--store-id", &expected];
     assert_eq!(id(store(&own.url(), &with_id).await.1), expected);
+    let folder = tempfile::tempdir().unwrap();
+    let directory = folder.path().join("directory.json");
+    std::fs::write(&directory, expects(&expected)).unwrap();
+    let by_directory = ["migrate", "--directory", directory.to_str().unwrap()];
+    let (kind, _) = failure(store(&empty.url(), &by_directory).await.1);
+    assert_eq!(kind, Failure::OtherStore);
     let (kind, sentence) = failure(store(&empty.url(), &with_id).await.1);
     assert_eq!(kind, Failure::OtherStore);
     assert!(sentence.contains("no store"), "{sentence}");

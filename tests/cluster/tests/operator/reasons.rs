@@ -15,7 +15,7 @@ use super::injection::{deployment, existing};
 use super::lake::{Lake, Running, STORE, aggregate, component};
 use super::probe;
 use super::record::{Record, Said};
-use super::{refusals, wishes};
+use super::{grants, refusals, tables, wishes};
 
 /// A store on a server, whose components keep their old pods while new ones start.
 pub(crate) const SERVER: &str = "
@@ -46,18 +46,22 @@ enum Story {
     APodHasNoSidecar,
     ASidecarIsAsked,
     SidecarsSayWhatTheySay,
+    TablesArePrepared,
+    AStoreAllowsNobody,
+    OneNamespaceIsWatched,
 }
 
 use Story::{
     APersonPauses, APodHasNoSidecar, AQuotaIsInTheWay, AQuotaLeavesNoRoom,
     ARefusedTemplateChangesNothing, ARolloutWaits, ARuleIsMissing, ASidecarIsAsked,
-    AWorkloadIsNotReadyForTheSidecar, AnotherVersionOperates, ItServesUntilItIsSuspended,
-    OldPodsServeWhileNewOnesFail, SidecarsSayWhatTheySay, TheApiServerFails,
-    WhatCannotWorkNeedsAPerson, WhatIsMissingIsWaitedFor,
+    AStoreAllowsNobody, AWorkloadIsNotReadyForTheSidecar, AnotherVersionOperates,
+    ItServesUntilItIsSuspended, OldPodsServeWhileNewOnesFail, OneNamespaceIsWatched,
+    SidecarsSayWhatTheySay, TablesArePrepared, TheApiServerFails, WhatCannotWorkNeedsAPerson,
+    WhatIsMissingIsWaitedFor,
 };
 
 impl Story {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 19] = [
         ItServesUntilItIsSuspended,
         WhatCannotWorkNeedsAPerson,
         ARefusedTemplateChangesNothing,
@@ -74,6 +78,9 @@ impl Story {
         APodHasNoSidecar,
         ASidecarIsAsked,
         SidecarsSayWhatTheySay,
+        TablesArePrepared,
+        AStoreAllowsNobody,
+        OneNamespaceIsWatched,
     ];
 
     /// The story that reaches a reason.
@@ -118,10 +125,21 @@ impl Story {
             | Reason::CaughtUp
             | Reason::Lagging
             | Reason::StorageUnreachable => SidecarsSayWhatTheySay,
+            Reason::Migrated
+            | Reason::Verified
+            | Reason::SchemaPending
+            | Reason::SchemaOutdated
+            | Reason::SchemaFailed
+            | Reason::StoreIdentityChanged => TablesArePrepared,
+            Reason::ReferenceNotPermitted => AStoreAllowsNobody,
+            Reason::NamespaceNotWatched => OneNamespaceIsWatched,
         }
     }
 
     async fn play(self) {
+        if self == AStoreAllowsNobody {
+            return grants::story().await;
+        }
         let lake = Lake::new("reason").await;
         let record = Record::of(&lake);
         let (broken, wire) = match self {
@@ -150,6 +168,9 @@ impl Story {
             TheApiServerFails => refusals::failing(&lake, &record, &wire.unwrap()).await,
             APodHasNoSidecar => bare_pod(&lake, &record).await,
             ASidecarIsAsked => probe::real(&lake, &record).await,
+            AStoreAllowsNobody => {}
+            OneNamespaceIsWatched => grants::unwatched(&lake, &record).await,
+            TablesArePrepared => tables::story(&lake, &record).await,
             SidecarsSayWhatTheySay => probe::told(&lake, &record).await,
         }
         let own = Reason::ALL.into_iter().filter(|it| Self::of(*it) == self);

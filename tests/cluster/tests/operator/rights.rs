@@ -182,7 +182,7 @@ spec:
 
 /// All kinds of objects that a component with pods of its own has.
 const CHILDREN: &str = "configmaps,serviceaccounts,services,persistentvolumeclaims,deployments,controllerrevisions,horizontalpodautoscalers,\
-    networkpolicies,poddisruptionbudgets";
+    networkpolicies,poddisruptionbudgets,jobs";
 
 /// Takes our label off everything that is ours of some kinds, and waits until it is back.
 async fn spoil_and_see_mended(lake: &Lake, kinds: &str) {
@@ -258,6 +258,8 @@ async fn every_right_of_the_role_is_needed() {
     lake.apply(&plain);
     lake.is_gone("podtemplate/tern-agg").await;
     lake.apply(&stateful("  sidecar: {logLevel: Debug}"));
+    // A Job that is not wanted any more goes.
+    lake.apply(&format!("{SERVER}  schema: {{policy: External}}\n"));
     let granted = granted(&objects(&lake.namespace).await);
     until("the use of every right", async || {
         let unused: Vec<_> = granted.difference(&used.lock().unwrap()).cloned().collect();

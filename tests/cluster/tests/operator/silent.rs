@@ -172,6 +172,7 @@ fn edit(name: &str, kind: &str) -> Value {
         }
         "PodDisruptionBudget" => json!({ "spec": { "maxUnavailable": 5 } }),
         "HorizontalPodAutoscaler" => json!({ "spec": { "minReplicas": 1, "maxReplicas": 99 } }),
+        "Job" => json!({ "spec": { "ttlSecondsAfterFinished": 1 } }),
         "PodTemplate" => json!({ "template": { "spec": { "initContainers": null } } }),
         kind => panic!("no edit of {kind}"),
     }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::lake::{Lake, STORE, aggregate, component};
 
 /// The kinds of children, as kubectl names them.
-pub(crate) const KINDS: &str = "deployments,services,configmaps,serviceaccounts,persistentvolumeclaims,networkpolicies,poddisruptionbudgets,horizontalpodautoscalers,podtemplates,controllerrevisions";
+pub(crate) const KINDS: &str = "deployments,services,configmaps,serviceaccounts,persistentvolumeclaims,networkpolicies,poddisruptionbudgets,horizontalpodautoscalers,podtemplates,controllerrevisions,jobs";
 
 /// A store on a server; nothing runs that would connect to it.
 const SERVER: &str = "
@@ -106,6 +106,15 @@ fn plain(lake: &Lake, object: &Value) -> (String, Value) {
         if object["spec"][given] != "None" && object["spec"].is_object() {
             object["spec"].as_object_mut().unwrap().remove(given);
         }
+    }
+    // The controller of Jobs tells the pods of a Job by its id.
+    if object["kind"] == "Job" {
+        object["spec"]["selector"].take();
+        let labels = &mut object["spec"]["template"]["metadata"]["labels"];
+        let labels = labels.as_object_mut().unwrap();
+        labels.retain(|key, _| !key.ends_with("controller-uid") && !key.ends_with("job-name"));
+        let own = object["metadata"]["labels"].as_object_mut().unwrap();
+        own.retain(|key, _| !key.ends_with("controller-uid") && !key.ends_with("job-name"));
     }
     // Its number of pods is the autoscaler's.
     if object["kind"] == "Deployment" && object["metadata"]["name"] == "count-prj" {
