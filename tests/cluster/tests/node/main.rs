@@ -6,6 +6,7 @@
 )]
 
 mod existing;
+mod grants;
 mod harness;
 mod load;
 #[path = "../owner/mod.rs"]

@@ -187,7 +187,7 @@ impl Place {
 }
 
 /// The Secret of a database, with an address that pods reach.
-fn secret(place: &Place, database: &Database) -> String {
+pub(crate) fn secret(place: &Place, database: &Database) -> String {
     let mut url: Url = database.url().parse().unwrap();
     let here = (Ipv4Addr::LOCALHOST, url.port().unwrap()).into();
     let there = place.node.expose(here);
