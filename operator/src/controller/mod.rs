@@ -90,7 +90,6 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::index::{Index, Scope, Sight};
 pub use crate::injection::Webhook;
 use crate::model::Key;
 use crate::plan::Installation;
@@ -113,6 +112,7 @@ use queue::{Next, Queue};
 use reconcile::Reconciler;
 use rollouts::Rollouts;
 use watching::Watching;
+use world::World;
 
 /// How long what is under way may go on after the signal to end.
 const GRACE: Duration = Duration::from_secs(10);
@@ -268,19 +268,12 @@ async fn start(
     let instance = Instance::new(&operator.instance);
     let intake = Intake {
         client: client.clone(),
-        world: Arc::default(),
+        world: Arc::new(World::seeing(operator.namespace.as_deref())),
         requests: queue.requests(),
         namespace: operator.namespace.clone(),
         instance: instance.clone(),
         watch: pace.watch,
     };
-    intake.world.state().index = Index::seeing(Sight {
-        scope: match &operator.namespace {
-            Some(namespace) => Scope::Namespace(namespace.clone()),
-            None => Scope::Cluster,
-        },
-        ..Sight::default()
-    });
     let prober = Prober {
         world: Arc::clone(&intake.world),
         requests: queue.requests(),

@@ -16,7 +16,7 @@ use super::look::Looks;
 use super::pod::Pod;
 use super::store;
 use super::wishes::Wishes;
-use crate::index::{Concerned, Index};
+use crate::index::{Concerned, Index, Scope, Sight};
 use crate::model::{Key, StoreKey};
 use crate::resource::Resource;
 
@@ -110,6 +110,24 @@ fn read_resource(object: &DynamicObject) -> Result<Resource, Vec<Mistake>> {
 }
 
 impl World {
+    /// Knows nothing yet of all namespaces, or of one.
+    pub(super) fn seeing(namespace: Option<&str>) -> Self {
+        let scope = match namespace {
+            Some(namespace) => Scope::Namespace(namespace.to_owned()),
+            None => Scope::Cluster,
+        };
+        let state = State {
+            index: Index::seeing(Sight {
+                scope,
+                ..Sight::default()
+            }),
+            ..State::default()
+        };
+        Self {
+            state: Mutex::new(state),
+        }
+    }
+
     /// Looks at what is known, or changes it.
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         // A thread that panicked left what one change in the middle leaves; the next one of its key mends it.

@@ -335,7 +335,40 @@ pub(super) async fn told(lake: &Lake, record: &Record) {
             .resource_version,
         before
     );
+    has_another_store(record, &consumer).await;
     goes_away(record, &consumer).await;
+}
+
+/// A consumer whose store is another one than before, or that was led to another one and has not opened it.
+async fn has_another_store(record: &Record, consumer: &Server) {
+    let Voice::Says(status) = behind(5, "reachable") else {
+        panic!("a consumer speaks");
+    };
+    let mut open = status.clone();
+    open.store.id = Some("7c9e6679-7425-40de-944b-e07fc1f90ae7".to_owned());
+    let mut refused = status;
+    refused.store = StoreStatus {
+        id: None,
+        incarnation: None,
+        durability: None,
+        state: "other".to_owned(),
+        reason: Some("there is no store of ours".to_owned()),
+    };
+    for (status, said) in [(open, "7c9e6679"), (refused, "there is no store of ours")] {
+        consumer.now_says(Voice::Says(status));
+        for (object, advice) in [("prj/watch", ""), ("evs/heron", "angzarr.io/store-id=ID")] {
+            record
+                .condition(object, Type::Stalled, |it| {
+                    let message = it["message"].as_str().unwrap();
+                    it["reason"] == Reason::StoreIdentityChanged.as_str()
+                        && message.contains(said)
+                        && message.contains(advice)
+                })
+                .await;
+        }
+        consumer.now_says(behind(5, "reachable"));
+        record.lacks("evs/heron", Type::Stalled).await;
+    }
 }
 
 async fn goes_away(record: &Record, consumer: &Server) {
