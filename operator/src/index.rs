@@ -4,17 +4,19 @@
 //! Who owns, reads and commands a domain depends on many resources, and a cluster changes one at a time. The index answers such questions without
 //! looking at resources that have nothing to do with them, and says after each change which others are concerned.
 
+mod domain;
 mod grants;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use angzarr_crds::{self as crds, EventStoreSpec, Kind};
 use uuid::Uuid;
 
 use crate::model::{Key, StoreKey, WorkloadKey};
 use crate::resource::{Resource, Spec};
+
+use domain::{Claim, Domain};
 
 pub use grants::{Labels, Permission, Scope, Sight};
 
@@ -39,35 +41,6 @@ struct Members {
     /// Those that name the store and may not use it.
     refused: BTreeSet<Key>,
     domains: BTreeMap<String, Domain>,
-}
-
-/// Who declares what of a domain.
-#[derive(Debug, Clone, Default)]
-struct Domain {
-    /// The first one owns it.
-    claims: BTreeSet<Claim>,
-    /// Who reads its events.
-    readers: BTreeSet<Key>,
-    /// Those of the readers that callers wait for.
-    synchronous: BTreeSet<Key>,
-    /// Who commands it.
-    senders: BTreeSet<Key>,
-}
-
-/// The older one is first, then the one whose name is: a newcomer cannot take a domain or a workload away.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Claim {
-    created: Option<SystemTime>,
-    key: Key,
-}
-
-impl Claim {
-    fn of(resource: &Resource) -> Self {
-        Self {
-            created: resource.created(),
-            key: resource.key(),
-        }
-    }
 }
 
 /// What becomes of what a resource declares.
@@ -366,22 +339,6 @@ impl Index {
 impl FromIterator<Resource> for Index {
     fn from_iter<I: IntoIterator<Item = Resource>>(resources: I) -> Self {
         Self::default().with(resources)
-    }
-}
-
-impl Domain {
-    fn owner(&self) -> Option<&Key> {
-        Some(&self.claims.first()?.key)
-    }
-
-    /// Everybody whom a change of the owner concerns.
-    fn concerned(&self) -> impl Iterator<Item = &Key> {
-        let claims = self.claims.iter().map(|claim| &claim.key);
-        claims.chain(&self.readers).chain(&self.senders)
-    }
-
-    fn is_empty(&self) -> bool {
-        self.concerned().next().is_none()
     }
 }
 

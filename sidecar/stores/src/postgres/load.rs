@@ -1,9 +1,13 @@
 //! Reading the log, each function by one statement, which is one read snapshot.
 
+use std::sync::Arc;
+
+use angzarr_coordinator::batcher::{Batcher, Bounds};
 use angzarr_coordinator::model::{Append, AppendId, CommandId, Position, Sequence};
 use angzarr_coordinator::port::log::{Load, Loaded, PartitionPage, PartitionRead, StreamRead};
 use angzarr_coordinator::port::store::Error;
 use sqlx::postgres::PgRow;
+use tokio::task::JoinSet;
 
 use super::pool::{Operation, Pool, each};
 use super::row::append_columns;
@@ -12,8 +16,29 @@ use crate::stored::{
     read_snapshot,
 };
 
+/// Loads that share a statement.
+pub(super) const MOST: usize = 512;
+
+/// Loads with the numbers of their domains.
+pub(super) type Loads = Batcher<(Load, Option<i32>), Result<Loaded, Error>>;
+
 /// The columns before those of an append in what a load answers.
 const BEFORE_APPEND: usize = 9;
+
+/// Starts a task that loads, so many at a time.
+pub(super) fn start(pool: &Arc<Pool>, tasks: &mut JoinSet<()>, most: usize) -> Loads {
+    let reader = Arc::clone(pool);
+    let (loads, loading) = Batcher::start(Bounds::of_requests(most), move |batch| {
+        let pool = Arc::clone(&reader);
+        async move { load(&pool, batch).await }
+    });
+    tasks.spawn(async move {
+        if let Err(error) = loading.await {
+            tracing::error!(%error, "a task that loads ended");
+        }
+    });
+    loads
+}
 
 /// Reads what commands need, each with the number of its domain, if it has one. A failure of the server is that of all.
 pub(super) async fn load(

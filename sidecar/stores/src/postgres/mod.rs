@@ -13,6 +13,7 @@ mod leases;
 mod load;
 mod partitions;
 mod pool;
+mod prepare;
 mod row;
 mod schema;
 mod steps;
@@ -22,7 +23,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use angzarr_config::postgres::Postgres;
-use angzarr_coordinator::batcher::{Batcher, Bounds};
 use angzarr_coordinator::feed::Heads;
 use angzarr_coordinator::model::{
     Append, ConsumerId, CorrelationId, Cursor, Domain, Position, Root, RootHead, StoreId,
@@ -40,24 +40,22 @@ use angzarr_coordinator::port::progress::{
 use angzarr_coordinator::port::store::{Durability, Error};
 use angzarr_coordinator::port::writer::{Entry, Outcome, Writer};
 use async_trait::async_trait;
-use sqlx::Connection as _;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
 pub use error::OpenError;
 use heads::Growth;
+use load::Loads;
 use partitions::Partitions;
 pub use pool::Trips;
 use pool::{Operation, Pool, each};
+pub use prepare::{Prepared, prepare};
 use row::append_columns;
 
 use crate::stored::{
     Columns, Corrupt, EMPTY_PAGE, TARGET_BYTES, column, edition_column, read_append_of,
     read_parked_root, read_root, read_root_head, read_source, read_work, read_work_head,
 };
-
-/// Loads that share a statement.
-const MOST_LOADS: usize = 512;
 
 /// An open store on a server. Its tasks and connections end when the last handle is dropped.
 pub struct PostgresStore {
@@ -93,8 +91,8 @@ impl PostgresStore {
         let pool = Arc::new(Pool::new(settings, opened));
         let growth = Arc::new(Growth::default());
         let mut tasks = heads::start(&pool, &growth, heads);
-        let small_loads = start_loads(&pool, &mut tasks, MOST_LOADS);
-        let large_loads = start_loads(&pool, &mut tasks, 1);
+        let small_loads = load::start(&pool, &mut tasks, load::MOST);
+        let large_loads = load::start(&pool, &mut tasks, 1);
         Ok(Arc::new(Self {
             partitions: Partitions::new(&pool),
             pool,
@@ -114,51 +112,6 @@ impl PostgresStore {
     pub fn load_trips(&self) -> Trips {
         self.pool.trips(Operation::Load)
     }
-}
-
-/// A store whose tables can be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Prepared {
-    /// Which store it is.
-    pub identity: StoreIdentity,
-    /// The format of its tables.
-    pub format: i32,
-}
-
-/// Makes, migrates or checks the tables of a store, as its settings say, and goes away again.
-///
-/// # Errors
-/// [`OpenError`], a sentence that says what to do.
-pub async fn prepare(
-    settings: &Postgres,
-    expected: Option<StoreId>,
-) -> Result<Prepared, OpenError> {
-    let opened = schema::open(settings, expected).await?;
-    let prepared = Prepared {
-        identity: opened.identity,
-        format: opened.format,
-    };
-    // A server ends the session of a connection that is gone as well.
-    let _ = opened.conn.close().await;
-    Ok(prepared)
-}
-
-/// Loads with the numbers of their domains.
-type Loads = Batcher<(Load, Option<i32>), Result<Loaded, Error>>;
-
-/// Starts a task that loads, so many at a time.
-fn start_loads(pool: &Arc<Pool>, tasks: &mut JoinSet<()>, most: usize) -> Loads {
-    let reader = Arc::clone(pool);
-    let (loads, loading) = Batcher::start(Bounds::of_requests(most), move |batch| {
-        let pool = Arc::clone(&reader);
-        async move { load::load(&pool, batch).await }
-    });
-    tasks.spawn(async move {
-        if let Err(error) = loading.await {
-            tracing::error!(%error, "a task that loads ended");
-        }
-    });
-    loads
 }
 
 #[async_trait]
