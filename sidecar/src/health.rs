@@ -110,7 +110,7 @@ impl Default for Periods {
 
 impl Periods {
     /// Awaits a probe; returns what it showed, and how long to wait before the next.
-    async fn probe<E: Error>(
+    pub async fn probe<E: Error>(
         &self,
         probing: impl Future<Output = Result<(), E>>,
     ) -> (Reach, Duration) {

@@ -8,7 +8,7 @@
 //!  own consumers ─▶ bus ─▶ logic ─▶ dispatch ─▶ places
 //! ```
 //!
-//! Modules import downwards only, in this order: `run`; `grpc`, `admin`; `dispatch`, `projectors`, `telemetry`, `health`; `acting`, `places`;
+//! Modules import downwards only, in this order: `run`; `grpc`, `admin`; `targets`; `dispatch`, `projectors`, `telemetry`, `health`; `acting`, `places`;
 //! `aggregates`, `routes`, `logic`; `forward`, `refusal`, `trailers`, `transport`, `lifecycle`.
 
 pub mod acting;
@@ -30,6 +30,7 @@ pub mod routes;
 pub mod routing_file;
 pub mod run;
 pub mod settings;
+pub mod targets;
 pub mod telemetry;
 pub mod trailers;
 pub mod transport;

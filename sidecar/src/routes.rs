@@ -95,6 +95,13 @@ impl Routes {
         parsed.filter_map(Result::ok).collect()
     }
 
+    /// The domains that the own sagas command.
+    pub fn targets(&self) -> Vec<Domain> {
+        let routing = self.current();
+        let parsed = routing.targets().map(|name| Domain::parse(name));
+        parsed.filter_map(Result::ok).collect()
+    }
+
     /// The synchronous projectors of a domain that run elsewhere.
     pub fn projectors(&self, domain: &Domain) -> Vec<String> {
         let routing = self.current();

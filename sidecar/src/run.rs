@@ -27,6 +27,7 @@ use uuid::Uuid;
 
 use crate::admin::{self, Admin};
 use crate::grpc::Served;
+use crate::health::Periods;
 use crate::lifecycle::Lifecycle;
 use crate::settings::Settings;
 use build::Sidecar;
@@ -202,6 +203,13 @@ impl Frame {
         let (parts, end) = (&mut self.parts, &self.end);
         let (health, ended) = (Arc::clone(&shown.health), end.clone());
         parts.spawn(async move { health.run(ended).await.context("watch the logic") });
+        if fleet.has_sagas() {
+            let (targets, ended) = (Arc::clone(&shown.targets), end.clone());
+            parts.spawn(async move {
+                targets.follow(Periods::default(), ended).await;
+                Ok(())
+            });
+        }
         self.admin.complete(shown);
         if let Some(named) = routing {
             let (routes, ended) = (Arc::clone(&routes), end.clone());

@@ -65,6 +65,21 @@ pub struct Statusz {
     pub components: Vec<ComponentStatus>,
     /// Its consumers; empty until its store is open.
     pub consumers: Vec<ConsumerStatus>,
+    /// The domains that its sagas command; empty until they were asked for the first time.
+    #[serde(default)]
+    pub targets: Vec<TargetStatus>,
+}
+
+/// A domain that sagas command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TargetStatus {
+    /// The domain.
+    pub domain: String,
+    /// `reachable` or `unreachable`.
+    pub state: String,
+    /// Why it cannot be reached.
+    pub reason: Option<String>,
 }
 
 /// Which history a store holds.

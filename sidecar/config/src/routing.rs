@@ -1,6 +1,6 @@
 //! The routing document: where other sidecars are, and the settings that change while a sidecar runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -55,6 +55,9 @@ pub struct Routing {
     /// How much each consumer sends at a time, and how much may wait to be sent.
     #[serde(default)]
     pub outgoing: Outgoing,
+    /// The owners that this document named before a directory added more.
+    #[serde(skip)]
+    named: Option<BTreeSet<String>>,
 }
 
 /// How much is allowed.
@@ -209,6 +212,7 @@ impl Default for Routing {
             timeouts: Timeouts::default(),
             delivery: Delivery::default(),
             outgoing: Outgoing::default(),
+            named: None,
         }
     }
 }
@@ -309,11 +313,19 @@ impl Routing {
 
     /// Adds the owners that a directory names, and the id of the store; those of this document stay.
     pub fn with_directory(mut self, directory: Directory) -> Self {
+        let own = self.owners.keys().cloned();
+        self.named = Some(self.named.unwrap_or_else(|| own.collect()));
         self.store_id = self.store_id.or(directory.store_id);
         for (domain, endpoints) in directory.owners {
             self.owners.entry(domain).or_insert(endpoints);
         }
         self
+    }
+
+    /// The domains that sagas of this sidecar command: those whose owners the document names itself, apart from a directory.
+    pub fn targets(&self) -> impl Iterator<Item = &str> {
+        let is_named = |domain: &&String| self.named.as_ref().is_none_or(|it| it.contains(*domain));
+        self.owners.keys().filter(is_named).map(String::as_str)
     }
 
     /// The document as canonical JSON: the same text for the same meaning.

@@ -50,6 +50,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::health::Health;
 use crate::lifecycle::Lifecycle;
+use crate::targets::Targets;
 use heartbeat::Heartbeat;
 use parameters::Parameters;
 use refusal::Refusal;
@@ -75,6 +76,8 @@ pub struct Parts {
     pub health: Arc<Health>,
     /// Its consumers.
     pub consumers: Vec<Arc<Consumer>>,
+    /// What its sagas command.
+    pub targets: Arc<Targets>,
     /// The routing in force.
     pub routing: watch::Receiver<Arc<Routing>>,
     /// Why the last routing document was not taken, if it was not.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use angzarr_admin::shape::{
     ComponentStatus, ConsumerStatus, Life, Readiness, RoutingStatus, SourceStatus, Statusz,
-    StoreStatus,
+    StoreStatus, TargetStatus,
 };
 use angzarr_config::routing::SCHEMA_VERSION;
 use angzarr_coordinator::consumer::{Holder, Snapshot, SourceSnapshot, SourceState};
@@ -40,6 +40,7 @@ pub(super) async fn statusz(State(shared): State<Arc<Shared>>) -> Json<Statusz> 
             .flatten()
             .map(|it| consumer(it.snapshot()))
             .collect(),
+        targets: parts.map_or_else(Vec::new, targets),
     })
 }
 
@@ -95,6 +96,19 @@ fn store(parts: &Parts) -> StoreStatus {
         state,
         reason,
     }
+}
+
+fn targets(parts: &Parts) -> Vec<TargetStatus> {
+    let states = parts.targets.states().into_iter();
+    let all = states.map(|(domain, state)| {
+        let (state, reason) = reach(state);
+        TargetStatus {
+            domain: domain.to_string(),
+            state,
+            reason,
+        }
+    });
+    all.collect()
 }
 
 fn component((component, state): (&Component, Reach)) -> ComponentStatus {

@@ -9,7 +9,7 @@ use angzarr_config::boot::{self, Start};
 use angzarr_config::routing::Routing;
 use angzarr_coordinator::consumer::{Consumer, Error, OutgoingBounds, Settings, Source};
 use angzarr_coordinator::describe;
-use angzarr_coordinator::model::{ConsumerId, Domain};
+use angzarr_coordinator::model::{ConsumerId, ConsumerKind, Domain};
 use angzarr_coordinator::port::bus::From;
 use angzarr_coordinator::port::store;
 use angzarr_coordinator::retry::{Jitter, Policy};
@@ -33,6 +33,12 @@ impl Fleet {
 
     pub(super) fn list(&self) -> Vec<Arc<Consumer>> {
         self.consumers.clone()
+    }
+
+    /// Whether a consumer sends commands.
+    pub(super) fn has_sagas(&self) -> bool {
+        let mut kinds = self.consumers.iter().map(|it| it.settings().id.kind);
+        kinds.any(|kind| kind != ConsumerKind::Projector)
     }
 
     /// Takes over the delivery settings of a routing.

@@ -250,6 +250,29 @@ async fn a_consumer_whose_source_is_routed_to_nobody_says_so_although_its_connec
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_target_that_cannot_be_reached_shows_before_there_is_anything_to_send() {
+    let probes = Probes::start().await;
+    let owner = Place::new(PROGRAM, &aggregates(probes.port));
+    let running = owner.start_ready().await;
+    let saga = Place::new(PROGRAM, &consumers(probes.port));
+    saga.route_to(&owner);
+    let _saga = saga.start_ready().await;
+    let target = async || saga.status().await["targets"][0].clone();
+    let becomes = async |state: &str| until(async || target().await["state"] == state).await;
+    becomes("reachable").await;
+    assert_eq!(target().await["domain"], "tally");
+    running.signal(Signal::STOP);
+    becomes("unreachable").await;
+    assert_eq!(target().await["reason"], "no answer in 2s");
+    running.signal(Signal::CONT);
+    becomes("reachable").await;
+    running.kill().await;
+    becomes("unreachable").await;
+    let _running = owner.start_ready().await;
+    becomes("reachable").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_saga_whose_target_is_routed_to_nobody_says_so_and_sends_when_it_is_back() {
     let probes = Probes::start().await;
     let owner = Place::new(PROGRAM, &aggregates(probes.port));

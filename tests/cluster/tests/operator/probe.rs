@@ -297,6 +297,7 @@ fn behind(lag: u64, storage: &str) -> Voice {
             outgoing: 0,
             outgoing_waits: None,
         }],
+        targets: Vec::new(),
     }))
 }
 
