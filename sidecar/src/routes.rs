@@ -98,7 +98,7 @@ impl Routes {
     /// The domains that the own sagas command.
     pub fn targets(&self) -> Vec<Domain> {
         let routing = self.current();
-        let parsed = routing.targets().map(|name| Domain::parse(name));
+        let parsed = routing.targets().map(Domain::parse);
         parsed.filter_map(Result::ok).collect()
     }
 

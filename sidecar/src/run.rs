@@ -29,6 +29,7 @@ use crate::admin::{self, Admin};
 use crate::grpc::Served;
 use crate::health::Periods;
 use crate::lifecycle::Lifecycle;
+use crate::places::Places;
 use crate::settings::Settings;
 use build::Sidecar;
 use fleet::Running;
@@ -205,8 +206,13 @@ impl Frame {
         parts.spawn(async move { health.run(ended).await.context("watch the logic") });
         if fleet.has_sagas() {
             let (targets, ended) = (Arc::clone(&shown.targets), end.clone());
+            let places = Places {
+                aggregates: Arc::clone(&aggregates),
+                routes: Arc::clone(&routes),
+            };
             parts.spawn(async move {
-                targets.follow(Periods::default(), ended).await;
+                let periods = Periods::default();
+                targets.follow(&places, periods, ended).await;
                 Ok(())
             });
         }

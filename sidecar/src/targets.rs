@@ -23,22 +23,14 @@ use crate::transport::{STANDARD_BYTES, configured};
 /// How many are asked at the same time.
 const TOGETHER: usize = 8;
 
-/// The targets with what is known of them.
+/// The targets with what is known of them; none at first.
+#[derive(Default)]
 pub struct Targets {
-    places: Places,
     /// Every section is short.
     states: Mutex<BTreeMap<Domain, Reach>>,
 }
 
 impl Targets {
-    /// Knows of none yet.
-    pub fn new(places: Places) -> Self {
-        Self {
-            places,
-            states: Mutex::default(),
-        }
-    }
-
     /// The targets in order, as they were when they were last asked; none unless [`Targets::follow`] runs.
     pub fn states(&self) -> Vec<(Domain, Reach)> {
         let states = self.locked();
@@ -47,10 +39,10 @@ impl Targets {
             .collect()
     }
 
-    /// Asks until the stop.
-    pub async fn follow(&self, periods: Periods, stop: CancellationToken) {
+    /// Asks until the stop, where the places say that the targets are.
+    pub async fn follow(&self, places: &Places, periods: Periods, stop: CancellationToken) {
         loop {
-            let looking = async { sleep(self.look(periods).await).await };
+            let looking = async { sleep(self.look(places, periods).await).await };
             if stop.run_until_cancelled(looking).await.is_none() {
                 return;
             }
@@ -58,9 +50,9 @@ impl Targets {
     }
 
     /// Asks each target; returns how long to wait before the next look.
-    async fn look(&self, periods: Periods) -> Duration {
-        let asked = stream::iter(self.places.routes.targets()).map(async |domain| {
-            let (reach, pause) = periods.probe(self.ask(&domain)).await;
+    async fn look(&self, places: &Places, periods: Periods) -> Duration {
+        let asked = stream::iter(places.routes.targets()).map(async |domain| {
+            let (reach, pause) = periods.probe(ask(places, &domain)).await;
             (domain, reach, pause)
         });
         let asked: Vec<_> = asked.buffer_unordered(TOGETHER).collect().await;
@@ -75,24 +67,24 @@ impl Targets {
         pause
     }
 
-    async fn ask(&self, domain: &Domain) -> Result<(), Status> {
-        let channel = match self.places.of(domain)? {
-            Place::Here(_) => return Ok(()),
-            Place::At(channel) => channel,
-        };
-        let mut health =
-            configured!(HealthClient::new(channel)).max_decoding_message_size(STANDARD_BYTES);
-        let answered = health.check(HealthCheckRequest::default()).await;
-        let said = answered.map_err(|status| decode_status(&status))?;
-        match said.into_inner().status() {
-            status if status == ServingStatus::Serving.into() => Ok(()),
-            _ => Err(Status::new(Code::Unavailable, "its sidecar is not ready")),
-        }
-    }
-
     fn locked(&self) -> MutexGuard<'_, BTreeMap<Domain, Reach>> {
         // The map is replaced as a whole.
         self.states.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn ask(places: &Places, domain: &Domain) -> Result<(), Status> {
+    let channel = match places.of(domain)? {
+        Place::Here(_) => return Ok(()),
+        Place::At(channel) => channel,
+    };
+    let mut health =
+        configured!(HealthClient::new(channel)).max_decoding_message_size(STANDARD_BYTES);
+    let answered = health.check(HealthCheckRequest::default()).await;
+    let said = answered.map_err(|status| decode_status(&status))?;
+    match said.into_inner().status() {
+        status if status == ServingStatus::Serving.into() => Ok(()),
+        _ => Err(Status::new(Code::Unavailable, "its sidecar is not ready")),
     }
 }
 

@@ -65,14 +65,13 @@ impl Subject {
     pub(super) fn read(object: &DynamicObject, known: Option<&Self>) -> Self {
         let metadata = &object.metadata;
         let status = object.data.get("status").cloned().unwrap_or(Value::Null);
-        let uid = metadata.uid.clone().unwrap_or_default();
-        let look = look(&uid, &object.data["spec"]);
+        let look = look(object);
         let (content, inputs) = match known.filter(|it| it.look == look) {
             Some(known) => (known.content.clone(), Arc::clone(&known.inputs)),
             None => judged(object),
         };
         Self {
-            uid,
+            uid: metadata.uid.clone().unwrap_or_default(),
             generation: metadata.generation.unwrap_or_default(),
             is_leaving: metadata.deletion_timestamp.is_some(),
             look,
@@ -84,10 +83,14 @@ impl Subject {
     }
 }
 
-/// Equal for equal specifications of the same object.
-fn look(uid: &str, spec: &Value) -> u64 {
+/// Equal for what a person can change of the same object, which is all that is read of it but its status.
+fn look(object: &DynamicObject) -> u64 {
+    let metadata = &object.metadata;
     let mut hasher = DefaultHasher::new();
-    (uid, spec.to_string()).hash(&mut hasher);
+    (&metadata.uid, metadata.generation).hash(&mut hasher);
+    metadata.labels.hash(&mut hasher);
+    metadata.annotations.hash(&mut hasher);
+    object.data["spec"].to_string().hash(&mut hasher);
     hasher.finish()
 }
 

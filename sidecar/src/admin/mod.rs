@@ -228,6 +228,7 @@ mod tests {
         admin.complete(Parts {
             health: Arc::new(Health::new(watched).await),
             consumers: Vec::new(),
+            targets: Arc::default(),
             routing: watch::channel(Arc::new(Routing::default())).1,
             routing_error: watch::channel(None).1,
             identity: StoreIdentity {

@@ -26,7 +26,6 @@ use crate::places::Places;
 use crate::routes::Routes;
 use crate::routing_file;
 use crate::settings::{SERVICE_ENDPOINT, Settings};
-use crate::targets::Targets;
 use crate::telemetry::{
     observe_aggregates, observe_consumers, observe_logic, observe_memory, observe_store,
 };
@@ -80,7 +79,6 @@ impl Sidecar {
         )
         .await;
         let closing = CancellationToken::new();
-        let targets = Arc::new(Targets::new(base.places.clone()));
         let Places { aggregates, routes } = base.places;
         let delivery = DeliveryService::new(aggregates.domains(), base.source, closing.clone());
         let router = build_router(services, base.memory.clone(), closing.clone())
@@ -96,7 +94,7 @@ impl Sidecar {
         let shown = Parts {
             health,
             consumers: consumers.fleet.list(),
-            targets,
+            targets: Arc::default(),
             routing: routes.watch(),
             routing_error: routes.watch_problem(),
             identity,
