@@ -137,6 +137,9 @@ impl Lake {
         if path == "spec.allowedNamespaces.selector" {
             self.set("spec.allowedNamespaces.from", json!("Selector"));
         }
+        if path == "spec.schema" {
+            self.set("spec.schema.policy", json!("Verify"));
+        }
         self.prepare_start(path, word);
         self.prepare_store(path, word);
         self.prepare_required(path);
