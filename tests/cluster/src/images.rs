@@ -112,9 +112,19 @@ impl Buildah<'_> {
         image
     }
 
-    /// Copies an image to a target, with its layers compressed where the target has them so.
+    /// Copies an image to a target, whose kind says whether its layers are compressed.
     pub(crate) fn push(&self, image: &str, target: &str) {
-        self.run(&["push", "--quiet", image], Path::new(target), "");
+        self.push_with(&[], image, target);
+    }
+
+    /// Does the same with further options.
+    pub(crate) fn push_with(&self, options: &[&str], image: &str, target: &str) {
+        let push = ["push", "--quiet"];
+        self.run(
+            &[&push[..], options, &[image]].concat(),
+            Path::new(target),
+            "",
+        );
     }
 
     /// Builds an image, named by the first option, from a folder.

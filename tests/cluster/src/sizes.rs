@@ -10,7 +10,7 @@ use crate::images::Buildah;
 /// The layers of an image, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sizes {
-    /// As a registry has them, compressed by gzip.
+    /// As a registry has them that gets them compressed by gzip, at its best level.
     pub compressed: u64,
     /// As a node keeps them, as archives.
     pub unpacked: u64,
@@ -28,16 +28,18 @@ pub fn image_sizes(name: &str, program: &Path) -> Sizes {
     fs::copy(program, stage.join("out").join(file)).unwrap();
     let buildah = Buildah(folder.path());
     let image = buildah.last_stage(name, &stage);
-    let [packed, plain] = ["oci", "dir"].map(|kind| folder.path().join(kind));
-    buildah.push(&image, &format!("oci:{}:it", packed.display()));
-    buildah.push(&image, &format!("dir:{}", plain.display()));
+    let [packed, plain] = ["packed", "plain"].map(|name| folder.path().join(name));
+    let best = ["--compression-format=gzip", "--compression-level=9"];
+    buildah.push_with(&best, &image, &format!("oci:{}:it", packed.display()));
+    // It has the layers as a node does.
+    buildah.push(&image, &format!("docker-archive:{}", plain.display()));
     Sizes {
-        compressed: layers(&manifest_of_oci(&packed)),
-        unpacked: layers(&read(&plain.join("manifest.json"))),
+        compressed: layers(&manifest(&packed)),
+        unpacked: fs::metadata(&plain).unwrap().len(),
     }
 }
 
-fn manifest_of_oci(folder: &Path) -> Value {
+fn manifest(folder: &Path) -> Value {
     let index = read(&folder.join("index.json"));
     let digest = index["manifests"][0]["digest"].as_str().unwrap();
     read(&folder.join("blobs").join(digest.replace(':', "/")))

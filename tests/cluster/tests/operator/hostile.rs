@@ -155,15 +155,16 @@ async fn three_hundred_claims_of_one_domain_leave_it_to_the_first_and_delay_nobo
     lake.apply(&(STORE.to_owned() + &aggregate("nest")));
     lake.condition("agg/nest", "Reconciling", "RollingOut")
         .await;
+    // Of those made within one second the first name wins.
     let claims: Vec<_> = (0..300)
-        .map(|it| component("Aggregate", &format!("claim-{it}"), "  domain: nest"))
+        .map(|it| component("Aggregate", &format!("newcomer-{it}"), "  domain: nest"))
         .collect();
     create(&lake, &claims.concat());
     a_neighbour_is_served(&lake).await;
     for number in [0, 150, 299] {
         is_told(
             &lake,
-            &format!("agg/claim-{number}"),
+            &format!("agg/newcomer-{number}"),
             "Stalled",
             "DomainConflict",
         )
