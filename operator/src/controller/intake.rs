@@ -59,8 +59,11 @@ pub(super) trait Entering {
     /// Takes out an object that was deleted.
     fn leave(&self, object: &Self::Object);
 
-    /// Takes out whatever is not among all that there is.
-    fn retain(&self, listed: &BTreeSet<Self::Id>);
+    /// What was entered and not taken out.
+    fn known(&self) -> Vec<Self::Id>;
+
+    /// Takes out what is not there any more.
+    fn remove(&self, id: &Self::Id);
 }
 
 /// Enters what a watch shows until it is dropped. What went while nobody watched is not listed any more.
@@ -81,7 +84,10 @@ pub(super) async fn follow<E: Entering>(
             }
             Ok(Event::Delete(object)) => entering.leave(&object),
             Ok(Event::InitDone) => {
-                entering.retain(&listed);
+                let known = entering.known().into_iter();
+                for gone in known.filter(|it| !listed.contains(it)) {
+                    entering.remove(&gone);
+                }
                 watching.complete(entering.kind());
             }
         }
@@ -153,11 +159,6 @@ impl Resources {
             name: object.name_any(),
         }
     }
-
-    fn remove(&self, key: &Key) {
-        let concerned = self.intake.world.state().remove(key);
-        self.intake.requests.all(concerned);
-    }
 }
 
 impl Entering for Resources {
@@ -185,13 +186,15 @@ impl Entering for Resources {
         self.remove(&self.key(object));
     }
 
-    fn retain(&self, listed: &BTreeSet<Key>) {
-        let gone: Vec<_> = {
-            let state = self.intake.world.state();
-            let known = state.subjects.keys().filter(|key| key.kind == self.kind);
-            known.filter(|key| !listed.contains(key)).cloned().collect()
-        };
-        gone.iter().for_each(|key| self.remove(key));
+    fn known(&self) -> Vec<Key> {
+        let state = self.intake.world.state();
+        let known = state.subjects.keys().filter(|key| key.kind == self.kind);
+        known.cloned().collect()
+    }
+
+    fn remove(&self, key: &Key) {
+        let concerned = self.intake.world.state().remove(key);
+        self.intake.requests.all(concerned);
     }
 }
 
@@ -234,12 +237,13 @@ impl Entering for Children {
         self.intake.requests.all(concerned);
     }
 
-    fn retain(&self, listed: &BTreeSet<ChildKey>) {
-        let known = self.intake.world.state().children.keys(self.kind);
-        for gone in known.iter().filter(|key| !listed.contains(key)) {
-            let concerned = self.intake.world.state().children.remove(gone);
-            self.intake.requests.all(concerned);
-        }
+    fn known(&self) -> Vec<ChildKey> {
+        self.intake.world.state().children.keys(self.kind)
+    }
+
+    fn remove(&self, key: &ChildKey) {
+        let concerned = self.intake.world.state().children.remove(key);
+        self.intake.requests.all(concerned);
     }
 }
 
@@ -260,11 +264,6 @@ impl Existings {
 
     fn read(&self, object: &DynamicObject) -> Existing {
         Existing::read(self.kind, object, &self.intake.instance.injector())
-    }
-
-    fn remove(&self, key: &WorkloadKey) {
-        let concerned = self.intake.world.state().remove_workload(key);
-        self.intake.requests.all(concerned);
     }
 }
 
@@ -289,10 +288,13 @@ impl Entering for Existings {
         self.remove(&self.key(object));
     }
 
-    fn retain(&self, listed: &BTreeSet<WorkloadKey>) {
-        let known = self.intake.world.state().workloads.keys(self.kind);
-        let gone = known.iter().filter(|key| !listed.contains(key));
-        gone.for_each(|key| self.remove(key));
+    fn known(&self) -> Vec<WorkloadKey> {
+        self.intake.world.state().workloads.keys(self.kind)
+    }
+
+    fn remove(&self, key: &WorkloadKey) {
+        let concerned = self.intake.world.state().remove_workload(key);
+        self.intake.requests.all(concerned);
     }
 }
 
@@ -350,17 +352,21 @@ impl Entering for Pods {
 
     fn leave(&self, object: &PodObject) {
         if let Some(key) = pod::component(object) {
-            let mut state = self.intake.world.state();
-            state.remove_pod(&key, &object.name_any());
-            drop(state);
-            self.intake.requests.now(key);
+            self.remove(&(key, object.name_any()));
         }
     }
 
-    fn retain(&self, listed: &BTreeSet<(Key, String)>) {
-        let mut state = self.intake.world.state();
-        let gone = state.retain_pods(listed, |pod| pod.asks == (self.of == PodsOf::Others));
-        drop(state);
-        self.intake.requests.all(gone);
+    fn known(&self) -> Vec<(Key, String)> {
+        let state = self.intake.world.state();
+        let known = state.all_pods();
+        let known = known.filter(|(_, pod)| pod.asks == (self.of == PodsOf::Others));
+        known
+            .map(|(key, pod)| (key.clone(), pod.name.clone()))
+            .collect()
+    }
+
+    fn remove(&self, (key, name): &(Key, String)) {
+        self.intake.world.state().remove_pod(key, name);
+        self.intake.requests.now(key.clone());
     }
 }

@@ -1,7 +1,5 @@
 //! The namespaces of a cluster with their labels, by which stores can allow them.
 
-use std::collections::BTreeSet;
-
 use k8s_openapi::api::core::v1::Namespace;
 use kube::ResourceExt;
 use kube::api::{Api, PartialObjectMeta};
@@ -24,13 +22,6 @@ impl Intake {
 
 struct Namespaces(Intake);
 
-impl Namespaces {
-    fn remove(&self, name: &str) {
-        let concerned = self.0.world.state().index.label(name, None);
-        self.0.requests.all(concerned);
-    }
-}
-
 impl Entering for Namespaces {
     type Object = PartialObjectMeta<Namespace>;
     type Id = String;
@@ -50,15 +41,13 @@ impl Entering for Namespaces {
         self.remove(&object.name_any());
     }
 
-    fn retain(&self, listed: &BTreeSet<String>) {
-        let gone: Vec<_> = {
-            let state = self.0.world.state();
-            let known = state.index.sight().namespaces.keys();
-            known
-                .filter(|name| !listed.contains(*name))
-                .cloned()
-                .collect()
-        };
-        gone.iter().for_each(|name| self.remove(name));
+    fn known(&self) -> Vec<String> {
+        let state = self.0.world.state();
+        state.index.sight().namespaces.keys().cloned().collect()
+    }
+
+    fn remove(&self, name: &String) {
+        let concerned = self.0.world.state().index.label(name, None);
+        self.0.requests.all(concerned);
     }
 }

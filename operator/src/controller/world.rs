@@ -1,6 +1,6 @@
 //! What the watches know: the resources, their children and pods.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -183,26 +183,6 @@ impl State {
                 self.pods.remove(key);
             }
         }
-    }
-
-    /// Takes out all pods of a watch but these; returns whom it concerns.
-    pub(super) fn retain_pods(
-        &mut self,
-        listed: &BTreeSet<(Key, String)>,
-        is_watched: impl Fn(&Pod) -> bool,
-    ) -> Concerned {
-        let mut concerned = Concerned::new();
-        for (key, pods) in &mut self.pods {
-            let before = pods.len();
-            pods.retain(|name, pod| {
-                !is_watched(pod) || listed.contains(&(key.clone(), name.clone()))
-            });
-            if pods.len() != before {
-                concerned.insert(key.clone());
-            }
-        }
-        self.pods.retain(|_, pods| !pods.is_empty());
-        concerned
     }
 
     /// Everything that is to be looked at once all is known, whether it is still there or not.
