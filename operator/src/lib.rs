@@ -14,6 +14,7 @@
 
 mod cli;
 pub mod controller;
+mod digest;
 pub mod graph;
 pub mod index;
 mod injection;

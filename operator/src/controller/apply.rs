@@ -31,13 +31,6 @@ pub(super) struct Owner {
     pub(super) uid: String,
 }
 
-/// What became of the objects.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Applied {
-    /// The report of the workload, if there is one.
-    pub(super) workload: Option<Workload>,
-}
-
 /// Why objects are not there.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
@@ -120,7 +113,8 @@ impl Applier {
         Self { client, instance }
     }
 
-    /// Applies objects in their order. If one of the names is taken, or the workload is refused when it is tried, nothing is applied.
+    /// Applies objects in their order; returns the report of the workload, if there is one. If one of the names is taken, or the workload is refused
+    /// when it is tried, nothing is applied.
     ///
     /// # Errors
     /// The first object that could not be applied.
@@ -129,14 +123,14 @@ impl Applier {
         owner: &Owner,
         desired: &[Value],
         world: &World,
-    ) -> Result<Applied, Error> {
-        let mut applied = Applied::default();
+    ) -> Result<Option<Workload>, Error> {
+        let mut workload = None;
         let mut due = Vec::new();
         let wanted = desired.iter();
         for wanted in wanted.filter_map(|object| Wanted::new(owner, object, &self.instance)) {
             let known = world.state().children.trusted(&wanted.key).cloned();
             if self.is_current(&wanted, world) {
-                applied.workload = applied.workload.or(known.and_then(|it| it.workload));
+                workload = workload.or(known.and_then(|it| it.workload));
                 continue;
             }
             let found = match known {
@@ -157,9 +151,9 @@ impl Applier {
                 self.hand_over(wanted, child, autoscaler).await?;
             }
             let child = self.write(wanted, found.as_ref(), world).await?;
-            applied.workload = applied.workload.or(child.workload);
+            workload = workload.or(child.workload);
         }
-        Ok(applied)
+        Ok(workload)
     }
 
     /// Looks at what an owner has, and writes nothing.

@@ -18,7 +18,7 @@ use super::reasons::Reason;
 use super::seen::{Outcome, Standing};
 use super::world::{State, World};
 use crate::index::Concerned;
-use crate::model::{Key, Storage, Workload, WorkloadKey};
+use crate::model::{Key, Storage, WorkloadKey};
 use crate::plan::names;
 use crate::validate::{Finding, Reason as Fault, Resolved, Verdict};
 
@@ -157,17 +157,10 @@ pub(super) struct Named {
 impl Named {
     /// The workload that a valid component names, if it names one.
     pub(super) fn of(verdict: &Verdict, state: &State) -> Option<Self> {
-        let Some(Resolved::Component(component, store)) = &verdict.resolved else {
+        let Some(Resolved::Component(_, store)) = &verdict.resolved else {
             return None;
         };
-        let Workload::Existing(named) = &component.workload else {
-            return None;
-        };
-        let key = WorkloadKey {
-            namespace: verdict.object.namespace.clone(),
-            kind: named.kind,
-            name: named.name.clone(),
-        };
+        let key = state.index.resource(&verdict.object)?.workload()?;
         Some(Self {
             component: verdict.object.clone(),
             seen: state.workloads.all.get(&key).cloned(),

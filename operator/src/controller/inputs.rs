@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 use angzarr_crds::{Kind, schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
+
+use crate::digest::digits;
 
 /// The fields of components that act without new pods: they stand in routing documents, in other objects or in the workload beside its pods.
 const HOT: [&str; 15] = [
@@ -108,13 +109,6 @@ impl Inputs {
         changed.sort();
         changed.into_iter().cloned().collect()
     }
-}
-
-/// The first digits of the hash of a text.
-pub(super) fn digits(text: &str, count: usize) -> String {
-    let hash = Sha256::digest(text);
-    let all: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    all[..count].to_owned()
 }
 
 /// A value without what is hot and what equals a default; `None` if nothing is left.

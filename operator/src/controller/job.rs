@@ -3,6 +3,7 @@
 use kube::api::DynamicObject;
 
 use super::child::{ChildKind, Children};
+use super::workload::condition;
 use crate::model::Key;
 
 /// What a Job's controller reports.
@@ -16,15 +17,10 @@ pub(super) struct JobState {
 impl JobState {
     /// Reads the status of an object.
     pub(super) fn read(object: &DynamicObject) -> Self {
-        let condition = |kind: &str| {
-            let conditions = object.data["status"]["conditions"].as_array();
-            let mut found = conditions.into_iter().flatten();
-            found.find(|it| it["type"] == kind && it["status"] == "True")
-        };
         let message = |it: &serde_json::Value| it["message"].as_str().unwrap_or("").to_owned();
         Self {
-            is_complete: condition("Complete").is_some(),
-            failure: condition("Failed").map(message),
+            is_complete: condition(object, "Complete", "True").is_some(),
+            failure: condition(object, "Failed", "True").map(message),
         }
     }
 }

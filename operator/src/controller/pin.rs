@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use angzarr_crds::{ComponentStatus, Kind, UpdatePolicy};
+use angzarr_crds::{ComponentStatus, UpdatePolicy};
 use k8s_openapi::jiff::Timestamp;
 use kube::Client;
 use kube::api::{Api, DynamicObject};
@@ -18,7 +18,7 @@ use super::revision::{self, Current, Pin, PodPlan};
 use super::rollouts::{Rollouts, Turn};
 use super::seen::Standing;
 use super::world::{State, World};
-use crate::model::{Component, Key};
+use crate::model::Component;
 use crate::plan::Desired;
 use crate::plan::pods::Pods;
 
@@ -246,11 +246,7 @@ fn lack(before: &Pods, now: &Pods) -> Option<String> {
 
 /// What a component's pods are planned from.
 pub(super) fn inputs(state: &State, own: &Inputs, component: &Component) -> Inputs {
-    let store = Key {
-        namespace: component.store.namespace.clone(),
-        kind: Kind::EventStore,
-        name: component.store.name.clone(),
-    };
+    let store = component.store.key();
     let of_store = state.subjects.get(&store).map(|it| &*it.inputs);
     let of_store = of_store.cloned().unwrap_or_default();
     let are_several = component.scale.most() > 1;

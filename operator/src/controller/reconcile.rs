@@ -13,7 +13,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::api;
-use super::apply::{Applied, Applier, Owner};
+use super::apply::{Applier, Owner};
+use super::child::Workload;
 use super::delays::Delays;
 use super::events::Events;
 use super::existing::{Named, Roller};
@@ -226,8 +227,8 @@ impl Reconciler {
             }
         };
         let (desired, standing) = (pinned.objects, pinned.standing);
-        let applied = match self.applier.apply(&owner, &desired, &self.world).await {
-            Ok(applied) => applied,
+        let workload = match self.applier.apply(&owner, &desired, &self.world).await {
+            Ok(workload) => workload,
             Err(error) if error.is_retryable() => return Err(error.into()),
             Err(error) => return Ok((refused(&error), None)),
         };
@@ -240,7 +241,7 @@ impl Reconciler {
         }
         let outcome = match &planned.named {
             Some(named) => self.roller.roll(named, &desired, &self.world).await?,
-            None => applied_outcome(planned, applied),
+            None => applied_outcome(planned, workload),
         };
         let outcome = outcome.with(standing);
         Ok((outcome, pinned.begins))
@@ -321,13 +322,13 @@ pub(super) fn read<S: DeserializeOwned + Default>(status: &Value) -> S {
     serde_json::from_value(status.clone()).unwrap_or_default()
 }
 
-fn applied_outcome(planned: &Planned, applied: Applied) -> Outcome {
+fn applied_outcome(planned: &Planned, workload: Option<Workload>) -> Outcome {
     let is_stopped = match &planned.verdict.resolved {
         Some(Resolved::Component(component, _)) => matches!(component.scale, Scale::Fixed(0)),
         Some(Resolved::Store(_)) | None => false,
     };
     Outcome::Applied {
-        workload: applied.workload.unwrap_or_default(),
+        workload: workload.unwrap_or_default(),
         is_stopped,
         standing: Standing::default(),
     }

@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::child::{ChildKey, ChildKind};
-use super::inputs::{Inputs, digits};
+use super::inputs::Inputs;
 use super::world::State;
+use crate::digest::digits;
 use crate::model::Key;
 use crate::plan::names;
 use crate::plan::pods::Pods;

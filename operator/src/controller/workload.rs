@@ -31,10 +31,8 @@ impl Workload {
             let number = status[field].as_i64().unwrap_or(0);
             i32::try_from(number).unwrap_or(i32::MAX)
         };
-        let condition = |kind: &str, value: &str| {
-            let conditions = status["conditions"].as_array().into_iter().flatten();
-            let mut found = conditions.filter(|it| it["type"] == kind && it["status"] == value);
-            let message = found.next()?["message"].as_str()?;
+        let message = |kind: &str, value: &str| {
+            let message = condition(object, kind, value)?["message"].as_str()?;
             Some(message.to_owned())
         };
         let wanted = spec["replicas"].as_i64().unwrap_or(1);
@@ -45,8 +43,8 @@ impl Workload {
             updated: count("updatedReplicas"),
             ready: count("readyReplicas"),
             available: count("availableReplicas"),
-            stuck: condition("Progressing", "False"),
-            failure: condition("ReplicaFailure", "True"),
+            stuck: message("Progressing", "False"),
+            failure: message("ReplicaFailure", "True"),
             is_rolled_out: has_rolled_out(status),
             is_paused: spec["paused"] == true,
         }
@@ -70,6 +68,17 @@ impl Workload {
     pub(super) fn is_replacing(&self) -> bool {
         !self.is_settled() && (!self.is_rolled_out || self.updated < self.replicas)
     }
+}
+
+/// A condition of an object that has a value.
+pub(super) fn condition<'a>(
+    object: &'a DynamicObject,
+    kind: &str,
+    value: &str,
+) -> Option<&'a Value> {
+    let conditions = object.data["status"]["conditions"].as_array();
+    let mut found = conditions.into_iter().flatten();
+    found.find(|it| it["type"] == kind && it["status"] == value)
 }
 
 /// Its controller says this of the newest template from the end of its first rollout on.

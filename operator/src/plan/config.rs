@@ -8,10 +8,10 @@ use angzarr_config::routing::Routing;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use super::documents::DirectoryKey;
 use super::{Scope, names};
+use crate::digest::digits;
 
 /// The key, and so the file, of the boot document.
 pub(super) const BOOT: &str = "boot.json";
@@ -26,18 +26,11 @@ const HASH_DIGITS: usize = 10;
 /// Another document is another object, so that pods of before keep theirs.
 pub(super) fn build_boot(scope: &Scope, boot: &Boot) -> ConfigMap {
     let text = json(boot);
-    let name = names::boot(scope.key, &hash_of(&text));
+    let name = names::boot(scope.key, &digits(&text, HASH_DIGITS));
     ConfigMap {
         immutable: Some(true),
         ..holding(scope.metadata(name), BOOT, text)
     }
-}
-
-/// So many digits of the hash of a text.
-pub(super) fn digits(text: &str, digits: usize) -> String {
-    let digest = Sha256::digest(text);
-    let all: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    all[..digits].to_owned()
 }
 
 pub(super) fn build_routing(scope: &Scope, routing: &Routing) -> ConfigMap {
@@ -69,15 +62,7 @@ fn holding(metadata: ObjectMeta, file: &str, text: String) -> ConfigMap {
 
 /// The hash of a part of an object.
 pub(super) fn hash(part: &impl Serialize) -> String {
-    hash_of(&json(part))
-}
-
-fn hash_of(text: &str) -> String {
-    let mut digits = Sha256::digest(text)
-        .iter()
-        .fold(String::new(), |all, byte| all + &format!("{byte:02x}"));
-    digits.truncate(HASH_DIGITS);
-    digits
+    digits(&json(part), HASH_DIGITS)
 }
 
 /// The same text for the same meaning, in lines that people can compare.

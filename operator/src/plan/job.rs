@@ -14,6 +14,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use super::documents::build_server;
 use super::pod::plain;
 use super::{Installation, config, names, sidecar};
+use crate::digest::digits;
 use crate::model::{Server, Storage, Store, StoreKey};
 
 /// How often the pod is restarted: always. The Job controller wants a number.
@@ -63,7 +64,7 @@ pub fn plan_job(key: &StoreKey, store: &Store, installation: &Installation) -> O
     ];
     let command = words.iter().chain(&flags).map(|it| (*it).to_owned());
     let spec = build_spec(key, server, &installation.sidecar_image, command.collect());
-    let need = config::digits(&plain(&spec).to_string(), NEED_DIGITS);
+    let need = digits(&plain(&spec).to_string(), NEED_DIGITS);
     Some(Preparing {
         object: Job {
             metadata: ObjectMeta {

@@ -68,7 +68,7 @@ pub(super) fn data(key: &Key) -> String {
 
 /// The ConfigMap with the directory of an EventStore in its namespace.
 pub(crate) fn directory(store: &StoreKey) -> String {
-    format!("{}-{}-directory", store.name, Kind::EventStore.short())
+    format!("{}-directory", store.key().base_name())
 }
 
 /// The ConfigMap with the directory that a component reads: elsewhere than the store is, each has its own.
@@ -82,7 +82,7 @@ pub(super) fn directory_of(key: &Key, store: &StoreKey) -> String {
 
 /// The Job that prepares the tables of a store, by a hash over what it does.
 pub(super) fn store_job(store: &StoreKey, hash: &str) -> String {
-    format!("{}-{}-{hash}", store.name, Kind::EventStore.short())
+    format!("{}-{hash}", store.key().base_name())
 }
 
 /// The annotation that holds the id of a store: of an EventStore, the one that a person sets; of a directory, the one that was seen first.
@@ -213,7 +213,7 @@ impl Scope<'_> {
 
 /// The metadata of the Job of a store, and of its pods.
 pub(super) fn store_job_metadata(store: &StoreKey) -> ObjectMeta {
-    let instance = format!("{}-{}", store.name, Kind::EventStore.short());
+    let instance = store.key().base_name();
     let mut labels = BTreeMap::from(recommended(&store.name, &instance, "schema", store));
     labels.extend(selector(&store.key()));
     ObjectMeta {
@@ -226,7 +226,7 @@ pub(super) fn store_job_metadata(store: &StoreKey) -> ObjectMeta {
 /// The metadata of a directory, which belongs to a store and to no component.
 pub(super) fn directory_metadata(key: &DirectoryKey, id: Option<Uuid>) -> ObjectMeta {
     let store = &key.store;
-    let instance = format!("{}-{}", store.name, Kind::EventStore.short());
+    let instance = store.key().base_name();
     let labels = recommended(&store.name, &instance, "directory", store);
     ObjectMeta {
         name: Some(directory(store)),
