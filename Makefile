@@ -4,7 +4,7 @@ CARGO ?= cargo
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
-.PHONY: help check test cluster-tools dev-cluster dev-deploy demo shop features programs python postgres lint format-check doc crds release-check golden bench
+.PHONY: help check test cluster-tools dev-cluster dev-deploy demo shop features programs python postgres lint format-check doc crds released release-check golden bench
 
 help: ## Lists the commands.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-14s %s\n", $$1, $$2 }'
@@ -101,10 +101,13 @@ HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 RELEASED = $(TARGET)/$(HOST)/release
 release = RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --release --quiet --locked --target $(HOST) $(1)
 
-release-check: ## Checks that the release build has no fail points, that the bench runs with it, and how large the images are.
+# The programs that are measured and shipped.
+released:
 	$(call release,-p angzarr-sidecar)
 	$(call release,-p angzarr-operator)
 	$(call release,-p angzarr-bench)
+
+release-check: released ## Checks that the release build has no fail points, that the bench runs with it, and how large the images are.
 	$(CARGO) run --quiet -p angzarr-cluster --bin image-sizes -- $(RELEASED)
 	$(CARGO) run --quiet -p angzarr-tests --bin release-check -- $(RELEASED)/angzarr-sidecar
 	$(RELEASED)/angzarr-bench --seconds 0.3 --memory-events 10000 --only " 16"
@@ -114,10 +117,7 @@ golden: ## Rewrites the committed contract, docs/conditions.md and the objects t
 	ANGZARR_GOLDEN=rewrite $(CARGO) test --quiet -p angzarr-proto --test contract
 	ANGZARR_GOLDEN=rewrite $(CARGO) test --quiet -p angzarr-operator --test golden --test conditions
 
-bench: ## Measures the pipeline next to the bare calls and flushes that it needs; writes target/bench.json.
-	$(call release,-p angzarr-sidecar)
-	$(call release,-p angzarr-operator)
-	$(call release,-p angzarr-bench)
+bench: released ## Measures the pipeline next to the bare calls and flushes that it needs; writes target/bench.json.
 	$(call release,-p angzarr-cluster --bin operator-bench)
 	$(RELEASED)/angzarr-bench --json $(TARGET)/bench.json
 	$(RELEASED)/operator-bench

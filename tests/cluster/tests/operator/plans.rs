@@ -79,6 +79,16 @@ async fn waits_for_image(lake: &Lake, image: &str) {
     .await;
 }
 
+/// Runs an operator that would give the pods another sidecar, and sees them keep their template.
+async fn another_operator_keeps(lake: &Lake, before: &Value) {
+    let running = lake.operate_with("sidecar:10");
+    lake.condition("agg/nest", "WorkloadUpToDate", "SidecarUpdateAvailable")
+        .await;
+    has_looked(lake).await;
+    assert_eq!(template(lake), *before);
+    running.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_of_another_version_replaces_no_pods_and_says_what_it_would_change() {
     let lake = served("version").await;
@@ -227,12 +237,7 @@ async fn a_plan_that_is_edited_or_unreadable_or_of_somebody_else_is_not_believed
     assert_eq!(template(&lake), before);
     running.stop().await;
     // Another one does not find the plan.
-    let running = lake.operate_with("sidecar:10");
-    lake.condition("agg/nest", "WorkloadUpToDate", "SidecarUpdateAvailable")
-        .await;
-    has_looked(&lake).await;
-    assert_eq!(template(&lake), before);
-    running.stop().await;
+    another_operator_keeps(&lake, &before).await;
     let pinned =
         lake.get("deployment/nest-agg")["metadata"]["annotations"]["angzarr.io/plan"].clone();
     let pinned = pinned.as_str().unwrap();
@@ -255,14 +260,9 @@ async fn a_workload_that_lost_its_annotations_keeps_its_plan() {
     for gone in ["angzarr.io/plan-", "angzarr.io/plan-inputs-"] {
         lake.kubectl(&["annotate", "deployment/nest-agg", gone]);
     }
-    let running = lake.operate_with("sidecar:10");
-    lake.condition("agg/nest", "WorkloadUpToDate", "SidecarUpdateAvailable")
-        .await;
-    has_looked(&lake).await;
-    assert_eq!(template(&lake), before);
+    another_operator_keeps(&lake, &before).await;
     let annotations = lake.get("deployment/nest-agg")["metadata"]["annotations"].clone();
     assert!(annotations["angzarr.io/plan"].is_string(), "{annotations}");
-    running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -302,12 +302,7 @@ async fn a_plan_that_is_too_large_to_be_kept_is_kept_to_nevertheless() {
     running.stop().await;
     let before = template(&lake);
     assert!(plans(&lake).is_empty());
-    let running = lake.operate_with("sidecar:10");
-    lake.condition("agg/nest", "WorkloadUpToDate", "SidecarUpdateAvailable")
-        .await;
-    has_looked(&lake).await;
-    assert_eq!(template(&lake), before);
-    running.stop().await;
+    another_operator_keeps(&lake, &before).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
